@@ -1,0 +1,263 @@
+//! Row changes into records: which records a change becomes, their keys, headers and order.
+//!
+//! # Layout
+//! - [`headers`]: the `__debezium.*` headers
+//! - [`heartbeat`]: the records that say that the connector lives
+
+pub mod headers;
+pub mod heartbeat;
+
+use proto::envelope::{Before, Change, Op, SnapshotMarker, Source, TableEnvelope, ValueError};
+use proto::lsn::Lsn;
+use proto::pgoutput::{Datum, Delete, Insert, OldTuple, Update};
+use proto::xid::Xid;
+
+use crate::config::ConnectorConfig;
+use crate::error::TaskError;
+use crate::publish::producer::{Record, RecordProducer};
+use headers::ContextHeaders;
+
+/// Where a row comes from: what its `source` block says beside the table.
+#[derive(Debug, Clone, Copy)]
+pub struct RowOrigin {
+    /// The commit time, or the snapshot's start, in Unix microseconds.
+    pub ts_us: i64,
+    /// The row's place in a snapshot, `False` for a change.
+    pub snapshot: SnapshotMarker,
+    /// The end of the last commit before this transaction.
+    pub last_commit_lsn: Option<Lsn>,
+    /// The LSN of the row's WAL record.
+    pub lsn: Option<Lsn>,
+    /// The transaction's id.
+    pub tx_id: Option<Xid>,
+}
+
+/// Writes one connector's row records. The two buffers are reused from record to record: the producer copies them.
+#[derive(Debug)]
+pub struct RowEmitter {
+    skipped: crate::config::SkippedOperations,
+    tombstones_on_delete: bool,
+    headers: ContextHeaders,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl RowEmitter {
+    /// Emits with the connector's settings; the run's id in the headers is new.
+    pub fn new(config: &ConnectorConfig) -> Self {
+        Self {
+            skipped: config.skipped,
+            tombstones_on_delete: config.tombstones_on_delete,
+            headers: ContextHeaders::new(config),
+            key: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// A row of a snapshot (`r`).
+    ///
+    /// # Errors
+    /// As [`RecordProducer::publish`]; stop when a value is not of the form its type has.
+    pub async fn read(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        row: &[Datum],
+        origin: RowOrigin,
+    ) -> Result<(), TaskError> {
+        let change = Change { op: Op::Read, before: None, after: Some(row), ts_ns: now_ns() };
+        self.emit(producer, table, row, &change, origin, None).await
+    }
+
+    /// An inserted row (`c`).
+    ///
+    /// # Errors
+    /// As [`RowEmitter::read`].
+    pub async fn insert(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        insert: &Insert,
+        origin: RowOrigin,
+    ) -> Result<(), TaskError> {
+        if self.skipped.create {
+            return Ok(());
+        }
+        let row = insert.new.values.as_slice();
+        let change = Change { op: Op::Create, before: None, after: Some(row), ts_ns: now_ns() };
+        self.emit(producer, table, row, &change, origin, None).await
+    }
+
+    /// An updated row: one `u`, or, when its key changed, a delete of the old key and a create under the new one, so that
+    /// consumers of a compacted topic see the old key go.
+    ///
+    /// # Errors
+    /// As [`RowEmitter::read`].
+    pub async fn update(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        update: &Update,
+        origin: RowOrigin,
+    ) -> Result<(), TaskError> {
+        if self.skipped.update {
+            return Ok(());
+        }
+        let new = update.new.values.as_slice();
+        let before = update.old.as_ref().map(before);
+        if let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new)) {
+            let mut link = Vec::new();
+            table.key_header(new, &mut link);
+            let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns() };
+            self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, &link))).await?;
+            link.clear();
+            table.key_header(old, &mut link);
+            let full;
+            let after = match &update.old {
+                // What TOAST left out of the new row is in the whole old one.
+                Some(OldTuple::Full(old)) => {
+                    full = filled(new, &old.values);
+                    full.as_slice()
+                }
+                _ => new,
+            };
+            let create = Change { op: Op::Create, before: None, after: Some(after), ts_ns: now_ns() };
+            return self.emit(producer, table, new, &create, origin, Some((headers::OLD_KEY, &link))).await;
+        }
+        // Debezium shows only a whole old row; the key columns alone say nothing that the key does not.
+        let before = before.filter(|before| matches!(before, Before::Full(_)));
+        let change = Change { op: Op::Update, before, after: Some(new), ts_ns: now_ns() };
+        self.emit(producer, table, new, &change, origin, None).await
+    }
+
+    /// A deleted row: `d`, and its tombstone.
+    ///
+    /// # Errors
+    /// As [`RowEmitter::read`].
+    pub async fn delete(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        delete: &Delete,
+        origin: RowOrigin,
+    ) -> Result<(), TaskError> {
+        if self.skipped.delete {
+            return Ok(());
+        }
+        let change = Change { op: Op::Delete, before: Some(before(&delete.old)), after: None, ts_ns: now_ns() };
+        self.delete_records(producer, table, values(&delete.old), &change, origin, None).await
+    }
+
+    /// A truncated table (`t`): no key, no rows.
+    ///
+    /// # Errors
+    /// As [`RowEmitter::read`].
+    pub async fn truncate(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        origin: RowOrigin,
+    ) -> Result<(), TaskError> {
+        if self.skipped.truncate {
+            return Ok(());
+        }
+        let change = Change { op: Op::Truncate, before: None, after: None, ts_ns: now_ns() };
+        self.value.clear();
+        write_change(table, &change, origin, &mut self.value)?;
+        let headers = self.headers.with(None);
+        let record = Record { topic: table.topic(), partition: None, key: None, value: Some(&self.value), headers };
+        producer.publish(record).await
+    }
+
+    async fn delete_records(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        old: &[Datum],
+        change: &Change<'_>,
+        origin: RowOrigin,
+        link: Option<(&str, &[u8])>,
+    ) -> Result<(), TaskError> {
+        self.emit(producer, table, old, change, origin, link).await?;
+        if !self.tombstones_on_delete || !table.has_key() {
+            return Ok(());
+        }
+        let headers = self.headers.with(link);
+        // The key is still in its buffer.
+        let record = Record { topic: table.topic(), partition: None, key: Some(&self.key), value: None, headers };
+        producer.publish(record).await
+    }
+
+    async fn emit(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        key_row: &[Datum],
+        change: &Change<'_>,
+        origin: RowOrigin,
+        link: Option<(&str, &[u8])>,
+    ) -> Result<(), TaskError> {
+        self.key.clear();
+        self.value.clear();
+        let has_key = table.write_key(key_row, &mut self.key).map_err(|error| unreadable(table, &error))?;
+        write_change(table, change, origin, &mut self.value)?;
+        let record = Record {
+            topic: table.topic(),
+            partition: None,
+            key: has_key.then_some(self.key.as_slice()),
+            value: Some(&self.value),
+            headers: self.headers.with(link),
+        };
+        producer.publish(record).await
+    }
+}
+
+fn write_change(table: &TableEnvelope, change: &Change<'_>, origin: RowOrigin, out: &mut Vec<u8>) -> Result<(), TaskError> {
+    let source = Source {
+        ts_us: origin.ts_us,
+        snapshot: origin.snapshot,
+        last_commit_lsn: origin.last_commit_lsn,
+        lsn: origin.lsn,
+        tx_id: origin.tx_id,
+        schema: &table.table().schema,
+        table: &table.table().name,
+        xmin: None,
+    };
+    table.write_change(change, &source, out).map_err(|error| unreadable(table, &error))
+}
+
+fn before(old: &OldTuple) -> Before<'_> {
+    match old {
+        OldTuple::Full(tuple) => Before::Full(&tuple.values),
+        OldTuple::Key(tuple) => Before::Key(&tuple.values),
+    }
+}
+
+fn values(old: &OldTuple) -> &[Datum] {
+    match old {
+        OldTuple::Full(tuple) | OldTuple::Key(tuple) => &tuple.values,
+    }
+}
+
+/// The new row with its unchanged TOASTed values taken from the whole old row.
+fn filled(new: &[Datum], old: &[Datum]) -> Vec<Datum> {
+    new.iter()
+        .zip(old)
+        .map(|(new, old)| if matches!(new, Datum::Unchanged) { old.clone() } else { new.clone() })
+        .collect()
+}
+
+fn unreadable(table: &TableEnvelope, error: &ValueError) -> TaskError {
+    TaskError::stop(format!(
+        "table {}.{}: a value cannot be converted ({error}); the change is kept in the slot and nothing behind it is \
+         published. Leave the column out with column.exclude.list, or report it",
+        table.table().schema,
+        table.table().name
+    ))
+}
+
+/// The connector's wall clock in Unix nanoseconds, for the envelope's own `ts_*`.
+fn now_ns() -> i64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}

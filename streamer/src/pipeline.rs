@@ -1,0 +1,424 @@
+//! Wires the stages: slot → capture → emit → publish, and positions back.
+//!
+//! # What may be confirmed when
+//! 1. A change's records are enqueued in WAL order; a full queue stops the one task that enqueues, and with it the reading.
+//! 2. Behind each commit a [checkpoint](crate::position::Checkpoint) is laid; it becomes safe when Kafka has acknowledged
+//!    every record before it.
+//! 3. The [committer](crate::position::committer) stores the safe offset in Connect's offset topic and waits for Kafka.
+//! 4. Only then the slot is confirmed up to it. With nothing under way a keepalive's position goes the same way, so that a
+//!    quiet database does not pile up WAL.
+//!
+//! A crash between any two of these finds the server still holding what Kafka does not have; what Kafka has and the offset
+//! does not say comes twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::envelope::{EnvelopeSettings, SnapshotMarker, ValueModes};
+use proto::lsn::Lsn;
+use proto::pgoutput::Message;
+use proto::position::Offset;
+use tokio::sync::watch;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::relations::Relations;
+use crate::capture::transaction::{Progress, Transaction};
+use crate::config::{ConnectorConfig, SnapshotMode, WorkerConfig};
+use crate::emit::{RowEmitter, RowOrigin, heartbeat};
+use crate::error::TaskError;
+use crate::metrics::names;
+use crate::position::{Checkpoint, OffsetStore, Resume, committer};
+use crate::publish::producer::RecordProducer;
+use crate::source::wal::{WalEvent, WalStream};
+use crate::source::{catalog, publication, session, slot, snapshot};
+
+/// How long a clean stop waits for Kafka to acknowledge what is under way. What is not acknowledged by then comes again
+/// after the next start.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The first pause before starting again; it doubles up to `retriable.restart.connector.wait.ms`.
+const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Everything one task needs.
+#[derive(Debug, Clone)]
+pub struct TaskContext {
+    /// The connector's configuration.
+    pub config: Arc<ConnectorConfig>,
+    /// The worker's configuration.
+    pub worker: Arc<WorkerConfig>,
+    /// Connect's offset topic.
+    pub offsets: OffsetStore,
+    /// Asks the task to stop cleanly.
+    pub cancel: CancellationToken,
+    /// Where the task says how it is.
+    pub health: TaskHealth,
+}
+
+/// How a task is, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// Not yet reading.
+    Starting,
+    /// Reading and publishing.
+    Running,
+    /// Waiting to start again after the failure with this trace.
+    Retrying(String),
+}
+
+/// The task's end of its state; the worker reads the other end.
+#[derive(Debug, Clone)]
+pub struct TaskHealth {
+    state: watch::Sender<TaskState>,
+}
+
+impl TaskHealth {
+    /// A state nobody has heard of yet.
+    pub fn new() -> (Self, watch::Receiver<TaskState>) {
+        let (state, receiver) = watch::channel(TaskState::Starting);
+        (Self { state }, receiver)
+    }
+
+    fn set(&self, state: TaskState) {
+        self.state.send_replace(state);
+    }
+}
+
+/// Runs the task until it is cancelled (`Ok`) or a person must act.
+///
+/// What time may mend is tried again here, from the stored position, `errors.max.retries` times in a row (-1: for ever).
+///
+/// # Errors
+/// Stop, or the last Retry when the retries are used up.
+pub async fn run(context: TaskContext) -> Result<(), TaskError> {
+    let retry = &context.config.retry;
+    let (mut failures, mut pause) = (0_i64, FIRST_RETRY_PAUSE.min(retry.wait));
+    loop {
+        context.health.set(TaskState::Starting);
+        let mut was_running = false;
+        match attempt(&context, &mut was_running).await {
+            Ok(()) => return Ok(()),
+            Err(_) if context.cancel.is_cancelled() => return Ok(()),
+            Err(error @ TaskError::Stop(_)) => return Err(error),
+            Err(error) => {
+                if was_running {
+                    (failures, pause) = (0, FIRST_RETRY_PAUSE.min(retry.wait));
+                }
+                failures += 1;
+                if retry.max >= 0 && failures > retry.max {
+                    return Err(error);
+                }
+                metrics::counter!(names::RETRIES).increment(1);
+                tracing::warn!(connector = %context.config.name, %error, ?pause, "starting again from the stored position");
+                context.health.set(TaskState::Retrying(error.trace()));
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(retry.wait),
+            () = context.cancel.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// One attempt: set up, snapshot if there is to be one, stream until cancelled.
+async fn attempt(context: &TaskContext, was_running: &mut bool) -> Result<(), TaskError> {
+    let config = &context.config;
+    tokio::select! {
+        attempt = stream_from_position(context, was_running) => attempt?,
+        // Only before streaming: a stream that runs ends by itself, cleanly.
+        () = cancelled_while_starting(context) => {}
+    }
+    if config.slot.drop_on_stop {
+        let client = session::connect(&config.connection, "slot").await?;
+        slot::drop(&client, &config.slot.name).await?;
+        tracing::info!(slot = %config.slot.name, "dropped the replication slot (slot.drop.on.stop)");
+    }
+    Ok(())
+}
+
+async fn cancelled_while_starting(context: &TaskContext) {
+    context.cancel.cancelled().await;
+    if *context.health.state.borrow() == TaskState::Running {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> Result<(), TaskError> {
+    let config = &context.config;
+    let offset = context.offsets.read(&config.name, &config.topic_prefix).await?;
+    let offset = offset.map(|map| Offset::from_map(&map)).transpose().map_err(|error| {
+        TaskError::stop(format!(
+            "the stored offset of connector {} cannot be read ({error}); starting without it could lose changes. Look at \
+             GET /connectors/{}/offsets; delete it only if the tables may be read anew",
+            config.name, config.name
+        ))
+    })?;
+    // An interrupted snapshot has no position to go on from: it begins anew.
+    let offset = offset.filter(|offset| offset.snapshot.is_none_or(|snapshot| snapshot.completed));
+
+    let client = session::connect(&config.connection, "catalog").await?;
+    let captured: Vec<_> = catalog::list_tables(&client)
+        .await?
+        .into_iter()
+        .filter(|table| config.filters.captures_table(&table.schema, &table.name))
+        .collect();
+    publication::ensure(&client, config, &captured).await?;
+
+    let settings = envelope_settings(config);
+    let mut relations = Relations::new(config.clone(), settings.clone());
+    let producer = RecordProducer::new(&context.worker, config)?;
+    let mut emitter = RowEmitter::new(config);
+    let existing = slot::read(&client, config).await?;
+
+    let resume = match (&offset, existing) {
+        (Some(_), None) => return Err(missing_slot(config)),
+        (Some(offset), Some(_)) => Resume::from_offset(offset),
+        (None, existing) => {
+            let created = match existing {
+                Some(_) => None,
+                None => Some(slot::create(config).await?),
+            };
+            let position = match (&created, &existing) {
+                (Some(created), _) => created.consistent_point,
+                (None, Some(existing)) => existing.confirmed_flush,
+                (None, None) => Lsn::ZERO,
+            };
+            if config.snapshot.mode == SnapshotMode::Initial {
+                context.health.set(TaskState::Running);
+                let checkpoint = tokio::select! {
+                    result = snapshot::run(config, created, position, &captured, &relations, &mut emitter, &producer) => result?,
+                    () = context.cancel.cancelled() => return Ok(()),
+                };
+                producer.drain().await?;
+                complete_snapshot(context, &checkpoint).await?;
+                checkpoint.offset.as_ref().map(Resume::from_offset).unwrap_or_default()
+            } else {
+                Resume { start: position, ..Resume::default() }
+            }
+        }
+    };
+
+    let stream = start_stream(context, resume.start).await?;
+    tracing::info!(connector = %config.name, slot = %config.slot.name, start = %resume.start, "streaming");
+    *was_running = true;
+    context.health.set(TaskState::Running);
+    relations = Relations::new(config.clone(), settings.clone());
+    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume), settings }.run(stream).await
+}
+
+/// The snapshot's end is stored before streaming begins: from then on a restart does not read the tables again.
+async fn complete_snapshot(context: &TaskContext, checkpoint: &Checkpoint) -> Result<(), TaskError> {
+    let Some(offset) = &checkpoint.offset else { return Ok(()) };
+    context.offsets.write(&context.config.name, &context.config.topic_prefix, &offset.to_map()).await
+}
+
+/// Starts the stream, waiting for a slot that another session still holds (`slot.max.retries`, `slot.retry.delay.ms`): a
+/// server notices the end of a killed reader late.
+async fn start_stream(context: &TaskContext, start: Lsn) -> Result<WalStream, TaskError> {
+    let slot = &context.config.slot;
+    let mut tries = 0;
+    loop {
+        match WalStream::start(&context.config, start).await {
+            Err(error) if error.is_retry() && tries < slot.max_retries => {
+                tries += 1;
+                tracing::warn!(%error, tries, of = slot.max_retries, delay = ?slot.retry_delay, "slot is not available yet");
+                tokio::time::sleep(slot.retry_delay.min(Duration::from_secs(1) * tries)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn missing_slot(config: &ConnectorConfig) -> TaskError {
+    TaskError::stop(format!(
+        "slot {} does not exist, but connector {} has a stored position: the changes since then were kept by that slot and \
+         are gone with it. A new slot would begin now and skip them in silence. Read the tables anew: stop the connector, \
+         DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume",
+        config.slot.name, config.name, config.name
+    ))
+}
+
+fn envelope_settings(config: &ConnectorConfig) -> EnvelopeSettings {
+    EnvelopeSettings {
+        topic_prefix: config.topic_prefix.clone(),
+        database: config.connection.dbname.clone(),
+        source_version: config.source_version.clone(),
+        key_converter: config.key_converter,
+        value_converter: config.value_converter,
+        modes: ValueModes::default(),
+        placeholder: config.placeholder.clone(),
+    }
+}
+
+/// A running stream with everything it needs.
+struct Streaming<'a> {
+    context: &'a TaskContext,
+    client: Client,
+    producer: RecordProducer,
+    emitter: RowEmitter,
+    relations: Relations,
+    progress: Progress,
+    settings: EnvelopeSettings,
+}
+
+impl Streaming<'_> {
+    async fn run(mut self, mut stream: WalStream) -> Result<(), TaskError> {
+        let config = self.context.config.clone();
+        let commit = CancellationToken::new();
+        let (confirmed, mut confirmable) = watch::channel(Lsn::ZERO);
+        let committer = tokio::spawn(committer::run(
+            self.context.clone(),
+            self.producer.ledger().clone(),
+            confirmed,
+            commit.clone(),
+        ));
+        // However this ends, the committer ends with it.
+        let _ends_with_this = commit.clone().drop_guard();
+        let mut heartbeat = config.heartbeat.interval.map(tokio::time::interval);
+        let cancel = self.context.cancel.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                error = self.producer.failed() => return Err(error),
+                changed = confirmable.changed() => match changed {
+                    Ok(()) => stream.confirm(*confirmable.borrow_and_update()),
+                    Err(_) => break,
+                },
+                () = tick(&mut heartbeat) => self.heartbeat(&config).await?,
+                event = stream.next() => {
+                    let event = event?;
+                    tokio::select! {
+                        handled = self.handle(event) => handled?,
+                        // Kafka may be away and its queue full: a stop does not wait for it.
+                        () = cancel.cancelled() => break,
+                    }
+                }
+            }
+        }
+        if !cancel.is_cancelled() {
+            // The committer ended by itself, with an error.
+            return match committer.await {
+                Ok(result) => result,
+                Err(error) => Err(TaskError::retry("the committer of positions broke off").because(error)),
+            };
+        }
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.producer.drain()).await.is_err() {
+            tracing::warn!(connector = %config.name, "stopped before Kafka acknowledged everything: those records come again");
+        }
+        commit.cancel();
+        if let Ok(Err(error)) = committer.await {
+            tracing::warn!(connector = %config.name, %error, "the last position could not be stored: some records come again");
+        }
+        stream.confirm(*confirmable.borrow_and_update());
+        stream.close().await;
+        Ok(())
+    }
+
+    async fn handle(&mut self, event: WalEvent) -> Result<(), TaskError> {
+        let (lsn, message) = match event {
+            WalEvent::Message(lsn, message) => (lsn, message),
+            WalEvent::Keepalive(lsn) => {
+                metrics::gauge!(names::SERVER_LSN).set(lsn.as_u64() as f64);
+                // Inside a transaction the position says nothing about that transaction.
+                if self.progress.is_between_transactions() {
+                    self.producer.ledger().checkpoint(Checkpoint { flush: Some(lsn), offset: None });
+                }
+                return Ok(());
+            }
+        };
+        match message {
+            Message::Begin(begin) => self.progress.begin(&begin),
+            Message::Commit(commit) => {
+                let checkpoint = self.progress.commit(&commit);
+                self.producer.ledger().checkpoint(checkpoint);
+                metrics::counter!(names::TRANSACTIONS).increment(1);
+                metrics::gauge!(names::COMMIT_LSN).set(commit.end_lsn.as_u64() as f64);
+            }
+            Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
+            Message::Insert(insert) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                if let Some(table) = self.relations.envelope(insert.relation)? {
+                    self.emitter.insert(&self.producer, table, &insert, origin).await?;
+                    self.published(lsn, "INSERT");
+                }
+            }
+            Message::Update(update) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                if let Some(table) = self.relations.envelope(update.relation)? {
+                    self.emitter.update(&self.producer, table, &update, origin).await?;
+                    self.published(lsn, "UPDATE");
+                }
+            }
+            Message::Delete(delete) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                if let Some(table) = self.relations.envelope(delete.relation)? {
+                    self.emitter.delete(&self.producer, table, &delete, origin).await?;
+                    self.published(lsn, "DELETE");
+                }
+            }
+            Message::Truncate(truncate) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                for relation in &truncate.relations {
+                    if let Some(table) = self.relations.envelope(*relation)? {
+                        self.emitter.truncate(&self.producer, table, origin).await?;
+                    }
+                }
+                self.published(lsn, "TRUNCATE");
+            }
+            // Logical messages are not published yet (docs/compatibility.md); types and origins are described by the
+            // catalog and not needed.
+            Message::LogicalMessage(_) | Message::Type(_) | Message::Origin(_) => {}
+        }
+        Ok(())
+    }
+
+    fn published(&mut self, lsn: Lsn, message_type: &'static str) {
+        if let Some(checkpoint) = self.progress.published(lsn, message_type) {
+            self.producer.ledger().checkpoint(checkpoint);
+        }
+    }
+
+    async fn heartbeat(&mut self, config: &ConnectorConfig) -> Result<(), TaskError> {
+        heartbeat::emit(&self.producer, config, &self.settings).await?;
+        if let Some(query) = &config.heartbeat.action_query {
+            if self.client.is_closed() {
+                self.client = session::connect(&config.connection, "heartbeat").await?;
+            }
+            // As in Debezium, a query that fails is reported and does not stop the stream.
+            if let Err(error) = self.client.batch_execute(query).await {
+                let error = session::query_error("running heartbeat.action.query", error);
+                tracing::warn!(connector = %config.name, %error, "heartbeat");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn origin(transaction: &Transaction, last_commit_lsn: Option<Lsn>, lsn: Lsn) -> RowOrigin {
+    RowOrigin {
+        ts_us: transaction.commit_time_us,
+        snapshot: SnapshotMarker::False,
+        last_commit_lsn,
+        lsn: Some(lsn),
+        tx_id: Some(transaction.xid),
+    }
+}
+
+/// The next heartbeat, or never.
+async fn tick(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,49 @@
+//! Stores safe positions and says when the slot may be confirmed up to them.
+
+use std::sync::Arc;
+
+use proto::lsn::Lsn;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Checkpoint;
+use crate::error::TaskError;
+use crate::metrics::names;
+use crate::pipeline::TaskContext;
+use crate::publish::ledger::Ledger;
+
+/// Runs until `stop`, and once more then: takes the ledger's safe checkpoint every `offset.flush.interval.ms`, stores its
+/// offset, and only when Kafka has it, lets `confirmed` say so.
+///
+/// # Errors
+/// Those of the offset topic.
+pub async fn run(
+    context: TaskContext,
+    ledger: Arc<Ledger>,
+    confirmed: watch::Sender<Lsn>,
+    stop: CancellationToken,
+) -> Result<(), TaskError> {
+    let mut interval = tokio::time::interval(context.worker.offset_flush_interval);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let stopping = tokio::select! {
+            _ = interval.tick() => false,
+            () = stop.cancelled() => true,
+        };
+        if let Some(checkpoint) = ledger.take_safe() {
+            store(&context, &checkpoint).await?;
+            if let Some(flush) = checkpoint.flush {
+                metrics::gauge!(names::CONFIRMED_LSN).set(flush.as_u64() as f64);
+                confirmed.send_replace(flush);
+            }
+        }
+        if stopping {
+            return Ok(());
+        }
+    }
+}
+
+async fn store(context: &TaskContext, checkpoint: &Checkpoint) -> Result<(), TaskError> {
+    let Some(offset) = &checkpoint.offset else { return Ok(()) };
+    context.offsets.write(&context.config.name, &context.config.topic_prefix, &offset.to_map()).await
+}

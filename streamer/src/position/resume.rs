@@ -1,0 +1,78 @@
+//! A stored offset, Debezium's or ours, into where to start and what to skip.
+
+use proto::lsn::Lsn;
+use proto::position::Offset;
+use proto::xid::Xid;
+
+/// Where streaming goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// Start streaming behind this; `Lsn::ZERO` is the slot's own confirmed position.
+    pub start: Lsn,
+    /// The end of the last transaction that was published whole, if any was.
+    pub last_commit: Option<Lsn>,
+    /// The transaction published in part, and how many of its changes.
+    partly_published: Option<(Xid, u64)>,
+}
+
+impl Resume {
+    /// From the stored offset. It never lies ahead of what was published: the server does not clamp a start position that
+    /// is too far ahead, it skips.
+    ///
+    /// Debezium's offset says how far it got inside a transaction only by an LSN, which many rows can share. So the whole
+    /// transaction is read again: rows may come twice, none is lost.
+    pub fn from_offset(offset: &Offset) -> Self {
+        Self {
+            start: offset.lsn_commit.or(offset.lsn).unwrap_or(Lsn::ZERO),
+            last_commit: offset.lsn_commit,
+            partly_published: offset.tx_id.zip(offset.ordinal),
+        }
+    }
+
+    /// How many of the first changes of transaction `xid` were published already.
+    pub fn published_of(&self, xid: Xid) -> u64 {
+        match self.partly_published {
+            Some((published, ordinal)) if published == xid => ordinal,
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_inside_a_transaction_goes_on_behind_its_ordinal() {
+        let offset = Offset {
+            lsn_commit: Some(Lsn::from(100)),
+            lsn: Some(Lsn::from(180)),
+            tx_id: Some(Xid::from(7)),
+            ordinal: Some(512),
+            ..Offset::default()
+        };
+        let resume = Resume::from_offset(&offset);
+        assert_eq!(resume.start, Lsn::from(100), "the transaction is asked for whole");
+        assert_eq!(resume.published_of(Xid::from(7)), 512);
+        assert_eq!(resume.published_of(Xid::from(8)), 0, "another transaction has nothing to skip");
+    }
+
+    #[test]
+    fn an_offset_of_debezium_reads_the_transaction_again() {
+        let offset = Offset {
+            lsn_proc: Some(Lsn::from(180)),
+            lsn_commit: Some(Lsn::from(100)),
+            lsn: Some(Lsn::from(180)),
+            tx_id: Some(Xid::from(7)),
+            ..Offset::default()
+        };
+        let resume = Resume::from_offset(&offset);
+        assert_eq!((resume.start, resume.published_of(Xid::from(7))), (Lsn::from(100), 0));
+    }
+
+    #[test]
+    fn a_snapshot_without_a_commit_goes_on_from_its_own_position() {
+        let offset = Offset { lsn: Some(Lsn::from(50)), ..Offset::default() };
+        assert_eq!(Resume::from_offset(&offset).start, Lsn::from(50));
+    }
+}

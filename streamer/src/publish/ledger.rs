@@ -1,0 +1,201 @@
+//! Which records Kafka has acknowledged, and the position that is safe because of it.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use rdkafka::error::KafkaError;
+use tokio::sync::Notify;
+
+use crate::position::Checkpoint;
+
+/// Acknowledgements arrive per partition, in any order between partitions; the safe position moves only behind the
+/// oldest record that is still under way.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    state: Mutex<State>,
+    /// Wakes whoever waits for room in the producer's queue, for the queue to drain, or for a new safe position.
+    progress: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The number of the oldest record not yet acknowledged; records are numbered from 0 as they are enqueued.
+    oldest: u64,
+    /// One flag a record from `oldest` on: acknowledged or not.
+    acknowledged: VecDeque<bool>,
+    /// Checkpoints in order: safe once `oldest` has reached the number.
+    checkpoints: VecDeque<(u64, Checkpoint)>,
+    /// The newest checkpoint that became safe and was not yet taken.
+    safe: Option<Checkpoint>,
+    failure: Option<DeliveryFailure>,
+}
+
+/// A record that Kafka finally refused.
+#[derive(Debug, Clone)]
+pub struct DeliveryFailure {
+    /// The topic it was meant for.
+    pub topic: String,
+    /// librdkafka's reason.
+    pub error: KafkaError,
+}
+
+impl Ledger {
+    /// Gives the next record its number.
+    pub fn enqueue(&self) -> u64 {
+        let mut state = self.lock();
+        state.acknowledged.push_back(false);
+        state.oldest + state.acknowledged.len() as u64 - 1
+    }
+
+    /// Takes back the number of the record just enqueued, which the producer did not accept.
+    pub fn withdraw(&self) {
+        self.lock().acknowledged.pop_back();
+    }
+
+    /// Everything enqueued so far leads to this position: it is safe once all of it is acknowledged.
+    pub fn checkpoint(&self, checkpoint: Checkpoint) {
+        let mut state = self.lock();
+        let behind = state.oldest + state.acknowledged.len() as u64;
+        // Only the newest checkpoint behind the same record matters: an idle stream of keepalives must not pile up.
+        if let Some((number, last)) = state.checkpoints.back_mut()
+            && *number == behind
+        {
+            last.supersede(checkpoint);
+        } else {
+            state.checkpoints.push_back((behind, checkpoint));
+        }
+        if state.settle() {
+            drop(state);
+            self.progress.notify_waiters();
+        }
+    }
+
+    /// Kafka has the record.
+    pub fn acknowledge(&self, number: u64) {
+        let mut state = self.lock();
+        let Some(index) = number.checked_sub(state.oldest) else { return };
+        if let Some(flag) = usize::try_from(index).ok().and_then(|index| state.acknowledged.get_mut(index)) {
+            *flag = true;
+        }
+        let before = state.oldest;
+        state.settle();
+        if state.oldest != before {
+            drop(state);
+            self.progress.notify_waiters();
+        }
+    }
+
+    /// Kafka will never have the record: nothing behind it may become safe.
+    pub fn fail(&self, failure: DeliveryFailure) {
+        self.lock().failure.get_or_insert(failure);
+        self.progress.notify_waiters();
+    }
+
+    /// The first refusal, if any.
+    pub fn failure(&self) -> Option<DeliveryFailure> {
+        self.lock().failure.clone()
+    }
+
+    /// The newest safe checkpoint that was not taken yet.
+    pub fn take_safe(&self) -> Option<Checkpoint> {
+        self.lock().safe.take()
+    }
+
+    /// How many records are under way.
+    pub fn in_flight(&self) -> usize {
+        self.lock().acknowledged.len()
+    }
+
+    /// Completes when the ledger moves next: register before looking at what one waits for, then await.
+    pub fn moved(&self) -> tokio::sync::futures::Notified<'_> {
+        self.progress.notified()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // The state is whole between any two statements that can panic, so a poisoned lock is still good.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Moves `oldest` over what is acknowledged; whether a checkpoint became safe.
+    fn settle(&mut self) -> bool {
+        while self.acknowledged.front() == Some(&true) {
+            self.acknowledged.pop_front();
+            self.oldest += 1;
+        }
+        let mut became_safe = false;
+        while let Some((number, _)) = self.checkpoints.front() {
+            if *number > self.oldest {
+                break;
+            }
+            if let Some((_, checkpoint)) = self.checkpoints.pop_front() {
+                match &mut self.safe {
+                    Some(safe) => safe.supersede(checkpoint),
+                    None => self.safe = Some(checkpoint),
+                }
+                became_safe = true;
+            }
+        }
+        became_safe
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::lsn::Lsn;
+
+    use super::*;
+
+    fn at(lsn: u64) -> Checkpoint {
+        Checkpoint { flush: Some(Lsn::from(lsn)), offset: None }
+    }
+
+    fn safe(ledger: &Ledger) -> Option<u64> {
+        ledger.take_safe().and_then(|checkpoint| checkpoint.flush).map(Lsn::as_u64)
+    }
+
+    #[test]
+    fn a_position_is_safe_only_when_every_record_before_it_is_acknowledged() {
+        let ledger = Ledger::default();
+        let (first, second) = (ledger.enqueue(), ledger.enqueue());
+        ledger.checkpoint(at(10));
+        let third = ledger.enqueue();
+        ledger.checkpoint(at(20));
+        ledger.acknowledge(third);
+        ledger.acknowledge(second);
+        assert_eq!(safe(&ledger), None, "the first record is still under way");
+        ledger.acknowledge(first);
+        assert_eq!(safe(&ledger), Some(20));
+        assert_eq!(ledger.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_keepalive_with_nothing_under_way_is_safe_at_once() {
+        let ledger = Ledger::default();
+        ledger.checkpoint(at(5));
+        assert_eq!(safe(&ledger), Some(5));
+        assert_eq!(safe(&ledger), None, "taken once");
+    }
+
+    #[test]
+    fn a_keepalive_behind_a_record_under_way_waits_for_it() {
+        let ledger = Ledger::default();
+        let record = ledger.enqueue();
+        ledger.checkpoint(at(5));
+        assert_eq!(safe(&ledger), None);
+        ledger.acknowledge(record);
+        assert_eq!(safe(&ledger), Some(5));
+    }
+
+    #[test]
+    fn a_refused_record_keeps_everything_behind_it_unsafe() {
+        let ledger = Ledger::default();
+        let (_refused, accepted) = (ledger.enqueue(), ledger.enqueue());
+        ledger.checkpoint(at(9));
+        ledger.fail(DeliveryFailure { topic: "t".to_owned(), error: KafkaError::Canceled });
+        ledger.acknowledge(accepted);
+        assert_eq!(safe(&ledger), None);
+        assert!(ledger.failure().is_some());
+    }
+}

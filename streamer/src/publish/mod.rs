@@ -1,0 +1,15 @@
+//! Records into Kafka, in order, and what may be confirmed behind them.
+//!
+//! # Layout
+//! - [`settings`]: Kafka Connect's producer properties in librdkafka's words
+//! - [`producer`]: the one place that enqueues; a full queue blocks it
+//! - [`ledger`]: acknowledgements in, the safe position out
+//!
+//! # The rule
+//! The position behind a record is *safe* once that record and every record enqueued before it are acknowledged. Only a
+//! safe position is stored, and only a stored position is confirmed to the slot. So a crash at any moment finds the
+//! server still holding whatever Kafka does not have.
+
+pub mod ledger;
+pub mod producer;
+pub mod settings;

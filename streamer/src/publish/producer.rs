@@ -1,0 +1,202 @@
+//! The one place that enqueues.
+
+use std::sync::Arc;
+
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+
+use super::ledger::{DeliveryFailure, Ledger};
+use super::settings;
+use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::error::TaskError;
+use crate::metrics::names;
+
+/// A record ready for Kafka. `value` `None` is a tombstone.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition, where it is fixed; otherwise the key decides.
+    pub partition: Option<i32>,
+    /// The key's bytes, `None` for a table without a key.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes.
+    pub value: Option<&'a [u8]>,
+    /// The record's headers, `None` for none.
+    pub headers: Option<OwnedHeaders>,
+}
+
+/// Publishes one connector's records in the order it is given them.
+pub struct RecordProducer {
+    producer: ThreadedProducer<Acknowledgements>,
+    ledger: Arc<Ledger>,
+}
+
+impl std::fmt::Debug for RecordProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordProducer").field("in_flight", &self.ledger.in_flight()).finish_non_exhaustive()
+    }
+}
+
+/// librdkafka's delivery reports, on its own thread, into the ledger.
+struct Acknowledgements {
+    ledger: Arc<Ledger>,
+}
+
+impl ClientContext for Acknowledgements {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Brokers that went away come back; the records wait. What cannot pass by itself arrives with the record.
+        tracing::warn!(%error, reason, "kafka");
+    }
+}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        match result {
+            Ok(_) => self.ledger.acknowledge(number as u64),
+            Err((error, record)) => {
+                self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), error: error.clone() });
+            }
+        }
+    }
+}
+
+impl RecordProducer {
+    /// Connects lazily: an unreachable Kafka shows as records that wait.
+    ///
+    /// # Errors
+    /// Stop when librdkafka refuses a producer property, with its words.
+    pub fn new(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<Self, TaskError> {
+        let ledger = Arc::new(Ledger::default());
+        let producer = settings::producer(worker, config)?
+            .create_with_context(Acknowledgements { ledger: ledger.clone() })
+            .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
+        Ok(Self { producer, ledger })
+    }
+
+    /// The ledger of what this producer has under way.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Enqueues a record, waiting while the queue is full: order is kept because the caller cannot go on meanwhile.
+    ///
+    /// # Errors
+    /// The first refusal of any record before this one, or of this one.
+    pub async fn publish(&self, record: Record<'_>) -> Result<(), TaskError> {
+        let number = Numbered { ledger: &self.ledger, number: Some(self.ledger.enqueue()) };
+        let mut pending = BaseRecord::with_opaque_to(record.topic, number.as_opaque());
+        pending.partition = record.partition;
+        pending.key = record.key;
+        pending.payload = record.value;
+        pending.headers = record.headers;
+        loop {
+            let moved = self.ledger.moved();
+            match self.producer.send(pending) {
+                Ok(()) => {
+                    number.accepted();
+                    break;
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
+                    self.check()?;
+                    metrics::counter!(names::QUEUE_FULL).increment(1);
+                    pending = same;
+                    moved.await;
+                }
+                Err((error, _)) => return Err(refused(record.topic, &error)),
+            }
+        }
+        metrics::counter!(names::RECORDS_ENQUEUED).increment(1);
+        Ok(())
+    }
+
+    /// The first refusal so far, as an error.
+    pub fn check(&self) -> Result<(), TaskError> {
+        match self.ledger.failure() {
+            Some(failure) => Err(refused(&failure.topic, &failure.error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Completes with the first refusal, and only then.
+    pub async fn failed(&self) -> TaskError {
+        loop {
+            let moved = self.ledger.moved();
+            if let Err(error) = self.check() {
+                return error;
+            }
+            moved.await;
+        }
+    }
+
+    /// Waits until everything enqueued is acknowledged.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn drain(&self) -> Result<(), TaskError> {
+        loop {
+            let moved = self.ledger.moved();
+            self.check()?;
+            if self.ledger.in_flight() == 0 {
+                return Ok(());
+            }
+            moved.await;
+        }
+    }
+}
+
+/// A number in the ledger that is taken back unless the producer accepts the record: also when the caller gives up waiting
+/// for room, which happens by dropping the future.
+struct Numbered<'a> {
+    ledger: &'a Ledger,
+    number: Option<u64>,
+}
+
+impl Numbered<'_> {
+    fn as_opaque(&self) -> usize {
+        self.number.unwrap_or_default() as usize
+    }
+
+    fn accepted(mut self) {
+        self.number = None;
+    }
+}
+
+impl Drop for Numbered<'_> {
+    fn drop(&mut self) {
+        if self.number.is_some() {
+            self.ledger.withdraw();
+        }
+    }
+}
+
+/// What Kafka's refusal of a record means.
+fn refused(topic: &str, error: &KafkaError) -> TaskError {
+    let code = match error {
+        KafkaError::MessageProduction(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
+    let text = format!("Kafka did not take a record for topic {topic}: {error}");
+    match code {
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => TaskError::stop(format!(
+            "{text}. The row is larger than the producer or the topic allows; it is kept in the slot. Raise \
+             producer.override.max.request.size, the topic's max.message.bytes and the broker's message.max.bytes, then \
+             restart the connector"
+        )),
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::InvalidTopic
+            | RDKafkaErrorCode::PolicyViolation,
+        ) => TaskError::stop(format!("{text}. Nothing is lost: the change is kept in the slot until this is mended")),
+        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => TaskError::retry(format!(
+            "{text}. The topic is not there and the broker does not create topics by itself: create it, or set \
+             auto.create.topics.enable on the broker"
+        )),
+        _ => TaskError::retry(text),
+    }
+}

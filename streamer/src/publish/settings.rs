@@ -1,0 +1,69 @@
+//! Kafka Connect's producer properties in librdkafka's words.
+
+use rdkafka::ClientConfig;
+
+use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::error::TaskError;
+
+/// Java's name and librdkafka's, where they differ.
+const RENAMED: [(&str, &str); 4] = [
+    ("max.request.size", "message.max.bytes"),
+    ("max.block.ms", ""),
+    ("compression.type", "compression.codec"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+];
+
+/// The producer of one connector: the safe defaults, then the worker's `producer.*`, then the connector's
+/// `producer.override.*`, each property by its Java name.
+///
+/// # Errors
+/// Stop when a property would give up order or durability, which the position relies on.
+pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<ClientConfig, TaskError> {
+    let mut settings = worker.kafka_client();
+    settings
+        .set("client.id", format!("connector-producer-{}-0", config.name))
+        // In order and without duplicates within a session, whatever the network does.
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // A record is never given up for lack of time: Kafka being away stops the pipeline, it loses nothing.
+        .set("message.timeout.ms", "0")
+        // Java's partitioner; librdkafka's default would send keys to other partitions than Debezium did.
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", "5")
+        .set("queue.buffering.max.messages", "100000")
+        .set("queue.buffering.max.kbytes", "65536")
+        // A topic that the broker creates on the first record is asked for again soon, not after the default's pause.
+        .set("topic.metadata.refresh.fast.interval.ms", "50");
+    if config.max_queue_size_in_bytes > 0 {
+        settings.set("queue.buffering.max.kbytes", (config.max_queue_size_in_bytes / 1024).max(1).to_string());
+    }
+    for (key, value) in worker.producer_properties.iter().chain(&config.producer_overrides) {
+        apply(&mut settings, key, value)?;
+    }
+    Ok(settings)
+}
+
+fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), TaskError> {
+    let refuse = |why: &str| Err(TaskError::stop(format!("producer property {key}={value} is refused: {why}")));
+    match key {
+        "acks" if !matches!(value, "all" | "-1") => refuse("a position is stored only behind acks=all"),
+        "enable.idempotence" if value != "true" => refuse("without it a retry can change the order of a key's records"),
+        "key.serializer" | "value.serializer" | "partitioner.class" | "interceptor.classes" | "metric.reporters" => {
+            refuse("it names a Java class, which this worker cannot load")
+        }
+        "buffer.memory" => {
+            let bytes: u64 = value.parse().map_err(|_| TaskError::stop(format!("producer property {key}={value} is not a number")))?;
+            settings.set("queue.buffering.max.kbytes", (bytes / 1024).max(1).to_string());
+            Ok(())
+        }
+        _ => {
+            let name = RENAMED.iter().find(|(java, _)| *java == key).map_or(key, |(_, ours)| ours);
+            // An empty name is a property that has no counterpart and no effect on what is published: max.block.ms bounds
+            // a wait that never gives up here.
+            if !name.is_empty() {
+                settings.set(name, value);
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Everything that talks to PostgreSQL.
+//!
+//! # Layout
+//! - [`session`]: an ordinary SQL session with the connector's settings, and what a server error means
+//! - [`validate`]: the connection check behind `PUT /connectors/{name}/config`
+//! - [`catalog`]: what `pg_catalog` says about captured tables
+//! - [`publication`], [`slot`]: made, checked, dropped
+//! - [`snapshot`]: the rows that were there before the slot
+//! - [`wal`]: the replication stream
+
+pub mod catalog;
+pub mod publication;
+pub mod session;
+pub mod slot;
+pub mod snapshot;
+mod tls;
+mod validate;
+pub mod wal;
+
+pub use validate::{Finding, validate};
+
+/// Quotes an identifier for SQL, whatever is in it.
+pub fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Quotes a string for SQL where a parameter cannot be used (replication commands take none).
+pub fn quote_literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}

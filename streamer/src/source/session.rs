@@ -1,0 +1,114 @@
+//! An ordinary SQL session beside the replication stream: catalog, publication, slot administration, snapshot.
+
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config};
+
+use super::tls;
+use crate::config::{Connection, SslMode};
+use crate::error::TaskError;
+
+/// The settings that fix how values are printed, in every session of ours: the type codecs of `proto` read this form
+/// only. `extra_float_digits` 3 prints the shortest text that reads back as the same number.
+pub const PINNED_SETTINGS: &str = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres \
+     -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C";
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Opens a session and runs `database.initial.statements` on it.
+///
+/// # Errors
+/// Retry when the server cannot be reached or is not ready; stop when it refuses the user, the password or the database.
+pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, TaskError> {
+    let mut config = Config::new();
+    config
+        .host(&connection.hostname)
+        .port(connection.port)
+        .user(&connection.user)
+        .dbname(&connection.dbname)
+        .application_name(format!("Headwater {purpose}"))
+        .options(PINNED_SETTINGS)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives(connection.tcp_keep_alive);
+    if let Some(password) = &connection.password {
+        config.password(password.expose());
+    }
+    config.ssl_mode(match connection.sslmode {
+        SslMode::Disable => tokio_postgres::config::SslMode::Disable,
+        SslMode::Allow | SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
+    });
+    let (client, session) =
+        config.connect(tls::connector(connection)?).await.map_err(|error| connect_error(connection, error))?;
+    tokio::spawn(async move {
+        // A broken session also fails the query that waits on it, which is where it is reported.
+        if let Err(error) = session.await {
+            tracing::debug!(%error, "sql session ended");
+        }
+    });
+    for statement in &connection.initial_statements {
+        client
+            .batch_execute(statement)
+            .await
+            .map_err(|error| query_error("running a statement of database.initial.statements", error))?;
+    }
+    Ok(client)
+}
+
+/// Turns the failure of a connection attempt into what a person needs to know.
+fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskError {
+    let at = format!("{}:{}", connection.hostname, connection.port);
+    if let Some(server) = error.as_db_error() {
+        let text = format!("{}: {}", server.severity(), server.message());
+        return if needs_a_person(server.code()) { TaskError::stop(text) } else { TaskError::retry(text) };
+    }
+    let refused = std::error::Error::source(&error)
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+    let failure = if refused {
+        // The words of the JDBC driver, which is what Debezium's users search for.
+        TaskError::retry(format!(
+            "Connection to {at} refused. Check that the hostname and port are correct and that the postmaster is \
+             accepting TCP/IP connections."
+        ))
+    } else {
+        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        TaskError::retry(format!("The connection to PostgreSQL at {at} failed: {cause}"))
+    };
+    failure.because(error)
+}
+
+/// Turns the failure of a query into a [`TaskError`]; `what` says what was being done, with the table, slot or publication.
+///
+/// Only the server's message is kept: its DETAIL may quote a row.
+pub fn query_error(what: &str, error: tokio_postgres::Error) -> TaskError {
+    match error.as_db_error() {
+        Some(server) => {
+            let text = format!("{what}: {} (SQLSTATE {})", server.message(), server.code().code());
+            if needs_a_person(server.code()) { TaskError::stop(text) } else { TaskError::retry(text) }
+        }
+        None => {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            TaskError::retry(format!("{what}: the session to PostgreSQL broke: {cause}"))
+        }
+    }
+}
+
+/// Whether a server error is one that trying again will not mend.
+///
+/// By class, after the table in PostgreSQL's manual, appendix A: 08 connection, 40 rollback, 53 resources, 57 operator
+/// intervention and 58 system errors pass by themselves; 55006 is a slot still held by a session that is ending.
+pub fn needs_a_person(code: &SqlState) -> bool {
+    sqlstate_needs_a_person(code.code())
+}
+
+/// The same for a SQLSTATE as text, as the replication session gives it.
+pub fn sqlstate_needs_a_person(code: &str) -> bool {
+    // 58P01: the WAL that the slot needs was removed; it does not come back.
+    if code == "58P01" {
+        return true;
+    }
+    let transient = ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+    !(transient || matches!(code, "55006" | "55P03" | "25P02" | "XX000"))
+}

@@ -1,0 +1,132 @@
+//! The replication slot: looked at, created with its snapshot, dropped.
+//!
+//! The slot is what makes zero loss possible: from its creation on the server keeps every change until the slot is
+//! confirmed past it. So it is created before anything is copied, and a slot that is gone is never quietly replaced
+//! where a position says that changes were already read from it.
+
+use pgwire_replication::ReplicationClient;
+use proto::lsn::Lsn;
+use tokio_postgres::Client;
+
+use super::session::query_error;
+use super::wal;
+use super::{quote_identifier, quote_literal};
+use crate::config::ConnectorConfig;
+use crate::error::TaskError;
+
+/// What `pg_replication_slots` says about a slot.
+#[derive(Debug, Clone)]
+pub struct SlotState {
+    /// The server's process that reads the slot now, if any.
+    pub active_pid: Option<i32>,
+    /// Changes of transactions that committed before this are not sent again.
+    pub confirmed_flush: Lsn,
+}
+
+/// A slot just made, and the session that keeps its snapshot importable: drop it only after the import.
+pub struct CreatedSlot {
+    /// Streaming starts behind this position; the snapshot shows exactly what was committed before it.
+    pub consistent_point: Lsn,
+    /// The name for `SET TRANSACTION SNAPSHOT`.
+    pub snapshot_name: String,
+    /// The replication session whose open transaction exports the snapshot.
+    pub session: ReplicationClient,
+}
+
+impl std::fmt::Debug for CreatedSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreatedSlot").field("consistent_point", &self.consistent_point).finish_non_exhaustive()
+    }
+}
+
+/// The slot's state, `None` when there is no slot of that name.
+///
+/// # Errors
+/// Stop when the slot exists and can never serve this connector: another plugin, another database, or its WAL removed.
+pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<SlotState>, TaskError> {
+    let name = &config.slot.name;
+    let row = client
+        .query_opt(
+            "SELECT plugin::text, database::text, active_pid, confirmed_flush_lsn::text, wal_status \
+             FROM pg_replication_slots WHERE slot_name = $1",
+            &[name],
+        )
+        .await
+        .map_err(|error| query_error(&format!("reading the state of slot {name}"), error))?;
+    let Some(row) = row else { return Ok(None) };
+    let plugin: Option<String> = row.get(0);
+    let database: Option<String> = row.get(1);
+    let confirmed: Option<String> = row.get(3);
+    let wal_status: Option<String> = row.get(4);
+    if plugin.as_deref() != Some("pgoutput") {
+        return Err(TaskError::stop(format!(
+            "slot {name} exists, but decodes with {} instead of pgoutput; nothing was read from it. Give slot.name \
+             another name, or drop that slot if nobody needs it",
+            plugin.as_deref().unwrap_or("nothing (it is a physical slot)")
+        )));
+    }
+    if database.as_deref() != Some(config.connection.dbname.as_str()) {
+        return Err(TaskError::stop(format!(
+            "slot {name} exists, but belongs to database {}; this connector reads {}. Slot names are shared by all \
+             databases of a server: give slot.name another name",
+            database.as_deref().unwrap_or("?"),
+            config.connection.dbname
+        )));
+    }
+    if wal_status.as_deref() == Some("lost") {
+        return Err(TaskError::stop(format!(
+            "slot {name} has lost WAL that it still needed (wal_status is lost): changes since its last confirmed \
+             position were removed from the server and cannot be read any more. Drop the slot, delete the connector's \
+             offsets, and start with snapshot.mode=initial so that the tables are read anew; raise \
+             max_slot_wal_keep_size so that it does not happen again"
+        )));
+    }
+    Ok(Some(SlotState {
+        active_pid: row.get(2),
+        confirmed_flush: confirmed.as_deref().and_then(|text| text.parse().ok()).unwrap_or(Lsn::ZERO),
+    }))
+}
+
+/// Creates the slot and exports the snapshot of its consistent point.
+///
+/// # Errors
+/// Stop when the server is not set up for logical replication or the role may not replicate.
+pub async fn create(config: &ConnectorConfig) -> Result<CreatedSlot, TaskError> {
+    let name = &config.slot.name;
+    let failover = if config.slot.failover { ", FAILOVER true" } else { "" };
+    let mut session = wal::open_session(config, Lsn::ZERO).await?;
+    let rows = session
+        .simple_query(&format!(
+            "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export'{failover})",
+            quote_identifier(name)
+        ))
+        .await
+        .map_err(|error| wal::replication_error(&format!("creating slot {name}"), &error))?;
+    let text = |column: usize| {
+        rows.first()
+            .and_then(|row| row.get(column))
+            .and_then(Option::as_ref)
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .map(str::to_owned)
+    };
+    match (text(1).and_then(|lsn| lsn.parse().ok()), text(2)) {
+        (Some(consistent_point), Some(snapshot_name)) => {
+            tracing::info!(slot = %name, %consistent_point, "created the replication slot");
+            Ok(CreatedSlot { consistent_point, snapshot_name, session })
+        }
+        _ => Err(TaskError::retry(format!(
+            "creating slot {name}: the server's answer named no consistent point or no snapshot"
+        ))),
+    }
+}
+
+/// Drops the slot if it is there (`slot.drop.on.stop`).
+pub async fn drop(client: &Client, name: &str) -> Result<(), TaskError> {
+    client
+        .batch_execute(&format!(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {}",
+            quote_literal(name)
+        ))
+        .await
+        .map_err(|error| query_error(&format!("dropping slot {name}"), error))
+}
