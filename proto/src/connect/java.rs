@@ -1,0 +1,100 @@
+//! Numbers in Java's notation (`Double.toString`, JDK 19 and later: the shortest decimal that reads back).
+
+use std::fmt::{LowerExp, Write};
+
+/// A number as `Float.toString` writes it: `1.0`, `1.0E10`, `NaN`, `-Infinity`.
+pub fn float(value: f32) -> String {
+    if value.is_finite() { decimal(&value) } else { not_finite(value.is_nan(), value < 0.0) }
+}
+
+/// A number as `Double.toString` writes it.
+pub fn double(value: f64) -> String {
+    if value.is_finite() { decimal(&value) } else { not_finite(value.is_nan(), value < 0.0) }
+}
+
+fn not_finite(is_nan: bool, is_negative: bool) -> String {
+    match (is_nan, is_negative) {
+        (true, _) => "NaN",
+        (false, true) => "-Infinity",
+        (false, false) => "Infinity",
+    }
+    .to_owned()
+}
+
+fn decimal(value: &impl LowerExp) -> String {
+    let mut shortest = format!("{value:e}");
+    // Java writes at least two digits, and takes the second one from the exact value: 4.9E-324, not 5.0E-324.
+    if !shortest.contains('.') {
+        shortest = format!("{value:.1e}");
+    }
+    let (sign, unsigned) = match shortest.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", shortest.as_str()),
+    };
+    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let mut text = String::with_capacity(26);
+    text.push_str(sign);
+    match usize::try_from(exponent) {
+        Ok(places @ 0..=6) => {
+            let fraction = if fraction == "0" { "" } else { fraction };
+            text.push_str(whole);
+            for place in 0..places {
+                text.push(fraction.as_bytes().get(place).map_or('0', |digit| char::from(*digit)));
+            }
+            text.push('.');
+            text.push_str(fraction.get(places..).filter(|rest| !rest.is_empty()).unwrap_or("0"));
+        }
+        Err(_) if exponent >= -3 => {
+            text.push_str("0.");
+            text.extend(std::iter::repeat_n('0', exponent.unsigned_abs() as usize - 1));
+            text.push_str(whole);
+            text.push_str(if fraction == "0" { "" } else { fraction });
+        }
+        _ => {
+            // Writing into a String cannot fail.
+            let _infallible = write!(text, "{whole}.{fraction}E{exponent}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_are_written_as_java_writes_them() {
+        for (value, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (100.0, "100.0"),
+            (0.1, "0.1"),
+            (0.001, "0.001"),
+            (1e-4, "1.0E-4"),
+            (1e6, "1000000.0"),
+            (1e7, "1.0E7"),
+            (1e22, "1.0E22"),
+            (123_456_789.123_456_79, "1.2345678912345679E8"),
+            (1_234_567.5, "1234567.5"),
+            (5e-324, "4.9E-324"),
+            (f64::MAX, "1.7976931348623157E308"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(double(value), text);
+        }
+    }
+
+    #[test]
+    fn floats_are_written_as_java_writes_them() {
+        for (value, text) in
+            [(1e10, "1.0E10"), (1e-45, "1.4E-45"), (f32::MIN_POSITIVE, "1.1754944E-38"), (123_456.79, "123456.79")]
+        {
+            assert_eq!(float(value), text);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `org.apache.kafka.connect.json.JsonConverter`'s bytes, as Jackson writes them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::java;
+use super::writer::ValueWriter;
+
+/// Writes values straight into a record's buffer.
+#[derive(Debug)]
+pub struct JsonWriter<'a> {
+    out: &'a mut Vec<u8>,
+    /// Nothing stands yet in the innermost struct or array.
+    first: bool,
+}
+
+impl<'a> JsonWriter<'a> {
+    /// Appends to `out`.
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, first: true }
+    }
+
+    fn comma(&mut self) {
+        if !self.first {
+            self.out.push(b',');
+        }
+        self.first = false;
+    }
+
+    fn integer(&mut self, value: impl itoa::Integer) {
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    fn quoted_unless_finite(&mut self, text: &str, is_finite: bool) {
+        if is_finite {
+            self.out.extend_from_slice(text.as_bytes());
+        } else {
+            write_string(text, self.out);
+        }
+    }
+}
+
+impl ValueWriter for JsonWriter<'_> {
+    fn null(&mut self) {
+        self.out.extend_from_slice(b"null");
+    }
+    fn boolean(&mut self, value: bool) {
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+    fn int16(&mut self, value: i16) {
+        self.integer(value);
+    }
+    fn int32(&mut self, value: i32) {
+        self.integer(value);
+    }
+    fn int64(&mut self, value: i64) {
+        self.integer(value);
+    }
+    fn float32(&mut self, value: f32) {
+        self.quoted_unless_finite(&java::float(value), value.is_finite());
+    }
+    fn float64(&mut self, value: f64) {
+        self.quoted_unless_finite(&java::double(value), value.is_finite());
+    }
+    fn string(&mut self, value: &str) {
+        write_string(value, self.out);
+    }
+    fn bytes(&mut self, value: &[u8]) {
+        self.out.push(b'"');
+        let start = self.out.len();
+        let length = value.len().div_ceil(3) * 4;
+        self.out.resize(start + length, 0);
+        if let Some(room) = self.out.get_mut(start..) {
+            // The room is exactly as long as the encoding.
+            let written = STANDARD.encode_slice(value, room).unwrap_or_default();
+            self.out.truncate(start + written);
+        }
+        self.out.push(b'"');
+    }
+    fn begin_struct(&mut self) {
+        self.out.push(b'{');
+        self.first = true;
+    }
+    fn field(&mut self, name: &str) {
+        self.comma();
+        write_string(name, self.out);
+        self.out.push(b':');
+    }
+    fn end_struct(&mut self) {
+        self.out.push(b'}');
+        self.first = false;
+    }
+    fn begin_array(&mut self) {
+        self.out.push(b'[');
+        self.first = true;
+    }
+    fn element(&mut self) {
+        self.comma();
+    }
+    fn end_array(&mut self) {
+        self.out.push(b']');
+        self.first = false;
+    }
+}
+
+/// Writes a string with its quotes, escaped as Jackson's UTF-8 generator does: quotes, backslashes, control characters, and
+/// characters beyond the basic plane as surrogate pairs.
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut plain_from = 0;
+    for (index, character) in text.char_indices() {
+        let end = index + character.len_utf8();
+        if !matches!(character, '"' | '\\' | '\0'..='\x1f' | '\u{10000}'..) {
+            continue;
+        }
+        out.extend_from_slice(bytes.get(plain_from..index).unwrap_or_default());
+        plain_from = end;
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\x08' => out.extend_from_slice(b"\\b"),
+            '\x0c' => out.extend_from_slice(b"\\f"),
+            other => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    out.extend_from_slice(format!("\\u{unit:04X}").as_bytes());
+                }
+            }
+        }
+    }
+    out.extend_from_slice(bytes.get(plain_from..).unwrap_or_default());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn string(text: &str) -> String {
+        let mut out = Vec::new();
+        write_string(text, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn strings_are_escaped_as_jackson_escapes_them() {
+        assert_eq!(string("a\"b\\c\n\u{1}/é\u{7f}"), "\"a\\\"b\\\\c\\n\\u0001/é\u{7f}\"");
+        assert_eq!(string("🦀"), "\"\\uD83E\\uDD80\"");
+    }
+
+    #[test]
+    fn nested_values_have_their_commas() {
+        let mut out = Vec::new();
+        let mut writer = JsonWriter::new(&mut out);
+        writer.begin_struct();
+        writer.field("a");
+        writer.begin_array();
+        writer.element();
+        writer.int16(1);
+        writer.element();
+        writer.null();
+        writer.end_array();
+        writer.field("b");
+        writer.bytes(&[0xde, 0xad]);
+        writer.field("c");
+        writer.float32(f32::NAN);
+        writer.end_struct();
+        assert_eq!(String::from_utf8(out).unwrap(), r#"{"a":[1,null],"b":"3q0=","c":"NaN"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_reads_back(text in any::<String>()) {
+            prop_assert_eq!(serde_json::from_str::<String>(&string(&text)).unwrap(), text);
+        }
+
+        #[test]
+        fn any_bytes_read_back(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let mut out = Vec::new();
+            JsonWriter::new(&mut out).bytes(&bytes);
+            let text = serde_json::from_slice::<String>(&out).unwrap();
+            prop_assert_eq!(STANDARD.decode(text).unwrap(), bytes);
+        }
+    }
+}

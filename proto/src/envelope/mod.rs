@@ -1,0 +1,127 @@
+//! Debezium's envelope: what a record of a table holds.
+//!
+//! # Layout
+//! - `row`: a tuple's fields through their codecs
+//! - `source`: the `source` block
+//! - `table`: one table version's key and value, compiled once
+//! - [`heartbeat`]: heartbeat records
+
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod heartbeat;
+mod row;
+mod source;
+mod table;
+
+use crate::pgoutput::Datum;
+use crate::types::NotA;
+pub use crate::types::{IntervalMode, ValueModes};
+
+pub use source::{SnapshotMarker, Source};
+pub use table::TableEnvelope;
+
+/// What a connector's configuration decides about its records.
+#[derive(Debug, Clone)]
+pub struct EnvelopeSettings {
+    /// `topic.prefix`.
+    pub topic_prefix: String,
+    /// `database.dbname`.
+    pub database: String,
+    /// `source.version`: the Debezium version that the records name.
+    pub source_version: String,
+    /// The key's converter.
+    pub key_converter: JsonConverter,
+    /// The value's converter.
+    pub value_converter: JsonConverter,
+    /// How values are represented.
+    pub modes: ValueModes,
+    /// `unavailable.value.placeholder`.
+    pub placeholder: String,
+}
+
+/// `org.apache.kafka.connect.json.JsonConverter`'s settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonConverter {
+    /// `schemas.enable`: whether the schema goes with every record.
+    pub schemas_enable: bool,
+    /// `replace.null.with.default`: whether NULL becomes the column's default. Connect's default is yes, which loses the
+    /// difference.
+    pub replace_null_with_default: bool,
+}
+
+/// One change of one row.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// What happened.
+    pub op: Op,
+    /// The old row.
+    pub before: Option<Before<'a>>,
+    /// The new row.
+    pub after: Option<&'a [Datum]>,
+    /// The connector's clock, in nanoseconds since 1970.
+    pub ts_ns: i64,
+}
+
+/// The envelope's `op`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// `r`: read by a snapshot.
+    Read,
+    /// `c`.
+    Create,
+    /// `u`.
+    Update,
+    /// `d`.
+    Delete,
+    /// `t`.
+    Truncate,
+}
+
+impl Op {
+    /// The letter.
+    pub const fn letter(self) -> char {
+        match self {
+            Op::Read => 'r',
+            Op::Create => 'c',
+            Op::Update => 'u',
+            Op::Delete => 'd',
+            Op::Truncate => 't',
+        }
+    }
+}
+
+/// What is known of an old row.
+#[derive(Debug, Clone, Copy)]
+pub enum Before<'a> {
+    /// All of it.
+    Full(&'a [Datum]),
+    /// The replica identity's columns; the others are null here without being so.
+    Key(&'a [Datum]),
+}
+
+/// A value that cannot be converted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// A column's text is not of its type's form.
+    #[error("column {column} is {why}")]
+    Column {
+        /// The column.
+        column: String,
+        /// What it should be.
+        why: NotA,
+    },
+    /// The tuple does not fit the table.
+    #[error("the row has {row} values for {table} columns")]
+    Width {
+        /// How many values came.
+        row: usize,
+        /// How many columns were described.
+        table: usize,
+    },
+    /// A value came in binary form, which was not asked for.
+    #[error("column {0} came in binary form")]
+    Binary(String),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Debezium's offset: what Connect's offset topic holds under `["<connector>",{"server":"<prefix>"}]`.
+
+use serde_json::{Map, Value};
+
+use crate::lsn::Lsn;
+use crate::xid::Xid;
+
+/// A stored position (`PostgresOffsetContext`). Keys that are not known here are not kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offset {
+    /// `lsn_proc`: the last row that was processed.
+    pub lsn_proc: Option<Lsn>,
+    /// `lsn_commit`: the end of the last commit that was processed.
+    pub lsn_commit: Option<Lsn>,
+    /// `lsn`: the last record's LSN.
+    pub lsn: Option<Lsn>,
+    /// `txId`: its transaction.
+    pub tx_id: Option<Xid>,
+    /// `ts_usec`: when that committed, in microseconds since 1970.
+    pub ts_usec: Option<i64>,
+    /// `messageType`: `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, …
+    pub message_type: Option<String>,
+    /// `headwater_ordinal`, which Debezium passes over: how many changes of the transaction were published, when it was not
+    /// published whole.
+    pub ordinal: Option<u64>,
+    /// Set while a snapshot is read and at its end.
+    pub snapshot: Option<SnapshotOffset>,
+}
+
+/// How far a snapshot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotOffset {
+    /// `snapshot_completed`.
+    pub completed: bool,
+    /// `last_snapshot_record`.
+    pub last_record: bool,
+}
+
+/// A stored offset is not of Debezium's form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("its {0} is not of the form that Debezium's PostgreSQL connector stores")]
+pub struct OffsetError(&'static str);
+
+const ORDINAL: &str = "headwater_ordinal";
+
+impl Offset {
+    /// From the stored map, Debezium's or ours.
+    ///
+    /// # Errors
+    /// When a known key has a value of another kind.
+    pub fn from_map(map: &Map<String, Value>) -> Result<Self, OffsetError> {
+        let number = |key: &'static str| match map.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_i64().map(Some).ok_or(OffsetError(key)),
+        };
+        let lsn = |key| Ok(number(key)?.map(|value| Lsn::from(value as u64)));
+        let flag = |key: &'static str| match map.get(key) {
+            None | Some(Value::Null) => Ok(false),
+            Some(value) => value.as_bool().ok_or(OffsetError(key)),
+        };
+        let is_snapshot = map.get("snapshot").is_some_and(|value| !value.is_null() && value != &Value::Bool(false));
+        let snapshot = if is_snapshot {
+            Some(SnapshotOffset { completed: flag("snapshot_completed")?, last_record: flag("last_snapshot_record")? })
+        } else {
+            None
+        };
+        Ok(Self {
+            lsn_proc: lsn("lsn_proc")?,
+            lsn_commit: lsn("lsn_commit")?,
+            lsn: lsn("lsn")?,
+            tx_id: number("txId")?.map(|id| Xid::from(id as u32)),
+            ts_usec: number("ts_usec")?,
+            message_type: map.get("messageType").and_then(Value::as_str).map(str::to_owned),
+            ordinal: number(ORDINAL)?.map(|ordinal| ordinal as u64),
+            snapshot,
+        })
+    }
+
+    /// The map to store, in Debezium's order of keys.
+    pub fn to_map(&self) -> Map<String, Value> {
+        let lsn = |lsn: Lsn| Value::from(lsn.as_u64());
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                map.insert(key.to_owned(), value);
+            }
+        };
+        if let Some(snapshot) = self.snapshot {
+            put("last_snapshot_record", Some(snapshot.last_record.into()));
+            put("lsn", self.lsn.map(lsn));
+            put("txId", self.tx_id.map(|id| id.as_u32().into()));
+            put("ts_usec", self.ts_usec.map(Into::into));
+            put("snapshot", Some("INITIAL".into()));
+            put("snapshot_completed", Some(snapshot.completed.into()));
+            return map;
+        }
+        put("lsn_proc", self.lsn_proc.map(lsn));
+        put("messageType", self.message_type.clone().map(Into::into));
+        put("lsn_commit", self.lsn_commit.map(lsn));
+        put("lsn", self.lsn.map(lsn));
+        put("txId", self.tx_id.map(|id| id.as_u32().into()));
+        put("ts_usec", self.ts_usec.map(Into::into));
+        put(ORDINAL, self.ordinal.map(Into::into));
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debeziums_offset_is_read_and_written_again() {
+        let stored = r#"{"lsn_proc":33729592,"messageType":"INSERT","lsn_commit":33729000,"lsn":33729592,"txId":809,"ts_usec":1795453412253464}"#;
+        let map: Map<String, Value> = serde_json::from_str(stored).unwrap();
+        let offset = Offset::from_map(&map).unwrap();
+        assert_eq!(offset.lsn_commit, Some(Lsn::from(33_729_000)));
+        assert_eq!(serde_json::to_string(&offset.to_map()).unwrap(), stored);
+    }
+
+    #[test]
+    fn a_snapshot_that_did_not_end_is_known() {
+        let map = serde_json::json!({"snapshot": "INITIAL", "snapshot_completed": false, "lsn": 5});
+        let offset = Offset::from_map(map.as_object().unwrap()).unwrap();
+        assert_eq!(offset.snapshot, Some(SnapshotOffset { completed: false, last_record: false }));
+    }
+
+    #[test]
+    fn another_form_is_refused_by_its_key() {
+        let map = serde_json::json!({"lsn": "0/16B3748"});
+        assert_eq!(Offset::from_map(map.as_object().unwrap()), Err(OffsetError("lsn")));
+    }
+}

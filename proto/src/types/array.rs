@@ -1,0 +1,173 @@
+//! Arrays.
+
+use md5::{Digest as _, Md5};
+
+use super::NotA;
+use super::codec::Codec;
+use crate::connect::writer::ValueWriter;
+
+/// One element of an array's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Element {
+    /// NULL.
+    Null,
+    /// A value's text.
+    Text(String),
+    /// An array inside the array.
+    Nested,
+}
+
+/// The elements of an array's text: `{1,NULL,"a b"}`, `[0:1]={5,6}`. Of an inner array only the place is kept: Debezium
+/// has nothing but a null for it.
+///
+/// # Errors
+/// When the text is not of that form.
+pub fn parse(text: &str) -> Result<Vec<Element>, NotA> {
+    const WHAT: NotA = NotA("an array");
+    let body = match text.strip_prefix('[') {
+        Some(bounds) => bounds.split_once("]=").ok_or(WHAT)?.1,
+        None => text,
+    };
+    let inner = body.strip_prefix('{').and_then(|body| body.strip_suffix('}')).ok_or(WHAT)?;
+    let mut elements = Vec::new();
+    if inner.is_empty() {
+        return Ok(elements);
+    }
+    let mut characters = inner.chars().peekable();
+    loop {
+        let element = match characters.peek() {
+            Some('"') => {
+                characters.next();
+                Element::Text(quoted(&mut characters).ok_or(WHAT)?)
+            }
+            Some('{') => {
+                skip_nested(&mut characters).ok_or(WHAT)?;
+                Element::Nested
+            }
+            _ => {
+                let mut bare = String::new();
+                while let Some(character) = characters.next_if(|character| *character != ',') {
+                    bare.push(if character == '\\' { characters.next().ok_or(WHAT)? } else { character });
+                }
+                if bare.eq_ignore_ascii_case("NULL") { Element::Null } else { Element::Text(bare) }
+            }
+        };
+        elements.push(element);
+        match characters.next() {
+            Some(',') => {}
+            None => return Ok(elements),
+            Some(_) => return Err(WHAT),
+        }
+    }
+}
+
+/// The rest of a quoted element.
+fn quoted(characters: &mut impl Iterator<Item = char>) -> Option<String> {
+    let mut value = String::new();
+    loop {
+        match characters.next()? {
+            '"' => return Some(value),
+            '\\' => value.push(characters.next()?),
+            other => value.push(other),
+        }
+    }
+}
+
+/// Passes over an inner array.
+fn skip_nested(characters: &mut impl Iterator<Item = char>) -> Option<()> {
+    let mut depth = 0_u32;
+    loop {
+        match characters.next()? {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(());
+                }
+            }
+            '"' => {
+                quoted(characters)?;
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn write(text: &str, element: &Codec, writer: &mut impl ValueWriter) -> Result<(), NotA> {
+    let elements = parse(text)?;
+    writer.begin_array();
+    for value in &elements {
+        writer.element();
+        match value {
+            Element::Text(text) => element.write(text.as_bytes(), writer)?,
+            Element::Null | Element::Nested => writer.null(),
+        }
+    }
+    writer.end_array();
+    Ok(())
+}
+
+/// An array of values that need no conversion.
+pub(super) fn write_all<W: ValueWriter, T>(
+    writer: &mut W,
+    values: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut W, T),
+) {
+    writer.begin_array();
+    for value in values {
+        writer.element();
+        write(writer, value);
+    }
+    writer.end_array();
+}
+
+/// `UUID.nameUUIDFromBytes`: the MD5 of the name with the version and variant of a name-based UUID.
+pub fn name_uuid(name: &str) -> String {
+    let mut bytes: [u8; 16] = Md5::digest(name.as_bytes()).into();
+    if let Some(version) = bytes.get_mut(6) {
+        *version = *version & 0x0F | 0x30;
+    }
+    if let Some(variant) = bytes.get_mut(8) {
+        *variant = *variant & 0x3F | 0x80;
+    }
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let part = |range| hex.get::<std::ops::Range<usize>>(range).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(value: &str) -> Element {
+        Element::Text(value.to_owned())
+    }
+
+    #[test]
+    fn quotes_nulls_and_bounds_are_understood() {
+        let elements = parse(r#"{a,"b c","q\"uo",NULL,"NULL","",ü}"#).unwrap();
+        let expected = vec![text("a"), text("b c"), text("q\"uo"), Element::Null, text("NULL"), text(""), text("ü")];
+        assert_eq!(elements, expected);
+        assert_eq!(parse("[0:1]={5,6}").unwrap(), vec![text("5"), text("6")]);
+        assert_eq!(parse("{}").unwrap(), vec![]);
+    }
+
+    #[test]
+    fn an_inner_array_keeps_its_place() {
+        assert_eq!(parse(r#"{{1,"}"},{3,4}}"#).unwrap(), vec![Element::Nested, Element::Nested]);
+    }
+
+    #[test]
+    fn the_uuid_of_the_placeholder_is_javas() {
+        assert_eq!(name_uuid("__debezium_unavailable_value"), "b68a35a7-17ad-35b3-af2a-ae46edb4545a");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_parsing_panic(text in "[{}\",\\\\a\\[\\]=:]{0,30}") {
+            let _parsed = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `bytea`, `bit`, `varbit`.
+
+use super::NotA;
+
+/// The hexadecimal form `\xdeadbeef`.
+pub(super) fn bytea(text: &[u8]) -> Result<Vec<u8>, NotA> {
+    const WHAT: NotA = NotA("a bytea in hexadecimal form");
+    let digits = text.strip_prefix(b"\\x").ok_or(WHAT)?;
+    let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8).ok_or(WHAT);
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(WHAT);
+    }
+    pairs.iter().map(|[high, low]| Ok(nibble(*high)? << 4 | nibble(*low)?)).collect()
+}
+
+/// Bits as Java's `BitSet.toByteArray`: the last bit is bit 0, lowest byte first, no zero bytes at the end.
+pub(super) fn bits(text: &[u8]) -> Result<Vec<u8>, NotA> {
+    let mut bytes = vec![0_u8; text.len().div_ceil(8)];
+    for (position, bit) in text.iter().rev().enumerate() {
+        match (bit, bytes.get_mut(position / 8)) {
+            (b'0', _) => {}
+            (b'1', Some(byte)) => *byte |= 1 << (position % 8),
+            _ => return Err(NotA("a bit string")),
+        }
+    }
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_little_endian_and_trimmed() {
+        assert_eq!(bits(b"10000000000000000000"), Ok(vec![0, 0, 8]));
+        assert_eq!(bits(b"00000000"), Ok(vec![]));
+        assert!(bits(b"2").is_err());
+    }
+
+    #[test]
+    fn half_a_byte_is_refused() {
+        assert_eq!(bytea(b"\\xdeAD"), Ok(vec![0xde, 0xad]));
+        assert!(bytea(b"\\xdea").is_err());
+        assert!(bytea(b"abc").is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! `numeric` and `money` as Java's `BigDecimal`: an unscaled whole number and a scale.
+
+use num_bigint::BigInt;
+
+use super::NotA;
+use crate::connect::writer::ValueWriter;
+
+/// The logical type of Connect's decimals.
+pub(super) const CONNECT_DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
+
+/// `unscaled` × 10^-`scale`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decimal {
+    unscaled: BigInt,
+    scale: u32,
+}
+
+impl Decimal {
+    /// From `numeric`'s text; `None` for `NaN` and the infinities, which `BigDecimal` does not have.
+    ///
+    /// # Errors
+    /// When the text is no number.
+    pub fn parse(text: &[u8]) -> Result<Option<Self>, NotA> {
+        match text {
+            b"NaN" | b"Infinity" | b"-Infinity" => Ok(None),
+            _ => Self::parse_finite(super::text(text, "a numeric")?).map(Some),
+        }
+    }
+
+    fn parse_finite(text: &str) -> Result<Self, NotA> {
+        const WHAT: NotA = NotA("a numeric");
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| WHAT)?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let mut digits = String::with_capacity(whole.len() + fraction.len());
+        digits.push_str(whole);
+        digits.push_str(fraction);
+        let mut unscaled = parse_digits(&digits).ok_or(WHAT)?;
+        let scale = i64::try_from(fraction.len()).map_err(|_| WHAT)? - i64::from(exponent);
+        let scale = match u32::try_from(scale) {
+            Ok(scale) => scale,
+            Err(_) => {
+                unscaled *= power_of_ten(u32::try_from(-scale).map_err(|_| WHAT)?);
+                0
+            }
+        };
+        Ok(Self { unscaled, scale })
+    }
+
+    /// From `money`'s text in the C locale: `-$1,234.56`.
+    ///
+    /// # Errors
+    /// When there are no digits in it.
+    pub fn parse_money(text: &[u8]) -> Result<Self, NotA> {
+        const WHAT: NotA = NotA("money");
+        let text = super::text(text, "money")?;
+        let plain: String = text.chars().filter(|character| character.is_ascii_digit() || *character == '.').collect();
+        let negative = text.contains('-') || text.starts_with('(');
+        let value = Self::parse_finite(&plain).map_err(|_| WHAT)?;
+        Ok(if negative { Self { unscaled: -value.unscaled, ..value } } else { value })
+    }
+
+    /// From the bytes of a Connect `Decimal`.
+    pub fn from_unscaled_bytes(bytes: &[u8], scale: u32) -> Self {
+        Self { unscaled: BigInt::from_signed_bytes_be(bytes), scale }
+    }
+
+    /// The same number with `scale` digits behind the point; further digits are cut, which a column's own scale excludes.
+    pub fn with_scale(self, scale: u32) -> Self {
+        let unscaled = match scale.cmp(&self.scale) {
+            std::cmp::Ordering::Greater => self.unscaled * power_of_ten(scale - self.scale),
+            std::cmp::Ordering::Equal => self.unscaled,
+            std::cmp::Ordering::Less => self.unscaled / power_of_ten(self.scale - scale),
+        };
+        Self { unscaled, scale }
+    }
+
+    /// The same number without trailing zeros behind the point.
+    pub fn stripped(mut self) -> Self {
+        let ten = BigInt::from(10);
+        while self.scale > 0 && &self.unscaled % &ten == BigInt::ZERO {
+            self.unscaled /= &ten;
+            self.scale -= 1;
+        }
+        self
+    }
+
+    /// Two's complement, big-endian, as short as it goes (`BigInteger.toByteArray`).
+    pub fn unscaled_bytes(&self) -> Vec<u8> {
+        self.unscaled.to_signed_bytes_be()
+    }
+}
+
+impl std::fmt::Display for Decimal {
+    /// As `numeric` reads it: plain digits.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = self.unscaled.magnitude().to_string();
+        let sign = if self.unscaled < BigInt::ZERO { "-" } else { "" };
+        let scale = self.scale as usize;
+        if scale == 0 {
+            return write!(f, "{sign}{digits}");
+        }
+        let digits = format!("{digits:0>width$}", width = scale + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        write!(f, "{sign}{whole}.{fraction}")
+    }
+}
+
+/// Up to 38 digits without going through big numbers: most of what there is.
+fn parse_digits(digits: &str) -> Option<BigInt> {
+    match digits.parse::<i128>() {
+        Ok(small) => Some(BigInt::from(small)),
+        Err(_) => digits.parse().ok(),
+    }
+}
+
+fn power_of_ten(exponent: u32) -> BigInt {
+    BigInt::from(10).pow(exponent)
+}
+
+/// A `VariableScaleDecimal`.
+pub(super) fn write_variable(value: &Decimal, writer: &mut impl ValueWriter) {
+    writer.begin_struct();
+    writer.field("scale");
+    writer.int32(value.scale as i32);
+    writer.field("value");
+    writer.bytes(&value.unscaled_bytes());
+    writer.end_struct();
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Decimal {
+        Decimal::parse(text.as_bytes()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_number_prints_as_it_was_written() {
+        for text in ["0", "-1", "123.4500", "0.001", "-0.5", "99999999999999999999999999999999999999999.1"] {
+            assert_eq!(parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn trailing_zeros_go_from_a_number_of_variable_scale() {
+        assert_eq!(parse("123.4500").stripped(), Decimal { unscaled: BigInt::from(12345), scale: 2 });
+        assert_eq!(parse("100").stripped(), Decimal { unscaled: BigInt::from(100), scale: 0 });
+        assert_eq!(parse("0.000").stripped(), Decimal { unscaled: BigInt::from(0), scale: 0 });
+    }
+
+    #[test]
+    fn money_loses_its_dress() {
+        assert_eq!(Decimal::parse_money(b"-$1,234.56").unwrap().to_string(), "-1234.56");
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "abc", "1.2.3", "--1", "1e", "€"] {
+            assert!(Decimal::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_read_back(whole in any::<i128>(), scale in 0_u32..40) {
+            let value = Decimal { unscaled: BigInt::from(whole), scale };
+            prop_assert_eq!(Decimal::from_unscaled_bytes(&value.unscaled_bytes(), scale), value.clone());
+            prop_assert_eq!(parse(&value.to_string()), value);
+        }
+    }
+}

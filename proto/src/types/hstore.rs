@@ -1,0 +1,114 @@
+//! `hstore` as JSON text.
+
+use super::NotA;
+use crate::connect::json::write_string;
+
+/// The pairs of an hstore's text: `"a"=>"1", "b"=>NULL`.
+///
+/// # Errors
+/// When the text is not of that form.
+pub fn parse(text: &str) -> Result<Vec<(String, Option<String>)>, NotA> {
+    const WHAT: NotA = NotA("an hstore");
+    let mut pairs = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (key, behind) = quoted(rest).ok_or(WHAT)?;
+        rest = behind.trim_start().strip_prefix("=>").ok_or(WHAT)?.trim_start();
+        let value = match rest.strip_prefix("NULL") {
+            Some(behind) => {
+                rest = behind;
+                None
+            }
+            None => {
+                let (value, behind) = quoted(rest).ok_or(WHAT)?;
+                rest = behind;
+                Some(value)
+            }
+        };
+        pairs.push((key, value));
+        rest = rest.trim_start();
+        if !rest.is_empty() {
+            rest = rest.strip_prefix(',').ok_or(WHAT)?.trim_start();
+        }
+    }
+    Ok(pairs)
+}
+
+/// A quoted text and what stands behind it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut characters = text.char_indices();
+    if characters.next()?.1 != '"' {
+        return None;
+    }
+    let mut value = String::new();
+    while let Some((index, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, text.get(index + 1..)?)),
+            '\\' => value.push(characters.next()?.1),
+            other => value.push(other),
+        }
+    }
+    None
+}
+
+/// The JSON object that Debezium makes of it: in the order of Java's `HashMap`.
+pub fn json(pairs: &[(String, Option<String>)]) -> String {
+    let mut ordered: Vec<_> = pairs.iter().collect();
+    let buckets = buckets_for(pairs.len());
+    ordered.sort_by_key(|(key, _)| java_hash(key) as usize & (buckets - 1));
+    let mut out = vec![b'{'];
+    for (index, (key, value)) in ordered.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_string(key, &mut out);
+        out.push(b':');
+        match value {
+            Some(value) => write_string(value, &mut out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+    // Only whole strings were written.
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The table's size of a `HashMap` that grew to `entries`: 16, doubled whenever it is three quarters full.
+fn buckets_for(entries: usize) -> usize {
+    let mut buckets = 16;
+    while entries * 4 > buckets * 3 {
+        buckets *= 2;
+    }
+    buckets
+}
+
+/// `HashMap.hash` of a `String`.
+fn java_hash(key: &str) -> u32 {
+    let hash = key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+    hash ^ hash >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_nulls_are_understood() {
+        let pairs = parse(r#""a"=>"1", "b"=>NULL, "c d"=>"x,\"y\\", "NULL"=>"NULL""#).unwrap();
+        let expected = [("a", Some("1")), ("b", None), ("c d", Some("x,\"y\\")), ("NULL", Some("NULL"))];
+        let owned = expected.map(|(key, value)| (key.to_owned(), value.map(str::to_owned)));
+        assert_eq!(pairs, owned);
+    }
+
+    #[test]
+    fn keys_come_in_the_order_of_a_java_hash_map() {
+        assert_eq!(json(&parse(r#""zz"=>"1", "b"=>"2", "aaa"=>"3""#).unwrap()), r#"{"zz":"1","aaa":"3","b":"2"}"#);
+    }
+
+    #[test]
+    fn half_a_pair_is_refused() {
+        for text in [r#""a""#, r#""a"=>"#, r#""a"=>"b" "c"=>"d""#, r#"a=>b"#] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `interval`.
+
+use super::NotA;
+
+/// Months, days and microseconds, which PostgreSQL keeps apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interval {
+    months: i64,
+    days: i64,
+    micros: i64,
+}
+
+/// 365.25 / 12 days, as Debezium counts a month.
+const MICROS_PER_MONTH: i128 = 2_629_800_000_000;
+const MICROS_PER_DAY: i128 = 86_400_000_000;
+
+impl Interval {
+    /// From the text of `IntervalStyle=postgres`: `1 year 2 mons -3 days 04:05:06.789`.
+    ///
+    /// # Errors
+    /// When the text is not of that form.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        const WHAT: NotA = NotA("an interval");
+        let mut interval = Self::default();
+        let mut words = text.split_ascii_whitespace();
+        while let Some(word) = words.next() {
+            if word.contains(':') {
+                let (negative, clock) = match word.strip_prefix(['-', '+']) {
+                    Some(clock) => (word.starts_with('-'), clock),
+                    None => (false, word),
+                };
+                let micros = clock_micros(clock).ok_or(WHAT)?;
+                interval.micros = if negative { -micros } else { micros };
+                continue;
+            }
+            let count: i64 = word.parse().map_err(|_| WHAT)?;
+            match words.next().ok_or(WHAT)? {
+                "year" | "years" => interval.months += count * 12,
+                "mon" | "mons" => interval.months += count,
+                "day" | "days" => interval.days += count,
+                _ => return Err(WHAT),
+            }
+        }
+        Ok(interval)
+    }
+
+    /// Debezium's `MicroDuration`; it saturates.
+    pub fn micros(&self) -> i64 {
+        let micros = i128::from(self.months) * MICROS_PER_MONTH
+            + i128::from(self.days) * MICROS_PER_DAY
+            + i128::from(self.micros);
+        micros.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Debezium's `io.debezium.time.Interval`: every part is there, `P0Y0M0DT0H0M0S` the shortest.
+    pub fn iso(&self) -> String {
+        let (hours, rest) = (self.micros / 3_600_000_000, self.micros % 3_600_000_000);
+        let (minutes, micros) = (rest / 60_000_000, rest % 60_000_000);
+        let sign = if micros < 0 { "-" } else { "" };
+        let (seconds, fraction) = (micros.abs() / 1_000_000, micros.abs() % 1_000_000);
+        let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
+        format!(
+            "P{}Y{}M{}DT{hours}H{minutes}M{sign}{seconds}{}S",
+            self.months / 12,
+            self.months % 12,
+            self.days,
+            fraction.trim_end_matches('0')
+        )
+    }
+}
+
+fn clock_micros(clock: &str) -> Option<i64> {
+    let mut parts = clock.split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
+    if parts.next().is_some() {
+        return None;
+    }
+    let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let fraction = super::datetime::fraction_micros(fraction)?;
+    let seconds = hours.parse::<i64>().ok()?.checked_mul(3600)?
+        + minutes.parse::<i64>().ok()? * 60
+        + seconds.parse::<i64>().ok()?;
+    seconds.checked_mul(1_000_000)?.checked_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_counts_a_twelfth_of_a_year() {
+        let interval = Interval::parse("1 year 2 mons 3 days 04:05:06.789").unwrap();
+        assert_eq!(interval.micros(), 37_091_106_789_000);
+        assert_eq!(interval.iso(), "P1Y2M3DT4H5M6.789S");
+    }
+
+    #[test]
+    fn a_negative_clock_is_negative_as_a_whole() {
+        assert_eq!(Interval::parse("-00:00:01.5").unwrap().micros(), -1_500_000);
+        assert_eq!(Interval::parse("-1 years -2 mons +3 days -04:05:06").unwrap().iso(), "P-1Y-2M3DT-4H-5M-6S");
+    }
+
+    #[test]
+    fn an_interval_beyond_the_range_saturates() {
+        assert_eq!(Interval::parse("178000000 years").unwrap().micros(), i64::MAX);
+        assert!(Interval::parse("1 fortnight").is_err());
+    }
+}
