@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::envelope::{EnvelopeSettings, SnapshotMarker, ValueModes};
+use proto::envelope::{EnvelopeSettings, SnapshotMarker};
 use proto::lsn::Lsn;
 use proto::pgoutput::Message;
 use proto::position::Offset;
@@ -145,7 +145,7 @@ async fn cancelled_while_starting(context: &TaskContext) {
 
 async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> Result<(), TaskError> {
     let config = &context.config;
-    let offset = context.offsets.read(&config.name, &config.topic_prefix).await?;
+    let offset = context.offsets.read(&config.name, &config.topic_prefix)?;
     let offset = offset.map(|map| Offset::from_map(&map)).transpose().map_err(|error| {
         TaskError::stop(format!(
             "the stored offset of connector {} cannot be read ({error}); starting without it could lose changes. Look at \
@@ -193,7 +193,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
                 complete_snapshot(context, &checkpoint).await?;
                 checkpoint.offset.as_ref().map(Resume::from_offset).unwrap_or_default()
             } else {
-                Resume { start: position, ..Resume::default() }
+                Resume::from_slot(position)
             }
         }
     };
@@ -203,7 +203,9 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     *was_running = true;
     context.health.set(TaskState::Running);
     relations = Relations::new(config.clone(), settings.clone());
-    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume), settings }.run(stream).await
+    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume), settings }
+        .run(stream)
+        .await
 }
 
 /// The snapshot's end is stored before streaming begins: from then on a restart does not read the tables again.
@@ -245,7 +247,7 @@ fn envelope_settings(config: &ConnectorConfig) -> EnvelopeSettings {
         source_version: config.source_version.clone(),
         key_converter: config.key_converter,
         value_converter: config.value_converter,
-        modes: ValueModes::default(),
+        modes: config.modes,
         placeholder: config.placeholder.clone(),
     }
 }

@@ -105,7 +105,8 @@ impl RowEmitter {
         }
         let new = update.new.values.as_slice();
         let before = update.old.as_ref().map(before);
-        if let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new)) {
+        if let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new))
+        {
             let mut link = Vec::new();
             table.key_header(new, &mut link);
             let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns() };
@@ -212,7 +213,12 @@ impl RowEmitter {
     }
 }
 
-fn write_change(table: &TableEnvelope, change: &Change<'_>, origin: RowOrigin, out: &mut Vec<u8>) -> Result<(), TaskError> {
+fn write_change(
+    table: &TableEnvelope,
+    change: &Change<'_>,
+    origin: RowOrigin,
+    out: &mut Vec<u8>,
+) -> Result<(), TaskError> {
     let source = Source {
         ts_us: origin.ts_us,
         snapshot: origin.snapshot,

@@ -29,6 +29,11 @@ impl Resume {
         }
     }
 
+    /// From a slot's own position, with nothing published before.
+    pub fn from_slot(position: Lsn) -> Self {
+        Self { start: position, ..Self::default() }
+    }
+
     /// How many of the first changes of transaction `xid` were published already.
     pub fn published_of(&self, xid: Xid) -> u64 {
         match self.partly_published {

@@ -52,7 +52,9 @@ fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), Task
             refuse("it names a Java class, which this worker cannot load")
         }
         "buffer.memory" => {
-            let bytes: u64 = value.parse().map_err(|_| TaskError::stop(format!("producer property {key}={value} is not a number")))?;
+            let bytes: u64 = value
+                .parse()
+                .map_err(|_| TaskError::stop(format!("producer property {key}={value} is not a number")))?;
             settings.set("queue.buffering.max.kbytes", (bytes / 1024).max(1).to_string());
             Ok(())
         }

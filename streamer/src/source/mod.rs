@@ -17,7 +17,7 @@ mod tls;
 mod validate;
 pub mod wal;
 
-pub use validate::{Finding, validate};
+pub use validate::validate;
 
 /// Quotes an identifier for SQL, whatever is in it.
 pub fn quote_identifier(name: &str) -> String {

@@ -4,8 +4,8 @@
 use tokio_postgres::Client;
 
 use super::catalog::TableName;
-use super::session::query_error;
 use super::quote_identifier;
+use super::session::query_error;
 use crate::config::{Autocreate, ConnectorConfig};
 use crate::error::TaskError;
 
@@ -36,9 +36,9 @@ fn statement(config: &ConnectorConfig, exists: bool, captured: &[TableName]) -> 
     let name = quote_identifier(&config.publication.name);
     let with = if config.publication.via_partition_root { " WITH (publish_via_partition_root = true)" } else { "" };
     match (config.publication.autocreate, exists) {
-        (Autocreate::Disabled, false) => Err(TaskError::stop(
-            "Publication autocreation is disabled, please create one and restart the connector.",
-        )),
+        (Autocreate::Disabled, false) => {
+            Err(TaskError::stop("Publication autocreation is disabled, please create one and restart the connector."))
+        }
         (Autocreate::AllTables, false) => Ok(Some(format!("CREATE PUBLICATION {name} FOR ALL TABLES{with}"))),
         (Autocreate::NoTables, false) => Ok(Some(format!("CREATE PUBLICATION {name}{with}"))),
         (Autocreate::Filtered, _) => {

@@ -72,7 +72,9 @@ impl WalStream {
             .recv()
             .await
             .map_err(|error| replication_error(&format!("reading slot {}", self.slot), &error))?
-            .ok_or_else(|| TaskError::retry(format!("the server ended the replication session of slot {}", self.slot)))?;
+            .ok_or_else(|| {
+                TaskError::retry(format!("the server ended the replication session of slot {}", self.slot))
+            })?;
         Ok(match event {
             ReplicationEvent::KeepAlive { wal_end, .. } => WalEvent::Keepalive(Lsn::from(wal_end.as_u64())),
             ReplicationEvent::Begin { final_lsn, xid, commit_time_micros } => WalEvent::Message(
@@ -105,7 +107,10 @@ impl WalStream {
                 WalEvent::Message(lsn, self.decode(lsn, data)?)
             }
             ReplicationEvent::StoppedAt { reached } => {
-                return Err(TaskError::retry(format!("the replication session of slot {} stopped at {reached}", self.slot)));
+                return Err(TaskError::retry(format!(
+                    "the replication session of slot {} stopped at {reached}",
+                    self.slot
+                )));
             }
         })
     }
@@ -223,7 +228,9 @@ fn remedy(code: &str) -> &'static str {
     match code {
         "42501" => ". Give the role the right: ALTER ROLE ... REPLICATION",
         "55000" => ". Set wal_level = logical in postgresql.conf and restart the server",
-        "42704" => ". Nothing was read and nothing is lost by this failure alone; create what is missing and restart the connector",
+        "42704" => {
+            ". Nothing was read and nothing is lost by this failure alone; create what is missing and restart the connector"
+        }
         "58P01" => {
             ". The WAL that the slot needs is gone: changes are lost to this slot. Drop the slot, delete the connector's \
              offsets and start with snapshot.mode=initial"

@@ -1,0 +1,333 @@
+//! What is wrong with a connector's configuration, all findings at once.
+
+use std::collections::BTreeMap;
+
+use super::properties::{self, DECLARED, HIDDEN, Kind, Property, REFUSED_FAMILIES, Support};
+
+/// One thing wrong with a configuration: the key it belongs to (none for the configuration as a whole) and the sentence
+/// that Connect's answer carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The configuration key, or `None` where no single key is to blame.
+    pub key: Option<String>,
+    /// What is wrong, in the words that go into the answer.
+    pub message: String,
+}
+
+impl Finding {
+    /// In Debezium's form: `The 'key' value is invalid: …`.
+    pub fn invalid(key: &str, why: impl std::fmt::Display) -> Self {
+        Self { key: Some(key.to_owned()), message: format!("The '{key}' value is invalid: {why}") }
+    }
+
+    /// In Kafka's form: `Invalid value … for configuration …: …`.
+    pub fn value(key: &str, value: &str, why: &str) -> Self {
+        Self { key: Some(key.to_owned()), message: format!("Invalid value {value} for configuration {key}: {why}") }
+    }
+
+    fn unsupported(key: &str, why: &str) -> Self {
+        Self::invalid(key, format_args!("not supported by this worker ({why})"))
+    }
+}
+
+/// What the checks found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What makes the configuration unusable.
+    pub findings: Vec<Finding>,
+    /// What a person should know: unknown keys, settings without effect.
+    pub warnings: Vec<String>,
+}
+
+/// Keys of Connect itself that a connector's configuration may have.
+const CONNECT_KEYS: [&str; 15] = [
+    "name",
+    "connector.class",
+    "tasks.max",
+    "tasks.max.enforce",
+    "key.converter",
+    "value.converter",
+    "header.converter",
+    "config.action.reload",
+    "errors.tolerance",
+    "errors.retry.timeout",
+    "errors.retry.delay.max.ms",
+    "errors.log.enable",
+    "errors.log.include.messages",
+    "exactly.once.support",
+    "source.version",
+];
+
+/// Aliases of values that older Debezium versions took.
+pub const SNAPSHOT_MODE_ALIASES: [(&str, &str); 1] = [("never", "no_data")];
+
+/// Checks every key by itself, then those that go together.
+pub fn check(config: &BTreeMap<String, String>) -> Checked {
+    let mut checked = Checked::default();
+    connect_keys(config, &mut checked);
+    for property in DECLARED.iter().chain(HIDDEN) {
+        declared(config, property, &mut checked);
+    }
+    for key in config.keys() {
+        unknown(key, config, &mut checked);
+    }
+    checked
+}
+
+fn connect_keys(config: &BTreeMap<String, String>, checked: &mut Checked) {
+    const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+    for key in ["key.converter", "value.converter"] {
+        if let Some(class) = config.get(key)
+            && class != JSON
+        {
+            checked.findings.push(Finding::value(
+                key,
+                class,
+                "not supported by this worker (only JsonConverter is yet)",
+            ));
+        }
+    }
+    let only = [
+        (
+            "header.converter",
+            "org.apache.kafka.connect.storage.SimpleHeaderConverter",
+            "only SimpleHeaderConverter is yet",
+        ),
+        ("errors.tolerance", "none", "skipping a record that fails would lose it"),
+        ("exactly.once.support", "requested", "exactly-once delivery is not offered yet"),
+    ];
+    for (key, default, why) in only {
+        if let Some(value) = config.get(key)
+            && !value.eq_ignore_ascii_case(default)
+        {
+            checked.findings.push(Finding::value(key, value, &format!("not supported by this worker ({why})")));
+        }
+    }
+    if let Some(value) = config.get("tasks.max") {
+        match value.parse::<i32>() {
+            Ok(1..) => {}
+            Ok(_) => checked.findings.push(Finding::value("tasks.max", value, "Value must be at least 1")),
+            Err(_) => checked.findings.push(Finding::value("tasks.max", value, "Not a number of type INT")),
+        }
+    }
+    for side in ["key", "value"] {
+        let format = format!("{side}.converter.decimal.format");
+        if config.get(&format).is_some_and(|value| !value.eq_ignore_ascii_case("BASE64")) {
+            checked.findings.push(Finding::unsupported(&format, "only BASE64 is yet"));
+        }
+        for flag in ["schemas.enable", "replace.null.with.default"] {
+            let key = format!("{side}.converter.{flag}");
+            if let Some(value) = config.get(&key)
+                && parse_boolean(value).is_none()
+            {
+                checked.findings.push(Finding::value(&key, value, "Expected value to be either true or false"));
+            }
+        }
+    }
+}
+
+fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mut Checked) {
+    let key = property.name;
+    let Some(value) = config.get(key).map(|value| value.trim()).filter(|value| !value.is_empty()) else {
+        if property.required {
+            checked.findings.push(Finding::invalid(key, "A value is required"));
+        }
+        return;
+    };
+    let typed = match property.kind {
+        Kind::Boolean => parse_boolean(value).map(drop).ok_or("Expected value to be either true or false"),
+        Kind::Int => value.parse::<i32>().map(drop).map_err(|_| "Not a number of type INT"),
+        Kind::Long => value.parse::<i64>().map(drop).map_err(|_| "Not a number of type LONG"),
+        Kind::String | Kind::List | Kind::Class | Kind::Password => Ok(()),
+    };
+    if let Err(why) = typed {
+        checked.findings.push(Finding::value(key, value, why));
+        return;
+    }
+    let value = aliased(key, value, checked);
+    if !property.allowed.is_empty() && !property.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(value)) {
+        checked
+            .findings
+            .push(Finding::invalid(key, format_args!("Value must be one of {}", property.allowed.join(", "))));
+        return;
+    }
+    if let Some(why) = invalid(key, value, config) {
+        checked.findings.push(Finding::invalid(key, why));
+        return;
+    }
+    let is_default = property.default.is_some_and(|default| default.eq_ignore_ascii_case(value));
+    match property.support {
+        Support::OnlyDefault(why) if !is_default => checked.findings.push(Finding::unsupported(key, why)),
+        Support::Tuning(why) if !is_default => checked.warnings.push(format!("{key} has no effect here: {why}")),
+        _ => {}
+    }
+}
+
+fn aliased<'a>(key: &str, value: &'a str, checked: &mut Checked) -> &'a str {
+    if key == "snapshot.mode"
+        && let Some((alias, meant)) = SNAPSHOT_MODE_ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(value))
+    {
+        checked.warnings.push(format!("snapshot.mode={alias} is taken as {meant}; Debezium 3.4 refuses it"));
+        return meant;
+    }
+    value
+}
+
+/// What a key asks of its value beyond type and list.
+fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<String> {
+    let given = |key: &str| config.get(key).is_some_and(|value| !value.trim().is_empty());
+    match key {
+        "topic.prefix" => {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            (!value.bytes().all(allowed)).then(|| {
+                format!("{value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)")
+            })
+        }
+        "slot.name" => {
+            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            (value.len() > 63 || !value.bytes().all(allowed)).then(|| {
+                "Valid replication slot name must contain only digits, lowercase characters and underscores with length <= 63"
+                    .to_owned()
+            })
+        }
+        "plugin.name" => (!value.eq_ignore_ascii_case("pgoutput"))
+            .then(|| "not supported by this worker (only pgoutput is: it is part of every PostgreSQL)".to_owned()),
+        "snapshot.mode" => (!["initial", "no_data"].iter().any(|mode| mode.eq_ignore_ascii_case(value)))
+            .then(|| "not supported by this worker (initial and no_data are yet)".to_owned()),
+        "table.exclude.list" | "schema.exclude.list" | "column.exclude.list" => {
+            let include = key.replace("exclude", "include");
+            if given(&include) {
+                return Some(format!("\"{include}\" is already specified"));
+            }
+            super::filters::patterns(value).err()
+        }
+        "table.include.list" | "schema.include.list" | "column.include.list" => super::filters::patterns(value).err(),
+        "skipped.operations" => value
+            .split(',')
+            .map(str::trim)
+            .find(|operation| !matches!(*operation, "c" | "u" | "d" | "t" | "none"))
+            .map(|other| format!("Operation {other} is not one of c, u, d, t, none")),
+        "heartbeat.interval.ms"
+        | "slot.max.retries"
+        | "slot.retry.delay.ms"
+        | "max.queue.size.in.bytes"
+        | "retriable.restart.connector.wait.ms" => {
+            value.starts_with('-').then(|| "A non-negative integer is expected".to_owned())
+        }
+        "status.update.interval.ms" => {
+            (value.starts_with('-') || value == "0").then(|| "A positive integer is expected".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) {
+    let is_converter =
+        ["key.converter.", "value.converter.", "header.converter."].iter().any(|side| key.starts_with(side));
+    let is_known_converter = ["schemas.enable", "schemas.cache.size", "replace.null.with.default", "decimal.format"]
+        .iter()
+        .any(|known| key.ends_with(known));
+    if CONNECT_KEYS.contains(&key)
+        || properties::find(key).is_some()
+        || key.starts_with("producer.override.")
+        || (is_converter && is_known_converter)
+    {
+        return;
+    }
+    if let Some(alias_key) = key.strip_prefix("transforms.") {
+        // Debezium's users know these two answers; the transform's own keys follow from its class.
+        if alias_key.ends_with(".type") {
+            let class = config.get(key).map(String::as_str).unwrap_or_default();
+            let known =
+                ["io.debezium.", "org.apache.kafka.connect.transforms."].iter().any(|vendor| class.starts_with(vendor));
+            let why =
+                if known { "not supported by this worker yet" } else { &format!("Class {class} could not be found.") };
+            checked.findings.push(Finding::value(key, class, why));
+        }
+        return;
+    }
+    if key == "transforms" && config.keys().any(|other| other.starts_with("transforms.")) {
+        return;
+    }
+    match REFUSED_FAMILIES.iter().find(|(family, _)| key.starts_with(family)) {
+        Some((_, why)) => checked.findings.push(Finding::unsupported(key, why)),
+        None => checked.warnings.push(format!("{key} is not known and has no effect")),
+    }
+}
+
+/// `true` or `false`, whatever the case, as Kafka reads it.
+pub fn parse_boolean(value: &str) -> Option<bool> {
+    match value.trim() {
+        value if value.eq_ignore_ascii_case("true") => Some(true),
+        value if value.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(changes: &[(&str, Option<&str>)]) -> Checked {
+        let mut config: BTreeMap<String, String> = [
+            ("name", "c"),
+            ("connector.class", "io.debezium.connector.postgresql.PostgresConnector"),
+            ("database.hostname", "h"),
+            ("database.user", "u"),
+            ("database.dbname", "d"),
+            ("topic.prefix", "p"),
+            ("plugin.name", "pgoutput"),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+        for (key, value) in changes {
+            match value {
+                Some(value) => config.insert((*key).to_owned(), (*value).to_owned()),
+                None => config.remove(*key),
+            };
+        }
+        check(&config)
+    }
+
+    fn messages(changes: &[(&str, Option<&str>)]) -> Vec<String> {
+        checked(changes).findings.into_iter().map(|finding| finding.message).collect()
+    }
+
+    #[test]
+    fn a_good_configuration_has_no_findings() {
+        assert_eq!(messages(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_errors_come_at_once_in_debeziums_words_and_order() {
+        let expected = [
+            "The 'database.hostname' value is invalid: A value is required",
+            "The 'snapshot.mode' value is invalid: Value must be one of always, initial_only, configuration_based, \
+             when_needed, initial, custom, no_data",
+        ];
+        assert_eq!(messages(&[("database.hostname", None), ("snapshot.mode", Some("sometimes"))]), expected);
+    }
+
+    #[test]
+    fn never_is_an_alias_with_a_warning() {
+        let checked = checked(&[("snapshot.mode", Some("never"))]);
+        assert_eq!(checked.findings, []);
+        assert_eq!(checked.warnings, ["snapshot.mode=never is taken as no_data; Debezium 3.4 refuses it"]);
+    }
+
+    #[test]
+    fn a_known_key_that_is_not_supported_is_refused_by_name_and_an_unknown_one_is_a_warning() {
+        let checked = checked(&[("provide.transaction.metadata", Some("true")), ("no.such.property", Some("1"))]);
+        assert_eq!(checked.findings[0].key.as_deref(), Some("provide.transaction.metadata"));
+        assert_eq!(checked.warnings, ["no.such.property is not known and has no effect"]);
+        assert_eq!(messages(&[("provide.transaction.metadata", Some("false"))]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn include_and_exclude_lists_exclude_each_other() {
+        let both = [("table.include.list", Some("public.a")), ("table.exclude.list", Some("public.b"))];
+        let expected = ["The 'table.exclude.list' value is invalid: \"table.include.list\" is already specified"];
+        assert_eq!(messages(&both), expected);
+    }
+}

@@ -1,0 +1,406 @@
+//! A connector's configuration in types.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proto::envelope::{IntervalMode, JsonConverter, ValueModes};
+
+use super::check::{self, SNAPSHOT_MODE_ALIASES, parse_boolean};
+use super::filters::{self, Filters, List};
+use super::{Finding, Secret, WorkerConfig, properties};
+
+/// The connector's class: Debezium's name, by which its users know it.
+pub const CONNECTOR_CLASS: &str = "io.debezium.connector.postgresql.PostgresConnector";
+/// The Debezium version whose records these are.
+pub const DEBEZIUM_VERSION: &str = "3.4.3.Final";
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct ConnectorConfig {
+    /// `name`.
+    pub name: String,
+    /// How to reach PostgreSQL.
+    pub connection: Connection,
+    /// The replication slot.
+    pub slot: Slot,
+    /// The publication.
+    pub publication: Publication,
+    /// `topic.prefix`.
+    pub topic_prefix: String,
+    /// Which tables and columns are captured.
+    pub filters: Filters,
+    /// What is read before streaming.
+    pub snapshot: Snapshot,
+    /// `skipped.operations`.
+    pub skipped: SkippedOperations,
+    /// `tombstones.on.delete`.
+    pub tombstones_on_delete: bool,
+    /// Signs of life.
+    pub heartbeat: Heartbeat,
+    /// `key.converter` and its settings, the worker's unless given.
+    pub key_converter: JsonConverter,
+    /// `value.converter` and its settings, the worker's unless given.
+    pub value_converter: JsonConverter,
+    /// How values are represented.
+    pub modes: ValueModes,
+    /// `unavailable.value.placeholder`.
+    pub placeholder: String,
+    /// `extended.headers.enabled`.
+    pub extended_headers: bool,
+    /// `source.version`, a key of our own: the version that the records name.
+    pub source_version: String,
+    /// `status.update.interval.ms`.
+    pub status_update_interval: Duration,
+    /// What happens when the world is away.
+    pub retry: Retry,
+    /// `max.queue.size.in.bytes`, 0 for the producer's own bound.
+    pub max_queue_size_in_bytes: u64,
+    /// `producer.override.*`, without the prefix.
+    pub producer_overrides: BTreeMap<String, String>,
+}
+
+/// How to reach PostgreSQL (`database.*`).
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `database.hostname`.
+    pub hostname: String,
+    /// `database.port`.
+    pub port: u16,
+    /// `database.user`.
+    pub user: String,
+    /// `database.password`.
+    pub password: Option<Secret>,
+    /// `database.dbname`.
+    pub dbname: String,
+    /// `database.sslmode`.
+    pub sslmode: SslMode,
+    /// `database.sslrootcert`: a PEM file.
+    pub sslrootcert: Option<String>,
+    /// `database.sslcert`: a PEM file.
+    pub sslcert: Option<String>,
+    /// `database.sslkey`: a PEM file.
+    pub sslkey: Option<String>,
+    /// `database.tcpKeepAlive`.
+    pub tcp_keep_alive: bool,
+    /// `database.initial.statements`.
+    pub initial_statements: Vec<String>,
+}
+
+/// `database.sslmode`, with libpq's meanings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SslMode {
+    /// Never.
+    Disable,
+    /// Only if the server insists.
+    Allow,
+    /// If the server offers it.
+    Prefer,
+    /// Always, whoever the server is.
+    Require,
+    /// Always, with a certificate of the CA.
+    VerifyCa,
+    /// Always, with a certificate of the CA for this host.
+    VerifyFull,
+}
+
+/// The replication slot (`slot.*`).
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// `slot.name`.
+    pub name: String,
+    /// `slot.drop.on.stop`.
+    pub drop_on_stop: bool,
+    /// `slot.failover`.
+    pub failover: bool,
+    /// `slot.max.retries`.
+    pub max_retries: u32,
+    /// `slot.retry.delay.ms`.
+    pub retry_delay: Duration,
+}
+
+/// The publication (`publication.*`).
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// `publication.name`.
+    pub name: String,
+    /// `publication.autocreate.mode`.
+    pub autocreate: Autocreate,
+    /// `publish.via.partition.root`.
+    pub via_partition_root: bool,
+}
+
+/// `publication.autocreate.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Autocreate {
+    /// For all tables, if it is not there.
+    AllTables,
+    /// Never: it must be there.
+    Disabled,
+    /// For the captured tables, and kept to them.
+    Filtered,
+    /// Empty, if it is not there.
+    NoTables,
+}
+
+/// What is read before streaming (`snapshot.*`).
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// `snapshot.mode`.
+    pub mode: SnapshotMode,
+}
+
+/// `snapshot.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotMode {
+    /// All captured tables, once.
+    Initial,
+    /// Nothing.
+    NoData,
+}
+
+/// `skipped.operations`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkippedOperations {
+    /// `c`.
+    pub create: bool,
+    /// `u`.
+    pub update: bool,
+    /// `d`.
+    pub delete: bool,
+    /// `t`, which Debezium skips unless told otherwise.
+    pub truncate: bool,
+}
+
+/// Signs of life (`heartbeat.*`).
+#[derive(Debug, Clone)]
+pub struct Heartbeat {
+    /// `heartbeat.interval.ms`, `None` for 0.
+    pub interval: Option<Duration>,
+    /// `heartbeat.topics.prefix`.
+    pub topic_prefix: String,
+    /// `heartbeat.action.query`.
+    pub action_query: Option<String>,
+}
+
+/// What happens when the world is away.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// `errors.max.retries`, -1 for no end.
+    pub max: i64,
+    /// `retriable.restart.connector.wait.ms`: the longest pause between two attempts.
+    pub wait: Duration,
+}
+
+impl ConnectorConfig {
+    /// From a connector's keys; what it does not say about converters, the worker says.
+    ///
+    /// # Errors
+    /// All findings. Warnings are logged.
+    pub fn parse(config: &BTreeMap<String, String>, worker: &WorkerConfig) -> Result<Self, Vec<Finding>> {
+        let checked = check::check(config);
+        if !checked.findings.is_empty() {
+            return Err(checked.findings);
+        }
+        let keys = Keys { config };
+        let name = keys.text("name").unwrap_or_default().to_owned();
+        for warning in checked.warnings {
+            tracing::warn!(connector = %name, "{warning}");
+        }
+        if keys.text("plugin.name").is_none() {
+            tracing::warn!(connector = %name, "plugin.name is not set; pgoutput is taken, Debezium's default is decoderbufs");
+        }
+        Ok(Self {
+            connection: Connection {
+                hostname: keys.string("database.hostname"),
+                port: u16::try_from(keys.number("database.port"))
+                    .map_err(|_| vec![Finding::invalid("database.port", "not a port")])?,
+                user: keys.string("database.user"),
+                password: keys.text("database.password").map(Secret::new),
+                dbname: keys.string("database.dbname"),
+                sslmode: match keys.string("database.sslmode").to_ascii_lowercase().as_str() {
+                    "disable" => SslMode::Disable,
+                    "allow" => SslMode::Allow,
+                    "require" => SslMode::Require,
+                    "verify-ca" => SslMode::VerifyCa,
+                    "verify-full" => SslMode::VerifyFull,
+                    _ => SslMode::Prefer,
+                },
+                sslrootcert: keys.text("database.sslrootcert").map(str::to_owned),
+                sslcert: keys.text("database.sslcert").map(str::to_owned),
+                sslkey: keys.text("database.sslkey").map(str::to_owned),
+                tcp_keep_alive: keys.flag("database.tcpKeepAlive"),
+                initial_statements: statements(keys.text("database.initial.statements").unwrap_or_default()),
+            },
+            slot: Slot {
+                name: keys.string("slot.name"),
+                drop_on_stop: keys.flag("slot.drop.on.stop"),
+                failover: keys.flag("slot.failover"),
+                max_retries: u32::try_from(keys.number("slot.max.retries")).unwrap_or(u32::MAX),
+                retry_delay: keys.milliseconds("slot.retry.delay.ms"),
+            },
+            publication: Publication {
+                name: keys.string("publication.name"),
+                autocreate: match keys.string("publication.autocreate.mode").to_ascii_lowercase().as_str() {
+                    "disabled" => Autocreate::Disabled,
+                    "filtered" => Autocreate::Filtered,
+                    "no_tables" => Autocreate::NoTables,
+                    _ => Autocreate::AllTables,
+                },
+                via_partition_root: keys.flag("publish.via.partition.root"),
+            },
+            topic_prefix: keys.string("topic.prefix"),
+            filters: Filters::new(keys.list("schema")?, keys.list("table")?, keys.list("column")?),
+            snapshot: Snapshot {
+                mode: match keys.string("snapshot.mode").to_ascii_lowercase().as_str() {
+                    "no_data" => SnapshotMode::NoData,
+                    alias if SNAPSHOT_MODE_ALIASES.iter().any(|(known, _)| *known == alias) => SnapshotMode::NoData,
+                    _ => SnapshotMode::Initial,
+                },
+            },
+            skipped: SkippedOperations::parse(&keys.string("skipped.operations")),
+            tombstones_on_delete: keys.flag("tombstones.on.delete"),
+            heartbeat: Heartbeat {
+                interval: Some(keys.milliseconds("heartbeat.interval.ms")).filter(|interval| !interval.is_zero()),
+                topic_prefix: keys.string("heartbeat.topics.prefix"),
+                action_query: keys.text("heartbeat.action.query").map(str::to_owned),
+            },
+            key_converter: keys.converter("key", worker)?,
+            value_converter: keys.converter("value", worker)?,
+            modes: ValueModes {
+                interval: match keys.string("interval.handling.mode").to_ascii_lowercase().as_str() {
+                    "string" => IntervalMode::String,
+                    _ => IntervalMode::Numeric,
+                },
+            },
+            placeholder: placeholder(&keys.string("unavailable.value.placeholder"))?,
+            extended_headers: keys.flag("extended.headers.enabled"),
+            source_version: keys.text("source.version").unwrap_or(DEBEZIUM_VERSION).to_owned(),
+            status_update_interval: keys.milliseconds("status.update.interval.ms"),
+            retry: Retry {
+                max: keys.number("errors.max.retries"),
+                wait: keys.milliseconds("retriable.restart.connector.wait.ms"),
+            },
+            max_queue_size_in_bytes: u64::try_from(keys.number("max.queue.size.in.bytes")).unwrap_or_default(),
+            producer_overrides: with_prefix(config, "producer.override."),
+            name,
+        })
+    }
+}
+
+/// The entries whose keys begin with `prefix`, without it.
+pub(super) fn with_prefix(config: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
+    config.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
+}
+
+impl SkippedOperations {
+    fn parse(list: &str) -> Self {
+        let skips = |letter| list.split(',').any(|operation| operation.trim() == letter);
+        Self { create: skips("c"), update: skips("u"), delete: skips("d"), truncate: skips("t") }
+    }
+}
+
+/// A checked configuration's keys with their defaults.
+struct Keys<'a> {
+    config: &'a BTreeMap<String, String>,
+}
+
+impl Keys<'_> {
+    /// What is given.
+    fn text(&self, key: &str) -> Option<&str> {
+        self.config.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// What is given, or the default.
+    fn string(&self, key: &str) -> String {
+        let default = || properties::find(key).and_then(|property| property.default).unwrap_or_default();
+        self.text(key).unwrap_or_else(default).to_owned()
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        parse_boolean(&self.string(key)).unwrap_or_default()
+    }
+
+    fn number(&self, key: &str) -> i64 {
+        self.string(key).parse().unwrap_or_default()
+    }
+
+    fn milliseconds(&self, key: &str) -> Duration {
+        Duration::from_millis(u64::try_from(self.number(key)).unwrap_or_default())
+    }
+
+    fn list(&self, of: &str) -> Result<List, Vec<Finding>> {
+        let patterns =
+            |key: &str, list: &str| filters::patterns(list).map_err(|error| vec![Finding::invalid(key, error)]);
+        let (include, exclude) = (format!("{of}.include.list"), format!("{of}.exclude.list"));
+        match (self.text(&include), self.text(&exclude)) {
+            (Some(list), _) => patterns(&include, list).map(List::Include),
+            (None, Some(list)) => patterns(&exclude, list).map(List::Exclude),
+            (None, None) => Ok(List::All),
+        }
+    }
+
+    fn converter(&self, side: &str, worker: &WorkerConfig) -> Result<JsonConverter, Vec<Finding>> {
+        let class = format!("{side}.converter");
+        // A connector that names a converter brings its settings along; the worker's are another instance's.
+        let settings = if self.text(&class).is_some() { self.config } else { &worker.properties };
+        if let Some(class_name) = settings.get(&class)
+            && class_name != "org.apache.kafka.connect.json.JsonConverter"
+        {
+            return Err(vec![Finding::value(
+                &class,
+                class_name,
+                "not supported by this worker (only JsonConverter is yet)",
+            )]);
+        }
+        let flag = |name: &str| {
+            let key = format!("{side}.converter.{name}");
+            settings.get(&key).and_then(|value| parse_boolean(value)).unwrap_or(true)
+        };
+        Ok(JsonConverter {
+            schemas_enable: flag("schemas.enable"),
+            replace_null_with_default: flag("replace.null.with.default"),
+        })
+    }
+}
+
+/// Statements between semicolons; a doubled semicolon is one.
+fn statements(text: &str) -> Vec<String> {
+    let marked = text.replace(";;", "\0");
+    let statement = |part: &str| part.replace('\0', ";").trim().to_owned();
+    marked.split(';').map(statement).filter(|statement| !statement.is_empty()).collect()
+}
+
+/// The placeholder's text; `hex:` introduces its bytes.
+fn placeholder(value: &str) -> Result<String, Vec<Finding>> {
+    const KEY: &str = "unavailable.value.placeholder";
+    let Some(digits) = value.strip_prefix("hex:") else { return Ok(value.to_owned()) };
+    let byte = |index| u8::from_str_radix(digits.get(index..index + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| vec![Finding::invalid(KEY, "hex: must be followed by the hexadecimal bytes of a UTF-8 text")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubled_semicolon_does_not_end_a_statement() {
+        assert_eq!(statements("SET a = 1; SELECT ';;' ;"), ["SET a = 1", "SELECT ';'"]);
+    }
+
+    #[test]
+    fn truncates_are_skipped_unless_told_otherwise() {
+        let default = properties::find("skipped.operations").and_then(|property| property.default).unwrap();
+        assert!(SkippedOperations::parse(default).truncate);
+        let none = SkippedOperations { create: false, update: false, delete: false, truncate: false };
+        assert_eq!(SkippedOperations::parse("none"), none);
+    }
+
+    #[test]
+    fn a_placeholder_may_be_given_as_bytes() {
+        assert_eq!(placeholder("hex:c3a9"), Ok("é".to_owned()));
+        assert!(placeholder("hex:c3").is_err());
+    }
+}

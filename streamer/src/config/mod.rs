@@ -1,0 +1,27 @@
+//! Debezium's and Connect's configuration keys.
+//!
+//! # Layout
+//! - [`properties`]: every key of the connector, its type, default, and how far it is supported
+//! - [`check`]: what is wrong with a configuration, all findings at once
+//! - [`connector`]: a connector's configuration in types
+//! - [`filters`]: which tables and columns are captured
+//! - [`worker`]: the worker's configuration, from the environment or a file
+//! - [`java_properties`]: the `.properties` format
+//! - [`secret`]: texts that are never shown
+
+pub mod check;
+pub mod connector;
+pub mod filters;
+pub mod java_properties;
+pub mod properties;
+pub mod secret;
+pub mod worker;
+
+pub use check::Finding;
+pub use connector::{
+    Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, Snapshot,
+    SnapshotMode, SslMode,
+};
+pub use filters::Filters;
+pub use secret::Secret;
+pub use worker::WorkerConfig;

@@ -1,0 +1,266 @@
+//! Every property of Debezium 3.4's PostgreSQL connector: its type, default and allowed values as the connector's own
+//! `ConfigDef` declares them, and how far it is supported here.
+//!
+//! The order is the `ConfigDef`'s: it is the order of errors in an answer.
+
+/// A property.
+#[derive(Debug, Clone, Copy)]
+pub struct Property {
+    /// Its key.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its importance.
+    pub importance: Importance,
+    /// Its default, `None` for none.
+    pub default: Option<&'static str>,
+    /// The values it takes, in the order that Debezium names them; empty for any.
+    pub allowed: &'static [&'static str],
+    /// Whether it must be given.
+    pub required: bool,
+    /// Its title.
+    pub title: &'static str,
+    /// How far it is supported.
+    pub support: Support,
+}
+
+/// How far a property is supported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// It works.
+    Yes,
+    /// It is accepted and changes nothing in what is published, for this reason.
+    Tuning(&'static str),
+    /// Values other than the default are refused, for this reason.
+    OnlyDefault(&'static str),
+}
+
+/// `org.apache.kafka.common.config.ConfigDef.Type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `BOOLEAN`.
+    Boolean,
+    /// `INT`.
+    Int,
+    /// `LONG`.
+    Long,
+    /// `STRING`.
+    String,
+    /// `LIST`, comma separated.
+    List,
+    /// `CLASS`, a Java class's name.
+    Class,
+    /// `PASSWORD`.
+    Password,
+}
+
+impl Kind {
+    /// Kafka's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Boolean => "BOOLEAN",
+            Kind::Int => "INT",
+            Kind::Long => "LONG",
+            Kind::String => "STRING",
+            Kind::List => "LIST",
+            Kind::Class => "CLASS",
+            Kind::Password => "PASSWORD",
+        }
+    }
+}
+
+/// `org.apache.kafka.common.config.ConfigDef.Importance`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Importance {
+    /// `HIGH`.
+    High,
+    /// `MEDIUM`.
+    Medium,
+    /// `LOW`.
+    Low,
+}
+
+impl Importance {
+    /// Kafka's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Importance::High => "HIGH",
+            Importance::Medium => "MEDIUM",
+            Importance::Low => "LOW",
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one line a property below is worth it")]
+const fn property(
+    name: &'static str,
+    kind: Kind,
+    importance: Importance,
+    default: Option<&'static str>,
+    allowed: &'static [&'static str],
+    required: bool,
+    title: &'static str,
+    support: Support,
+) -> Property {
+    Property { name, kind, importance, default, allowed, required, title, support }
+}
+
+/// The declared properties.
+#[rustfmt::skip]
+pub const DECLARED: &[Property] = &[
+    property("topic.prefix", Kind::String, Importance::High, None, &[], true, "Topic prefix", Support::Yes),
+    property("database.hostname", Kind::String, Importance::High, None, &[], true, "Hostname", Support::Yes),
+    property("database.port", Kind::Int, Importance::High, Some("5432"), &[], false, "Port", Support::Yes),
+    property("database.user", Kind::String, Importance::High, None, &[], true, "User", Support::Yes),
+    property("database.password", Kind::Password, Importance::High, None, &[], false, "Password", Support::Yes),
+    property("database.dbname", Kind::String, Importance::High, None, &[], true, "Database", Support::Yes),
+    property("database.query.timeout.ms", Kind::Int, Importance::Low, Some("600000"), &[], false, "Query timeout", Support::Tuning("catalog queries are short, and the snapshot's are meant to be long")),
+    property("plugin.name", Kind::String, Importance::Medium, Some("decoderbufs"), &["decoderbufs", "pgoutput"], false, "Plugin", Support::Yes),
+    property("slot.name", Kind::String, Importance::Medium, Some("debezium"), &[], false, "Slot", Support::Yes),
+    property("publication.name", Kind::String, Importance::Medium, Some("dbz_publication"), &[], false, "Publication", Support::Yes),
+    property("publication.autocreate.mode", Kind::String, Importance::Medium, Some("all_tables"), &["no_tables", "filtered", "disabled", "all_tables"], false, "Publication Auto Create Mode", Support::Yes),
+    property("replica.identity.autoset.values", Kind::String, Importance::Medium, None, &[], false, "Replica Identity Auto Set Values", Support::OnlyDefault("tables are not altered by this worker yet: run ALTER TABLE … REPLICA IDENTITY")),
+    property("slot.drop.on.stop", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Drop slot on stop", Support::Yes),
+    property("slot.failover", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Create failover slot", Support::Yes),
+    property("slot.stream.params", Kind::String, Importance::Low, None, &[], false, "Optional parameters to pass to the logical decoder when the stream is started", Support::OnlyDefault("further options of START_REPLICATION are not passed on yet")),
+    property("database.initial.statements", Kind::String, Importance::Low, None, &[], false, "Initial statements", Support::Yes),
+    property("database.sslmode", Kind::String, Importance::Medium, Some("prefer"), &["allow", "prefer", "disable", "verify-ca", "require", "verify-full"], false, "SSL mode", Support::Yes),
+    property("database.sslcert", Kind::String, Importance::Medium, None, &[], false, "SSL Client Certificate", Support::Yes),
+    property("database.sslpassword", Kind::Password, Importance::Medium, None, &[], false, "SSL Client Key Password", Support::OnlyDefault("encrypted client keys cannot be read yet: give database.sslkey an unencrypted PEM key")),
+    property("database.sslrootcert", Kind::String, Importance::Medium, None, &[], false, "SSL Root Certificate", Support::Yes),
+    property("database.sslkey", Kind::String, Importance::Medium, None, &[], false, "SSL Client Key", Support::Yes),
+    property("slot.max.retries", Kind::Int, Importance::Low, Some("6"), &[], false, "Retry count", Support::Yes),
+    property("slot.retry.delay.ms", Kind::Long, Importance::Low, Some("10000"), &[], false, "Retry delay", Support::Yes),
+    property("database.sslfactory", Kind::String, Importance::Medium, None, &[], false, "SSL Root Certificate", Support::OnlyDefault("it names a Java class")),
+    property("status.update.interval.ms", Kind::Int, Importance::Medium, Some("10000"), &[], false, "Status update interval (ms)", Support::Yes),
+    property("lsn.flush.timeout.ms", Kind::Long, Importance::Medium, Some("30000"), &[], false, "LSN flush timeout (ms)", Support::Tuning("confirming a position does not wait for the server")),
+    property("lsn.flush.timeout.action", Kind::String, Importance::Medium, Some("fail"), &["fail", "warn", "ignore"], false, "LSN flush timeout action", Support::Tuning("confirming a position does not wait for the server")),
+    property("database.tcpKeepAlive", Kind::Boolean, Importance::Medium, Some("true"), &[], false, "TCP keep-alive probe", Support::Yes),
+    property("xmin.fetch.interval.ms", Kind::Long, Importance::Medium, Some("0"), &[], false, "Xmin fetch interval (ms)", Support::OnlyDefault("source.xmin is not fetched yet")),
+    property("skipped.operations", Kind::List, Importance::Low, Some("t"), &[], false, "Skipped Operations", Support::Yes),
+    property("lsn.flush.mode", Kind::String, Importance::Low, None, &["connector_and_driver", "connector", "manual"], false, "LSN flush mode", Support::OnlyDefault("only the connector's own confirmation exists yet")),
+    property("flush.lsn.source", Kind::Boolean, Importance::Low, Some("true"), &[], false, "Boolean to determine if Debezium should flush LSN in the source database", Support::OnlyDefault("a slot that is never confirmed fills the server's disk; it is not offered yet")),
+    property("event.processing.failure.handling.mode", Kind::String, Importance::Medium, Some("fail"), &["warn", "fail", "ignore", "skip"], false, "Event deserialization failure handling", Support::OnlyDefault("a change that cannot be processed always stops the task: skipping it would lose data")),
+    property("max.batch.size", Kind::Int, Importance::Medium, Some("2048"), &[], false, "Change event batch size", Support::Tuning("records go out as they come, not in batches")),
+    property("max.queue.size", Kind::Int, Importance::Medium, Some("8192"), &[], false, "Change event buffer size", Support::Tuning("the queue is bounded in bytes: max.queue.size.in.bytes")),
+    property("poll.interval.ms", Kind::Long, Importance::Medium, Some("500"), &[], false, "Poll interval (ms)", Support::Tuning("the stream is read as it comes, nothing is polled")),
+    property("max.queue.size.in.bytes", Kind::Long, Importance::Medium, Some("0"), &[], false, "Change event buffer size in bytes", Support::Yes),
+    property("provide.transaction.metadata", Kind::Boolean, Importance::Low, Some("false"), &[], false, "Store transaction metadata information in a dedicated topic", Support::OnlyDefault("transaction metadata is not published yet")),
+    property("snapshot.delay.ms", Kind::Long, Importance::Low, Some("0"), &[], false, "Snapshot Delay (milliseconds)", Support::OnlyDefault("delays are not supported yet")),
+    property("streaming.delay.ms", Kind::Long, Importance::Low, Some("0"), &[], false, "Streaming Delay (milliseconds)", Support::OnlyDefault("delays are not supported yet")),
+    property("snapshot.include.collection.list", Kind::List, Importance::Medium, None, &[], false, "Snapshot mode include data collection", Support::OnlyDefault("a snapshot reads every captured table yet")),
+    property("snapshot.fetch.size", Kind::Int, Importance::Medium, None, &[], false, "Snapshot fetch size", Support::Tuning("tables are streamed with COPY")),
+    property("snapshot.max.threads", Kind::Int, Importance::Medium, Some("1"), &[], false, "Snapshot maximum threads", Support::Tuning("tables are read one after another")),
+    property("snapshot.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Mode Custom Name", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("snapshot.mode.configuration.based.snapshot.data", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot data", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("snapshot.mode.configuration.based.snapshot.schema", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot schema", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("snapshot.mode.configuration.based.start.stream", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based start stream", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("snapshot.mode.configuration.based.snapshot.on.schema.error", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot on schema error", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("snapshot.mode.configuration.based.snapshot.on.data.error", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot on data error", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("retriable.restart.connector.wait.ms", Kind::Long, Importance::Low, Some("10000"), &[], false, "Retriable restart wait (ms)", Support::Yes),
+    property("query.fetch.size", Kind::Int, Importance::Medium, Some("0"), &[], false, "Query fetch size", Support::Tuning("results are streamed")),
+    property("errors.max.retries", Kind::Int, Importance::Low, Some("-1"), &[], false, "The maximum number of retries", Support::Yes),
+    property("incremental.snapshot.watermarking.strategy", Kind::String, Importance::Low, Some("INSERT_INSERT"), &["insert_delete", "insert_insert"], false, "Incremental snapshot watermarking strategy", Support::Tuning("there are no incremental snapshots yet")),
+    property("internal.log.position.check.enable", Kind::Boolean, Importance::Medium, Some("true"), &[], false, "Enable/Disable log position check", Support::Tuning("the position is always checked against the slot")),
+    property("internal.advanced.metrics.enable", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Enable/Disable advance metrics", Support::Tuning("all metrics are always there")),
+    property("connection.validation.timeout.ms", Kind::Long, Importance::Low, Some("60000"), &[], false, "Connection validation timeout (ms)", Support::Tuning("a connection attempt has a fixed time limit")),
+    property("executor.shutdown.timeout.ms", Kind::Long, Importance::Medium, Some("4000"), &[], false, "Executor shutdown timeout (ms)", Support::Tuning("a stop waits for Kafka's acknowledgements for a fixed time")),
+    property("openlineage.integration.enabled", Kind::Boolean, Importance::Low, Some("false"), &[], false, "Enables OpenLineage integration", Support::OnlyDefault("lineage events are not sent yet")),
+    property("openlineage.integration.config.file.path", Kind::String, Importance::Low, Some("./openlineage.yml"), &[], false, "Path to OpenLineage file configuration", Support::Tuning("lineage events are not sent yet")),
+    property("openlineage.integration.job.namespace", Kind::String, Importance::Low, None, &[], false, "Namespace used for Debezium job", Support::Tuning("lineage events are not sent yet")),
+    property("openlineage.integration.job.description", Kind::String, Importance::Low, Some("Debezium change data capture job"), &[], false, "Description used for Debezium job", Support::Tuning("lineage events are not sent yet")),
+    property("openlineage.integration.job.tags", Kind::List, Importance::Low, None, &[], false, "Debezium job tags", Support::Tuning("lineage events are not sent yet")),
+    property("openlineage.integration.job.owners", Kind::List, Importance::Low, None, &[], false, "Debezium job owners", Support::Tuning("lineage events are not sent yet")),
+    property("openlineage.integration.dataset.kafka.bootstrap.servers", Kind::String, Importance::Low, None, &[], false, "Kafka bootstrap server used in Kafka Connect deployment", Support::Tuning("lineage events are not sent yet")),
+    property("extended.headers.enabled", Kind::Boolean, Importance::Low, Some("true"), &[], false, "Enable/Disable extended headers", Support::Yes),
+    property("guardrail.collections.max", Kind::Int, Importance::Medium, Some("0"), &[], false, "Maximum number of collections or tables", Support::OnlyDefault("guardrails are not supported yet")),
+    property("guardrail.collections.limit.action", Kind::String, Importance::Medium, Some("warn"), &["warn", "fail"], false, "Guardrail collections limit action", Support::Tuning("it says what guardrail.collections.max does")),
+    property("custom.sanitize.pattern", Kind::String, Importance::Low, Some(".*secret$|.*password$|.*sasl\\.jaas\\.config$|.*basic\\.auth\\.user\\.info|.*registry\\.auth\\.client-secret"), &[], false, "Custom pattern for masking sensitive configuration", Support::Tuning("configuration values are not logged")),
+    property("decimal.handling.mode", Kind::String, Importance::Medium, Some("precise"), &["string", "double", "precise"], false, "Decimal Handling", Support::OnlyDefault("only precise is supported yet")),
+    property("time.precision.mode", Kind::String, Importance::Medium, Some("adaptive"), &["adaptive", "adaptive_time_microseconds", "isostring", "microseconds", "nanoseconds", "connect"], false, "Time Precision", Support::OnlyDefault("only adaptive is supported yet")),
+    property("snapshot.lock.timeout.ms", Kind::Long, Importance::Medium, Some("10000"), &[], false, "Snapshot lock timeout (ms)", Support::Tuning("the snapshot takes no locks")),
+    property("snapshot.mode", Kind::String, Importance::Medium, Some("initial"), &["always", "initial_only", "configuration_based", "when_needed", "initial", "custom", "no_data"], false, "Snapshot mode", Support::Yes),
+    property("snapshot.isolation.mode", Kind::String, Importance::Low, Some("serializable"), &["read_uncommitted", "repeatable_read", "read_committed", "serializable"], false, "Snapshot isolation mode", Support::OnlyDefault("a snapshot reads the slot's exported snapshot, which is what serializable gives here; weaker levels are not offered")),
+    property("snapshot.query.mode", Kind::String, Importance::Low, Some("select_all"), &["custom", "select_all"], false, "Snapshot query mode", Support::OnlyDefault("only select_all is supported yet")),
+    property("snapshot.query.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Query Mode Custom Name", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("snapshot.locking.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Locking Mode Custom Name", Support::OnlyDefault("this snapshot mode is not supported yet")),
+    property("snapshot.locking.mode", Kind::String, Importance::Low, Some("none"), &["shared", "custom", "none"], false, "Snapshot locking mode", Support::OnlyDefault("a snapshot takes no locks yet")),
+    property("hstore.handling.mode", Kind::String, Importance::Low, Some("json"), &["json", "map"], false, "HStore Handling", Support::OnlyDefault("only json is supported yet")),
+    property("binary.handling.mode", Kind::String, Importance::Low, Some("bytes"), &["bytes", "base64", "hex", "base64-url-safe"], false, "Binary Handling", Support::OnlyDefault("only bytes is supported yet")),
+    property("schema.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &["none", "avro_unicode", "avro"], false, "Schema Name Adjustment", Support::OnlyDefault("only none is supported yet")),
+    property("interval.handling.mode", Kind::String, Importance::Low, Some("numeric"), &["string", "numeric"], false, "Interval Handling", Support::Yes),
+    property("schema.refresh.mode", Kind::String, Importance::Medium, Some("columns_diff"), &["columns_diff", "columns_diff_exclude_unchanged_toast"], false, "Schema refresh mode", Support::Tuning("a table's description comes with the stream")),
+    property("incremental.snapshot.chunk.size", Kind::Int, Importance::Medium, Some("1024"), &[], false, "Incremental snapshot chunk size", Support::Tuning("there are no incremental snapshots yet")),
+    property("unavailable.value.placeholder", Kind::String, Importance::Medium, Some("__debezium_unavailable_value"), &[], false, "Unavailable value placeholder", Support::Yes),
+    property("message.prefix.include.list", Kind::List, Importance::Medium, None, &[], false, "Include Logical Decoding Message Prefixes", Support::OnlyDefault("logical decoding messages are not published yet")),
+    property("message.prefix.exclude.list", Kind::List, Importance::Medium, None, &[], false, "Exclude Logical Decoding Message Prefixes", Support::OnlyDefault("logical decoding messages are not published yet")),
+    property("publish.via.partition.root", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Publish via partition root", Support::Yes),
+    property("converters", Kind::String, Importance::Low, None, &[], false, "List of prefixes defining custom values converters", Support::OnlyDefault("custom converters are Java classes")),
+    property("post.processors", Kind::String, Importance::Low, None, &[], false, "List of change event post processors", Support::OnlyDefault("post processors are not supported yet")),
+    property("tombstones.on.delete", Kind::Boolean, Importance::Medium, Some("true"), &[], false, "Change the behaviour of Debezium with regards to delete operations", Support::Yes),
+    property("heartbeat.interval.ms", Kind::Int, Importance::Medium, Some("0"), &[], false, "Connector heartbeat interval (milli-seconds)", Support::Yes),
+    property("heartbeat.topics.prefix", Kind::String, Importance::Low, Some("__debezium-heartbeat"), &[], false, "A prefix used for naming of heartbeat topics", Support::Yes),
+    property("signal.data.collection", Kind::List, Importance::Medium, None, &[], false, "Signaling data collection", Support::OnlyDefault("signals are not supported yet")),
+    property("signal.poll.interval.ms", Kind::Long, Importance::Medium, Some("5000"), &[], false, "Signal processor poll interval", Support::Tuning("there are no signals yet")),
+    property("signal.enabled.channels", Kind::List, Importance::Medium, Some("source"), &[], false, "Enabled channels names", Support::OnlyDefault("signals are not supported yet")),
+    property("topic.naming.strategy", Kind::Class, Importance::Medium, Some("io.debezium.schema.SchemaTopicNamingStrategy"), &[], false, "Topic naming strategy class", Support::OnlyDefault("only SchemaTopicNamingStrategy is supported yet")),
+    property("notification.enabled.channels", Kind::List, Importance::Medium, None, &[], false, "Enabled notification channels names", Support::OnlyDefault("notifications are not supported yet")),
+    property("notification.sink.topic.name", Kind::String, Importance::High, None, &[], false, "Notification topic name", Support::OnlyDefault("notifications are not supported yet")),
+    property("transaction.metadata.factory", Kind::Class, Importance::Low, Some("io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory"), &[], false, "Factory class to create transaction context & transaction struct maker classes", Support::OnlyDefault("it names a Java class")),
+    property("custom.metric.tags", Kind::List, Importance::Low, None, &[], false, "Customize metric tags", Support::OnlyDefault("metrics carry no custom tags yet")),
+    property("column.include.list", Kind::List, Importance::Medium, None, &[], false, "Include Columns", Support::Yes),
+    property("column.exclude.list", Kind::List, Importance::Medium, None, &[], false, "Exclude Columns", Support::Yes),
+    property("table.include.list", Kind::List, Importance::High, None, &[], false, "Include Tables", Support::Yes),
+    property("table.exclude.list", Kind::List, Importance::Medium, None, &[], false, "Exclude Tables", Support::Yes),
+    property("table.ignore.builtin", Kind::Boolean, Importance::Low, Some("true"), &[], false, "Ignore system databases", Support::OnlyDefault("system tables are never captured")),
+    property("schema.include.list", Kind::List, Importance::High, None, &[], false, "Include Schemas", Support::Yes),
+    property("schema.exclude.list", Kind::List, Importance::Medium, None, &[], false, "Exclude Schemas", Support::Yes),
+    property("message.key.columns", Kind::String, Importance::Medium, None, &[], false, "Columns PK mapping", Support::OnlyDefault("keys other than the primary key or first unique index are not supported yet")),
+    property("snapshot.select.statement.overrides", Kind::String, Importance::Medium, None, &[], false, "List of tables where the default select statement used during snapshotting should be overridden", Support::OnlyDefault("a snapshot reads whole tables yet")),
+    property("include.schema.comments", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Include Table and Column Comments", Support::Tuning("Debezium 3.4 does not put comments into record schemas either")),
+    property("column.propagate.source.type", Kind::List, Importance::Medium, None, &[], false, "Propagate Source Types by Columns", Support::OnlyDefault("source types are not propagated yet")),
+    property("datatype.propagate.source.type", Kind::List, Importance::Medium, None, &[], false, "Propagate Source Types by Data Type", Support::OnlyDefault("source types are not propagated yet")),
+    property("internal.snapshot.scan.all.columns.force", Kind::Boolean, Importance::Low, Some("false"), &[], false, "Snapshot force scan all columns of all tables", Support::Tuning("only captured tables are described")),
+    property("snapshot.tables.order.by.row.count", Kind::String, Importance::Medium, Some("disabled"), &["disabled", "ascending", "descending"], false, "Initial snapshot tables order by row count", Support::OnlyDefault("tables are read in their names' order yet")),
+    property("heartbeat.action.query", Kind::String, Importance::Low, None, &[], false, "An optional query to execute with every heartbeat", Support::Yes),
+    property("include.unknown.datatypes", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Include unknown datatypes", Support::OnlyDefault("columns of unknown types are left out yet")),
+    property("sourceinfo.struct.maker", Kind::Class, Importance::Low, Some("io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"), &[], false, "Source info struct maker class", Support::OnlyDefault("it names a Java class")),
+];
+
+/// Properties that Debezium reads without declaring them.
+#[rustfmt::skip]
+pub const HIDDEN: &[Property] = &[
+    property("skip.messages.without.change", Kind::Boolean, Importance::Low, Some("false"), &[], false, "skip.messages.without.change", Support::OnlyDefault("updates without change are published yet")),
+    property("money.fraction.digits", Kind::Int, Importance::Low, Some("2"), &[], false, "money.fraction.digits", Support::OnlyDefault("money has two digits behind the point yet")),
+    property("field.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &[], false, "field.name.adjustment.mode", Support::OnlyDefault("only none is supported yet")),
+    property("topic.delimiter", Kind::String, Importance::Low, Some("."), &[], false, "topic.delimiter", Support::OnlyDefault("only the dot is supported yet")),
+    property("topic.heartbeat.prefix", Kind::String, Importance::Low, None, &[], false, "topic.heartbeat.prefix", Support::OnlyDefault("set heartbeat.topics.prefix")),
+    property("topic.transaction", Kind::String, Importance::Low, Some("transaction"), &[], false, "topic.transaction", Support::OnlyDefault("transaction metadata is not published yet")),
+    property("topic.regex", Kind::String, Importance::Low, None, &[], false, "topic.regex", Support::OnlyDefault("topic routing is not supported yet")),
+    property("topic.replacement", Kind::String, Importance::Low, None, &[], false, "topic.replacement", Support::OnlyDefault("topic routing is not supported yet")),
+    property("offset.mismatch.strategy", Kind::String, Importance::Low, Some("no_validation"), &[], false, "offset.mismatch.strategy", Support::OnlyDefault("the stored position is always checked against the slot")),
+    property("read.only", Kind::Boolean, Importance::Low, Some("false"), &[], false, "read.only", Support::OnlyDefault("there are no incremental snapshots yet")),
+    property("event.converting.failure.handling.mode", Kind::String, Importance::Low, None, &[], false, "event.converting.failure.handling.mode", Support::OnlyDefault("a value that cannot be converted always stops the task: a null in its place would lose data")),
+    property("database.connection.factory.class", Kind::Class, Importance::Low, None, &[], false, "database.connection.factory.class", Support::OnlyDefault("it names a Java class")),
+    property("signal.kafka.topic", Kind::String, Importance::Low, None, &[], false, "signal.kafka.topic", Support::OnlyDefault("signals are not supported yet")),
+    property("signal.kafka.bootstrap.servers", Kind::String, Importance::Low, None, &[], false, "signal.kafka.bootstrap.servers", Support::OnlyDefault("signals are not supported yet")),
+    property("signal.file", Kind::String, Importance::Low, None, &[], false, "signal.file", Support::OnlyDefault("signals are not supported yet")),
+];
+
+/// Families of properties, by how their keys begin, that are known and not supported yet.
+pub const REFUSED_FAMILIES: &[(&str, &str)] = &[
+    ("column.mask.", "columns are not masked yet: leave them out with column.exclude.list"),
+    ("column.truncate.", "columns are not truncated yet"),
+    ("driver.", "there is no JDBC driver here"),
+    ("signal.", "signals are not supported yet"),
+    ("snapshot.select.statement.overrides.", "a snapshot reads whole tables yet"),
+    ("topic.key.", "topic routing is not supported yet"),
+    ("topic.creation.", "topics are created by the broker (auto.create.topics.enable) yet"),
+    ("predicates", "transforms and predicates are not supported yet"),
+    ("transforms", "transforms are not supported yet"),
+];
+
+/// The property of a key.
+pub fn find(key: &str) -> Option<&'static Property> {
+    DECLARED.iter().chain(HIDDEN).find(|property| property.name == key)
+}

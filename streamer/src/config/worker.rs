@@ -1,0 +1,330 @@
+//! The worker's configuration, from the environment or a file.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+use super::connector::with_prefix;
+use super::java_properties;
+
+/// What a Kafka Connect worker is configured with (`DistributedConfig`).
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Every property as it was given.
+    pub properties: BTreeMap<String, String>,
+    /// `group.id`.
+    pub group_id: String,
+    /// Where connectors' configurations are kept.
+    pub config_topic: StorageTopic,
+    /// Where positions are kept.
+    pub offset_topic: StorageTopic,
+    /// Where states are kept.
+    pub status_topic: StorageTopic,
+    /// Where the REST API listens.
+    pub listen: SocketAddr,
+    /// The worker's name in states: the address it is known by.
+    pub worker_id: String,
+    /// `offset.flush.interval.ms`. Connect's default is a minute; storing a position is one small record, so ours is a
+    /// second: the slot is confirmed that much sooner.
+    pub offset_flush_interval: Duration,
+    /// `producer.*`, without the prefix.
+    pub producer_properties: BTreeMap<String, String>,
+    bootstrap_servers: String,
+}
+
+/// A topic that the worker keeps something in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions it is created with.
+    pub partitions: i32,
+    /// How many replicas it is created with, -1 for the broker's default.
+    pub replication: i32,
+}
+
+/// Why a worker cannot start with its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerConfigError {
+    /// Something must be given.
+    #[error(
+        "{property} is not set. Set the environment variable {variable}, or {property} in the file given with --worker"
+    )]
+    Missing {
+        /// The property.
+        property: &'static str,
+        /// The variable of the container image.
+        variable: &'static str,
+    },
+    /// Something is not what it should be.
+    #[error("{property}={value} is not usable: {why}")]
+    Invalid {
+        /// The property.
+        property: String,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        why: &'static str,
+    },
+    /// The file cannot be read.
+    #[error("the worker's configuration {path} cannot be read: {why}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The variables of Debezium's connect image and the properties they set.
+const IMAGE_VARIABLES: [(&str, &str); 12] = [
+    ("BOOTSTRAP_SERVERS", "bootstrap.servers"),
+    ("GROUP_ID", "group.id"),
+    ("CONFIG_STORAGE_TOPIC", "config.storage.topic"),
+    ("OFFSET_STORAGE_TOPIC", "offset.storage.topic"),
+    ("STATUS_STORAGE_TOPIC", "status.storage.topic"),
+    ("KEY_CONVERTER", "key.converter"),
+    ("VALUE_CONVERTER", "value.converter"),
+    ("OFFSET_FLUSH_INTERVAL_MS", "offset.flush.interval.ms"),
+    ("OFFSET_FLUSH_TIMEOUT_MS", "offset.flush.timeout.ms"),
+    ("SHUTDOWN_TIMEOUT", "task.shutdown.graceful.timeout.ms"),
+    ("ADVERTISED_HOST_NAME", "rest.advertised.host.name"),
+    ("ADVERTISED_PORT", "rest.advertised.port"),
+];
+
+/// Worker properties that are understood, or that say how the Java worker runs and mean nothing here.
+const KNOWN: [&str; 40] = [
+    "bootstrap.servers",
+    "group.id",
+    "config.storage.topic",
+    "config.storage.replication.factor",
+    "offset.storage.topic",
+    "offset.storage.replication.factor",
+    "offset.storage.partitions",
+    "status.storage.topic",
+    "status.storage.replication.factor",
+    "status.storage.partitions",
+    "key.converter",
+    "value.converter",
+    "header.converter",
+    "listeners",
+    "rest.host.name",
+    "rest.port",
+    "rest.advertised.host.name",
+    "rest.advertised.port",
+    "rest.advertised.listener",
+    "offset.flush.interval.ms",
+    "offset.flush.timeout.ms",
+    "task.shutdown.graceful.timeout.ms",
+    "plugin.path",
+    "plugin.discovery",
+    "security.protocol",
+    "client.id",
+    "connector.client.config.override.policy",
+    "exactly.once.source.support",
+    "topic.creation.enable",
+    "topic.tracking.enable",
+    "topic.tracking.allow.reset",
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "rebalance.timeout.ms",
+    "request.timeout.ms",
+    "metadata.max.age.ms",
+    "internal.key.converter",
+    "internal.value.converter",
+    "scheduled.rebalance.max.delay.ms",
+    "connect.protocol",
+];
+
+impl WorkerConfig {
+    /// From the variables of Debezium's connect image: the named ones, and every `CONNECT_A_B` as `a.b`.
+    ///
+    /// # Errors
+    /// What is missing or unusable.
+    pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Self, WorkerConfigError> {
+        let mut properties = BTreeMap::new();
+        let mut named = BTreeMap::new();
+        for (variable, value) in variables {
+            if let Some((_, property)) = IMAGE_VARIABLES.iter().find(|(name, _)| *name == variable) {
+                named.insert((*property).to_owned(), value);
+            } else if let Some(rest) = variable.strip_prefix("CONNECT_") {
+                properties.insert(rest.to_ascii_lowercase().replace('_', "."), value);
+            }
+        }
+        properties.extend(named);
+        Self::from_properties(properties)
+    }
+
+    /// From a worker's `.properties` file.
+    ///
+    /// # Errors
+    /// What is missing or unusable, the file itself included.
+    pub fn from_file(path: &Path) -> Result<Self, WorkerConfigError> {
+        let file = |why: String| WorkerConfigError::File { path: path.display().to_string(), why };
+        let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
+        Self::from_properties(java_properties::parse(&text).map_err(|error| file(error.to_string()))?)
+    }
+
+    fn from_properties(properties: BTreeMap<String, String>) -> Result<Self, WorkerConfigError> {
+        let given =
+            |property: &str| properties.get(property).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let required = |property: &'static str, variable: &'static str| {
+            given(property).map(str::to_owned).ok_or(WorkerConfigError::Missing { property, variable })
+        };
+        let number = |property: &str, default: i32| match given(property) {
+            None => Ok(default),
+            Some(value) => value.parse::<i32>().map_err(|_| invalid(property, value, "a whole number is expected")),
+        };
+        let storage = |kind: &str, name: String, partitions: i32| {
+            Ok::<_, WorkerConfigError>(StorageTopic {
+                name,
+                partitions: number(&format!("{kind}.storage.partitions"), partitions)?,
+                replication: number(&format!("{kind}.storage.replication.factor"), -1)?,
+            })
+        };
+        refuse_what_is_not_supported(&properties)?;
+        let listen = listen_address(given("listeners"), given("rest.host.name"), number("rest.port", 8083)?)?;
+        let host = given("rest.advertised.host.name").map_or_else(|| known_host(listen), str::to_owned);
+        let port = number("rest.advertised.port", i32::from(listen.port()))?;
+        let flush = number("offset.flush.interval.ms", 1000)?;
+        let config = Self {
+            bootstrap_servers: required("bootstrap.servers", "BOOTSTRAP_SERVERS")?,
+            group_id: required("group.id", "GROUP_ID")?,
+            config_topic: storage("config", required("config.storage.topic", "CONFIG_STORAGE_TOPIC")?, 1)?,
+            offset_topic: storage("offset", required("offset.storage.topic", "OFFSET_STORAGE_TOPIC")?, 25)?,
+            status_topic: storage("status", required("status.storage.topic", "STATUS_STORAGE_TOPIC")?, 5)?,
+            listen,
+            worker_id: format!("{host}:{port}"),
+            offset_flush_interval: Duration::from_millis(u64::try_from(flush).unwrap_or_default().max(1)),
+            producer_properties: with_prefix(&properties, "producer."),
+            properties,
+        };
+        for key in config.properties.keys() {
+            let is_converter = key.starts_with("key.converter.") || key.starts_with("value.converter.");
+            if !KNOWN.contains(&key.as_str()) && !is_converter && !key.starts_with("producer.") {
+                tracing::warn!(property = %key, "worker property is not known and has no effect");
+            }
+        }
+        Ok(config)
+    }
+
+    /// What every Kafka client of the worker is configured with.
+    pub fn kafka_client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            // A broker that comes back is found again soon.
+            .set("reconnect.backoff.max.ms", "1000");
+        client
+    }
+
+    /// The brokers, for messages.
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
+    }
+}
+
+fn invalid(property: &str, value: &str, why: &'static str) -> WorkerConfigError {
+    WorkerConfigError::Invalid { property: property.to_owned(), value: value.to_owned(), why }
+}
+
+fn refuse_what_is_not_supported(properties: &BTreeMap<String, String>) -> Result<(), WorkerConfigError> {
+    for (key, value) in properties {
+        let protocol = key == "security.protocol" || key.ends_with(".security.protocol");
+        if protocol && !value.eq_ignore_ascii_case("PLAINTEXT") {
+            return Err(invalid(key, value, "only PLAINTEXT connections to Kafka are supported yet"));
+        }
+        let json = value == "org.apache.kafka.connect.json.JsonConverter";
+        if matches!(key.as_str(), "key.converter" | "value.converter") && !json {
+            return Err(invalid(key, value, "only org.apache.kafka.connect.json.JsonConverter is supported yet"));
+        }
+        if key == "exactly.once.source.support" && !value.eq_ignore_ascii_case("disabled") {
+            return Err(invalid(key, value, "exactly-once delivery is not offered yet; set it to disabled"));
+        }
+    }
+    Ok(())
+}
+
+/// The first HTTP listener, or the older pair of properties.
+fn listen_address(listeners: Option<&str>, host: Option<&str>, port: i32) -> Result<SocketAddr, WorkerConfigError> {
+    let (property, text) = match listeners {
+        Some(listeners) => {
+            let first = listeners.split(',').next().unwrap_or_default().trim();
+            let Some(address) = first.strip_prefix("http://").or_else(|| first.strip_prefix("HTTP://")) else {
+                return Err(invalid(
+                    "listeners",
+                    listeners,
+                    "an http:// listener is expected; https is not supported yet",
+                ));
+            };
+            ("listeners", address.to_owned())
+        }
+        None => ("rest.port", format!("{}:{port}", host.unwrap_or_default())),
+    };
+    let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text };
+    let text = text.replace("localhost:", "127.0.0.1:");
+    text.parse().map_err(|_| invalid(property, &text, "an address and a port are expected, such as 0.0.0.0:8083"))
+}
+
+/// What others can reach this worker by, as far as it can tell.
+fn known_host(listen: SocketAddr) -> String {
+    if !listen.ip().is_unspecified() {
+        return listen.ip().to_string();
+    }
+    let name = std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() { "127.0.0.1".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(extra: &[(&str, &str)]) -> Result<WorkerConfig, WorkerConfigError> {
+        let image = [
+            ("BOOTSTRAP_SERVERS", "kafka:9092"),
+            ("GROUP_ID", "1"),
+            ("CONFIG_STORAGE_TOPIC", "configs"),
+            ("OFFSET_STORAGE_TOPIC", "offsets"),
+            ("STATUS_STORAGE_TOPIC", "statuses"),
+        ];
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        WorkerConfig::from_environment(image.iter().chain(extra).map(owned))
+    }
+
+    #[test]
+    fn the_image_s_variables_are_enough() {
+        let config = environment(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8083");
+        assert_eq!((config.offset_topic.partitions, config.status_topic.partitions), (25, 5));
+    }
+
+    #[test]
+    fn every_connect_variable_is_a_property() {
+        let config = environment(&[
+            ("CONNECT_LISTENERS", "http://127.0.0.1:18083"),
+            ("CONNECT_OFFSET_STORAGE_PARTITIONS", "3"),
+            ("CONNECT_VALUE_CONVERTER_SCHEMAS_ENABLE", "false"),
+            ("CONNECT_PRODUCER_LINGER_MS", "1"),
+        ])
+        .unwrap();
+        assert_eq!(config.worker_id, "127.0.0.1:18083");
+        assert_eq!(config.offset_topic.partitions, 3);
+        assert_eq!(config.properties["value.converter.schemas.enable"], "false");
+        assert_eq!(config.producer_properties["linger.ms"], "1");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_variable() {
+        let error = WorkerConfig::from_environment(std::iter::empty()).unwrap_err().to_string();
+        assert!(error.contains("BOOTSTRAP_SERVERS"), "{error}");
+    }
+
+    #[test]
+    fn an_encrypted_connection_to_kafka_is_refused_rather_than_left_plain() {
+        let error = environment(&[("CONNECT_SECURITY_PROTOCOL", "SASL_SSL")]).unwrap_err().to_string();
+        assert!(error.contains("security.protocol=SASL_SSL"), "{error}");
+    }
+}

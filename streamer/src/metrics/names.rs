@@ -1,0 +1,32 @@
+//! The metrics' names, all in one place.
+
+use metrics::{describe_counter, describe_gauge};
+
+/// Records given to the producer.
+pub const RECORDS_ENQUEUED: &str = "headwater_streamer_records_enqueued_total";
+/// Times that the producer's queue was full and reading waited.
+pub const QUEUE_FULL: &str = "headwater_streamer_queue_full_total";
+/// Rows read by snapshots.
+pub const SNAPSHOT_ROWS: &str = "headwater_streamer_snapshot_rows_total";
+/// Times that the task started again by itself.
+pub const RETRIES: &str = "headwater_streamer_retries_total";
+/// Transactions read whole.
+pub const TRANSACTIONS: &str = "headwater_streamer_transactions_total";
+/// The end of the server's log, as of its last keepalive, in bytes.
+pub const SERVER_LSN: &str = "headwater_streamer_server_lsn_bytes";
+/// The end of the last transaction that was read, in bytes.
+pub const COMMIT_LSN: &str = "headwater_streamer_commit_lsn_bytes";
+/// What the slot was confirmed up to, in bytes: everything before it is in Kafka.
+pub const CONFIRMED_LSN: &str = "headwater_streamer_confirmed_lsn_bytes";
+
+/// Gives Prometheus a sentence for each.
+pub(super) fn describe() {
+    describe_counter!(RECORDS_ENQUEUED, "Records given to the Kafka producer.");
+    describe_counter!(QUEUE_FULL, "Times the producer's queue was full and reading the slot waited.");
+    describe_counter!(SNAPSHOT_ROWS, "Rows read by snapshots.");
+    describe_counter!(RETRIES, "Times the task started again by itself.");
+    describe_counter!(TRANSACTIONS, "Transactions read whole from the slot.");
+    describe_gauge!(SERVER_LSN, "End of the server's log as of its last keepalive.");
+    describe_gauge!(COMMIT_LSN, "End of the last transaction that was read.");
+    describe_gauge!(CONFIRMED_LSN, "Position the slot was confirmed up to: everything before it is in Kafka.");
+}

@@ -1,0 +1,67 @@
+//! Connect's offset topic (`KafkaOffsetBackingStore`).
+
+use serde_json::{Map, Value, json};
+
+use crate::error::TaskError;
+use crate::worker::storage::log::KafkaLog;
+
+/// Positions by connector and server.
+#[derive(Debug, Clone)]
+pub struct OffsetStore {
+    log: KafkaLog,
+}
+
+impl OffsetStore {
+    /// Keeps positions in `log`.
+    pub fn new(log: KafkaLog) -> Self {
+        Self { log }
+    }
+
+    /// The stored position, `None` where there is none.
+    ///
+    /// # Errors
+    /// Stop when what is stored is no JSON object.
+    pub fn read(&self, connector: &str, server: &str) -> Result<Option<Map<String, Value>>, TaskError> {
+        let Some(stored) = self.log.get(&key(connector, server)) else { return Ok(None) };
+        serde_json::from_slice(&stored).map(Some).map_err(|error| {
+            TaskError::stop(format!(
+                "the stored position of connector {connector} is no JSON object ({error}); nothing is read until it is \
+                 put right or deleted with DELETE /connectors/{connector}/offsets"
+            ))
+        })
+    }
+
+    /// Stores a position; returns when all in-sync replicas have it.
+    ///
+    /// # Errors
+    /// As [`KafkaLog::write`].
+    pub async fn write(&self, connector: &str, server: &str, offset: &Map<String, Value>) -> Result<(), TaskError> {
+        let value = serde_json::to_vec(offset).map_err(|error| {
+            TaskError::stop(format!("the position of connector {connector} cannot be written")).because(error)
+        })?;
+        self.log.write(&key(connector, server), Some(&value)).await
+    }
+
+    /// Forgets a position.
+    ///
+    /// # Errors
+    /// As [`KafkaLog::write`].
+    pub async fn remove(&self, connector: &str, server: &str) -> Result<(), TaskError> {
+        self.log.write(&key(connector, server), None).await
+    }
+}
+
+/// The key's bytes, exactly Connect's: they decide the partition.
+fn key(connector: &str, server: &str) -> Vec<u8> {
+    json!([connector, { "server": server }]).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_has_connects_bytes() {
+        assert_eq!(key("ome-connector", "ome"), br#"["ome-connector",{"server":"ome"}]"#);
+    }
+}

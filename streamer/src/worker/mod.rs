@@ -1,0 +1,17 @@
+//! What a Kafka Connect worker is to its users.
+//!
+//! # Layout
+//! - [`storage`]: the topics that make a restart, or a change back to a Java worker, go on where it was
+//! - [`herder`]: connectors' life cycle
+//! - [`task`]: one running task and its state
+//! - [`rest`]: the REST API
+//! - [`deploy`]: connectors given on the command line
+
+pub mod deploy;
+pub mod herder;
+pub mod rest;
+pub mod storage;
+pub mod task;
+
+/// The version of Kafka Connect whose API this is.
+pub const CONNECT_VERSION: &str = "4.1.1";

@@ -1,0 +1,52 @@
+//! Errors in Connect's form: `{"error_code": …, "message": …}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::worker::herder::HerderError;
+
+/// An error as an answer.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, message: message.into() }
+    }
+}
+
+impl From<HerderError> for Refusal {
+    fn from(error: HerderError) -> Self {
+        let status = match &error {
+            HerderError::NotFound(_) => StatusCode::NOT_FOUND,
+            HerderError::Exists(_) => StatusCode::CONFLICT,
+            HerderError::BadRequest(_) => StatusCode::BAD_REQUEST,
+            HerderError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, message: error.to_string() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = json!({ "error_code": self.status.as_u16(), "message": self.message });
+        (self.status, Json(body)).into_response()
+    }
+}
+
+pub(super) async fn not_found() -> Refusal {
+    Refusal::not_found("HTTP 404 Not Found")
+}
+
+pub(super) async fn method_not_allowed() -> Refusal {
+    Refusal { status: StatusCode::METHOD_NOT_ALLOWED, message: "HTTP 405 Method Not Allowed".to_owned() }
+}

@@ -1,0 +1,41 @@
+//! `/`, `/health`, `/metrics`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::worker::CONNECT_VERSION;
+
+/// Versions and the cluster, as Connect answers.
+pub(super) async fn root(State(api): State<Api>) -> Json<Value> {
+    Json(json!({
+        "version": CONNECT_VERSION,
+        "commit": concat!("headwater-", env!("CARGO_PKG_VERSION")),
+        "kafka_cluster_id": &*api.cluster_id,
+    }))
+}
+
+/// 200 while every task that should run does, 503 otherwise, with the tasks that do not.
+pub(super) async fn health(State(api): State<Api>) -> (StatusCode, Json<Value>) {
+    let mut standing = Vec::new();
+    for connector in api.herder.connectors().await {
+        if let Some(task) = connector.task.filter(|task| matches!(task.state, "FAILED" | "RESTARTING")) {
+            standing.push(json!({ "connector": connector.name, "state": task.state, "trace": task.trace }));
+        }
+    }
+    if standing.is_empty() {
+        let message = "Worker has completed startup and is ready to handle requests.";
+        (StatusCode::OK, Json(json!({ "status": "healthy", "message": message })))
+    } else {
+        let message = "Some tasks do not run; see GET /connectors/{name}/status.";
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unhealthy", "message": message, "tasks": standing })))
+    }
+}
+
+/// Prometheus' text.
+pub(super) async fn metrics(State(api): State<Api>) -> String {
+    api.metrics.run_upkeep();
+    api.metrics.render()
+}

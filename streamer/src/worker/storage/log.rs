@@ -1,0 +1,179 @@
+//! A compacted topic as a map: read whole at the start, written through.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::config::WorkerConfig;
+use crate::config::worker::StorageTopic;
+use crate::error::TaskError;
+
+/// How long Kafka may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The newest value of every key.
+#[derive(Clone)]
+pub struct KafkaLog {
+    topic: String,
+    producer: FutureProducer,
+    entries: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl std::fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaLog").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl KafkaLog {
+    /// Creates the topic if it is not there, and reads it to its end.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not answer; stop when it refuses the topic.
+    pub async fn open(worker: &WorkerConfig, topic: &StorageTopic) -> Result<Self, TaskError> {
+        create(worker, topic).await?;
+        let entries = read_to_end(worker, &topic.name).await?;
+        let producer = worker
+            .kafka_client()
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", "30000")
+            .create()
+            .map_err(|error| failed(&topic.name, "writing", &error))?;
+        Ok(Self { topic: topic.name.clone(), producer, entries: Arc::new(Mutex::new(entries)) })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.lock().get(key).cloned()
+    }
+
+    /// All keys and values.
+    pub fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.lock().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// Writes a value, or with `None` removes it; returns when all in-sync replicas have it.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not take it in time.
+    pub async fn write(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), TaskError> {
+        let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic).key(key);
+        record.payload = value;
+        self.producer
+            .send(record, Timeout::Never)
+            .await
+            .map_err(|(error, _)| failed(&self.topic, "writing", &error))?;
+        match value {
+            Some(value) => self.lock().insert(key.to_vec(), value.to_vec()),
+            None => self.lock().remove(key),
+        };
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Vec<u8>, Vec<u8>>> {
+        // No statement under the lock can leave the map half changed.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn create(worker: &WorkerConfig, topic: &StorageTopic) -> Result<(), TaskError> {
+    let admin: AdminClient<_> =
+        worker.kafka_client().create().map_err(|error| failed(&topic.name, "creating", &error))?;
+    let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication))
+        .set("cleanup.policy", "compact");
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER_TIMEOUT)).request_timeout(Some(ANSWER_TIMEOUT));
+    let results =
+        admin.create_topics([&new], &options).await.map_err(|error| failed(&topic.name, "creating", &error))?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            // Kafka may be reachable and forbid creation, while the topic is there.
+            Err((_, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)) => {}
+            Err((name, code)) => {
+                return Err(TaskError::stop(format!(
+                    "the worker's topic {name} could not be created: {code}. Create it with cleanup.policy=compact, or set \
+                     its …storage.replication.factor to what the brokers allow"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn read_to_end(worker: &WorkerConfig, topic: &str) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, TaskError> {
+    let failed = |error: KafkaError| failed(topic, "reading", &error);
+    let consumer: StreamConsumer = worker
+        .kafka_client()
+        .set("group.id", format!("headwater-{}", worker.group_id))
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .create()
+        .map_err(failed)?;
+    let partitions = partitions(&consumer, topic).await.map_err(failed)?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in &partitions {
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning).map_err(failed)?;
+    }
+    consumer.assign(&assignment).map_err(failed)?;
+    let mut open: BTreeSet<i32> = partitions.into_iter().collect();
+    let mut entries = BTreeMap::new();
+    while !open.is_empty() {
+        let received = tokio::time::timeout(ANSWER_TIMEOUT, consumer.recv()).await.map_err(|_| {
+            TaskError::retry(format!(
+                "Kafka did not deliver the worker's topic {topic} within {} s",
+                ANSWER_TIMEOUT.as_secs()
+            ))
+        })?;
+        match received {
+            Ok(record) => {
+                let Some(key) = record.key() else { continue };
+                match record.payload() {
+                    Some(value) => entries.insert(key.to_vec(), value.to_vec()),
+                    None => entries.remove(key),
+                };
+            }
+            Err(KafkaError::PartitionEOF(partition)) => {
+                open.remove(&partition);
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(entries)
+}
+
+/// A topic's partitions. It was there a moment ago, but not every broker knows it at once.
+async fn partitions(consumer: &StreamConsumer, topic: &str) -> Result<Vec<i32>, KafkaError> {
+    let deadline = std::time::Instant::now() + ANSWER_TIMEOUT;
+    loop {
+        let metadata = tokio::task::block_in_place(|| consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT))?;
+        let found: Vec<i32> = metadata
+            .topics()
+            .iter()
+            .filter(|known| known.name() == topic && known.error().is_none())
+            .flat_map(|known| known.partitions())
+            .map(|partition| partition.id())
+            .collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if std::time::Instant::now() > deadline {
+            return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn failed(topic: &str, doing: &str, error: &KafkaError) -> TaskError {
+    TaskError::retry(format!("{doing} the worker's topic {topic} failed: {error}"))
+}
