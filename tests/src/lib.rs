@@ -1,1 +1,22 @@
-//! The stack.
+//! The real stack as native processes, and what the tests say it with.
+//!
+//! # Layout
+//! - [`artifacts`]: what is downloaded, once for all checkouts
+//! - [`process`]: a program that was started: its log, its end
+//! - [`ports`]: free ports, taken ports
+//! - [`wait`]: waiting for a condition
+//! - [`postgres`], [`kafka`], [`worker`], [`sink`]: the services
+//! - [`demo`]: all of them on the demo's ports, left running
+//!
+//! The binary `stack` is the command line to it: `stack fetch`, `stack demo`, `stack down`, and `stack run -- COMMAND`,
+//! which starts PostgreSQL twice and Kafka on free ports, tells the command where they are, and stops them behind it.
+
+pub mod artifacts;
+pub mod demo;
+pub mod kafka;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod sink;
+pub mod wait;
+pub mod worker;

@@ -1,0 +1,201 @@
+//! All services on the demo's ports, left running.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::artifacts::Artifacts;
+use crate::kafka::Kafka;
+use crate::postgres::{self, Postgres};
+use crate::sink::{self, Sink};
+use crate::worker::{self, Worker};
+use crate::{ports, process};
+
+/// What stands between PostgreSQL and Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pipeline {
+    /// Our streamer.
+    Streamer,
+    /// Kafka Connect with Debezium.
+    Debezium,
+}
+
+/// The demo's ports: those of the compose files.
+const POSTGRES1: u16 = 5433;
+const POSTGRES2: u16 = 5434;
+const KAFKA: u16 = 29093;
+const REST: u16 = 8083;
+const SINK: u16 = 8084;
+const DATABASE: &str = "omedb";
+
+/// The services in the order they are stopped in.
+const SERVICES: [&str; 6] = ["sink", "streamer", "debezium", "kafka", "postgres2", "postgres1"];
+
+/// Starts everything and returns when the sink says `WRITER COMPLETE`. Data, logs and process ids are in `directory`.
+///
+/// # Errors
+/// What did not come up; what did is stopped again.
+pub async fn start(directory: &Path, pipeline: Pipeline) -> anyhow::Result<()> {
+    let artifacts = Artifacts::fetch()?;
+    if directory.exists() {
+        stop(directory).await?;
+    }
+    for (port, what_for) in [
+        (POSTGRES1, "postgres1"),
+        (POSTGRES2, "postgres2"),
+        (KAFKA, "Kafka"),
+        (REST, "the worker's REST API"),
+        (SINK, "the sink"),
+    ] {
+        ports::require_free(port, what_for)?;
+    }
+    std::fs::create_dir_all(directory)?;
+    let directory = &directory.canonicalize()?;
+    let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose").canonicalize()?;
+
+    println!("starting postgres1 (port {POSTGRES1}), postgres2 (port {POSTGRES2}) and Kafka (port {KAFKA}) …");
+    let hba = compose.join("reader/pg_hba.conf");
+    let source =
+        postgres::Settings { name: "postgres1", port: POSTGRES1, wal_level: "logical", durable: true, hba: Some(&hba) };
+    let target =
+        postgres::Settings { name: "postgres2", port: POSTGRES2, wal_level: "replica", durable: true, hba: None };
+    let (postgres1, postgres2, kafka) = tokio::try_join!(
+        start_source(&artifacts, directory, &source, &compose),
+        start_target(&artifacts, directory, &target),
+        Kafka::start(&artifacts, directory, KAFKA),
+    )?;
+
+    let settings =
+        worker::Settings { bootstrap_servers: kafka.bootstrap_servers(), port: REST, group: "headwater".to_owned() };
+    let worker = match pipeline {
+        Pipeline::Streamer => {
+            println!("starting streamer (port {REST}) …");
+            Worker::streamer(directory, &settings).await?
+        }
+        Pipeline::Debezium => {
+            println!("starting Kafka Connect with Debezium (port {REST}) …");
+            Worker::debezium(&artifacts, directory, &settings).await?
+        }
+    };
+
+    println!("starting the sink (port {SINK}) …");
+    let mut sink = Sink::start(
+        directory,
+        &sink::Settings {
+            source: postgres1.url(DATABASE),
+            target: postgres2.url(DATABASE),
+            bootstrap_servers: kafka.bootstrap_servers(),
+            connect_url: worker.rest().url().to_owned(),
+            topic_prefix: "ome".to_owned(),
+            connector: native_connector(&compose, directory)?,
+            test_rows: Some(compose.join("writer/test-rows.sql")),
+            port: SINK,
+            pg_bin: artifacts.postgres_client(),
+        },
+    )?;
+    sink.wait_complete(1, |new| print!("{new}")).await?;
+
+    let processes = [
+        postgres1.into_process(),
+        postgres2.into_process(),
+        kafka.into_process(),
+        worker.into_process(),
+        sink.into_process(),
+    ];
+    for process in processes {
+        process.leave_running(directory)?;
+    }
+    say_what_next(&artifacts, directory);
+    Ok(())
+}
+
+/// Stops what [`start`] left running and removes its data.
+///
+/// # Errors
+/// Something does not end.
+pub async fn stop(directory: &Path) -> anyhow::Result<()> {
+    for service in SERVICES {
+        if process::stop_left_running(directory, service).await? {
+            println!("stopped {service}");
+        }
+    }
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).with_context(|| directory.display().to_string())?;
+    }
+    Ok(())
+}
+
+async fn start_source(
+    artifacts: &Artifacts,
+    directory: &Path,
+    settings: &postgres::Settings<'_>,
+    compose: &Path,
+) -> anyhow::Result<Postgres> {
+    let server = start_target(artifacts, directory, settings).await?;
+    let client = postgres::connect(&server.url(DATABASE)).await?;
+    for script in seed(compose)? {
+        postgres::run_script(&client, &script).await?;
+    }
+    Ok(server)
+}
+
+/// The seed's scripts in their order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn seed(compose: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = compose.join("reader/init");
+    let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut scripts: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    scripts.sort();
+    Ok(scripts)
+}
+
+async fn start_target(
+    artifacts: &Artifacts,
+    directory: &Path,
+    settings: &postgres::Settings<'_>,
+) -> anyhow::Result<Postgres> {
+    let server = Postgres::start(artifacts, directory, settings).await?;
+    let client = postgres::connect(&server.url(postgres::USER)).await?;
+    client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+    Ok(server)
+}
+
+/// The compose files' connector, with the address that postgres1 has here.
+fn native_connector(compose: &Path, directory: &Path) -> anyhow::Result<PathBuf> {
+    let text = std::fs::read_to_string(compose.join("pipeline/connector.json")).context("connector.json")?;
+    let mut connector: serde_json::Value = serde_json::from_str(&text).context("connector.json")?;
+    if let Some(config) = connector.get_mut("config") {
+        config["database.hostname"] = "127.0.0.1".into();
+        config["database.port"] = POSTGRES1.to_string().into();
+    }
+    let file = directory.join("connector.json");
+    std::fs::write(&file, serde_json::to_string_pretty(&connector)?)?;
+    Ok(file)
+}
+
+fn say_what_next(artifacts: &Artifacts, directory: &Path) {
+    let psql = artifacts.postgres_client().join("psql");
+    println!(
+        "
+Everything runs. Try it:
+
+  a live insert     {psql} {source} -c \"INSERT INTO devices(service_tag,device_name,device_type_id,model,ip_address,health_status) VALUES('MYTEST','test.local',1,'PowerEdge R750','10.99.1.1','OK')\"
+  and here it is    {psql} {target} -c \"SELECT * FROM devices WHERE service_tag = 'MYTEST'\"
+  compare all       scripts/verify.sh
+  the connector     curl http://localhost:{REST}/connectors/ome-connector/status
+  the sink          curl http://localhost:{SINK}/health
+  logs and data     {directory}
+  stop everything   scripts/stop-all.sh
+
+Redpanda Console comes with the containers only: with docker or podman running, start-all.sh serves it on http://localhost:8080",
+        psql = psql.display(),
+        source = postgres::url(POSTGRES1, DATABASE),
+        target = postgres::url(POSTGRES2, DATABASE),
+        directory = directory.display(),
+    );
+}

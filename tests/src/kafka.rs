@@ -1,0 +1,106 @@
+//! Kafka, one broker that is its own controller (KRaft).
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use crate::artifacts::Artifacts;
+use crate::ports;
+use crate::process::Process;
+use crate::wait::{Condition, wait_until};
+
+/// Any 16 bytes in base64 name a cluster.
+const CLUSTER_ID: &str = "aGVhZHdhdGVyLXN0YWNrMQ";
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Kafka {
+    process: Process,
+    port: u16,
+}
+
+impl Kafka {
+    /// Formats a broker's storage in `directory` and starts it on `port`.
+    ///
+    /// # Errors
+    /// What of it failed.
+    pub async fn start(artifacts: &Artifacts, directory: &Path, port: u16) -> anyhow::Result<Self> {
+        let data = directory.join("kafka");
+        let properties = directory.join("kafka.properties");
+        if !data.exists() {
+            std::fs::write(&properties, configuration(port, ports::free()?, &data))?;
+            let mut format = java(artifacts, 128, directory);
+            format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
+            let output = format.output().context("java")?;
+            if !output.status.success() {
+                bail!("Kafka's storage could not be formatted: {}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+        let mut command = java(artifacts, 512, directory);
+        command.arg("kafka.Kafka").arg(&properties);
+        let process = Process::start("kafka", command, &directory.join("kafka.log"), "TERM")?;
+        let mut kafka = Self { process, port };
+        kafka.wait_ready().await?;
+        Ok(kafka)
+    }
+
+    async fn wait_ready(&mut self) -> anyhow::Result<()> {
+        let servers = self.bootstrap_servers();
+        let process = &mut self.process;
+        wait_until("Kafka to answer", Duration::from_secs(90), async || {
+            process.check_running()?;
+            let consumer: BaseConsumer =
+                ClientConfig::new().set("bootstrap.servers", &servers).set("log_level", "0").create()?;
+            let answer = tokio::task::block_in_place(|| consumer.fetch_metadata(None, Duration::from_secs(2)));
+            Ok(match answer {
+                Ok(metadata) if !metadata.brokers().is_empty() => Condition::Met(()),
+                Ok(_) => Condition::NotYet("it has no broker yet".to_owned()),
+                Err(error) => Condition::NotYet(error.to_string()),
+            })
+        })
+        .await
+    }
+
+    /// Where clients reach it.
+    pub fn bootstrap_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its process.
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+}
+
+/// Java with Kafka's classes, `heap` megabytes, in a directory that its files go to.
+pub(crate) fn java(artifacts: &Artifacts, heap: u32, directory: &Path) -> Command {
+    let mut command = Command::new("java");
+    command
+        .arg(format!("-Xmx{heap}m"))
+        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-Djava.awt.headless=true"])
+        .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"])
+        .arg("-cp")
+        .arg(artifacts.kafka_class_path())
+        .current_dir(directory);
+    command
+}
+
+fn configuration(port: u16, controller: u16, data: &Path) -> String {
+    format!(
+        "process.roles=broker,controller\nnode.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\ncontroller.listener.names=CONTROLLER\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         log.dirs={}\nauto.create.topics.enable=true\nnum.partitions=1\n\
+         offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
+         transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\nlog.retention.hours=168\n\
+         message.max.bytes=10485760\nreplica.fetch.max.bytes=10485760\n",
+        data.display()
+    )
+}

@@ -1,0 +1,105 @@
+//! The command line to the native stack.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use stack::artifacts::Artifacts;
+use stack::demo::{self, Pipeline};
+use stack::kafka::Kafka;
+use stack::ports;
+use stack::postgres::{Postgres, Settings, USER};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The real services as native processes: PostgreSQL twice, Kafka, the worker, the sink.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Download what the stack runs
+    Fetch,
+    /// Print the folder of psql, pg_dump and pg_restore
+    PgBin,
+    /// Start everything on the demo's ports, up to the sink's WRITER COMPLETE, and leave it running
+    Demo {
+        /// What stands between PostgreSQL and Kafka
+        #[arg(long, env = "PIPELINE", default_value = "streamer")]
+        pipeline: Pipeline,
+        /// Where data, logs and process ids go
+        #[arg(long, default_value = "/var/tmp/headwater-stack")]
+        directory: PathBuf,
+    },
+    /// Stop what `demo` left running and remove its data
+    Down {
+        /// Where `demo` put them
+        #[arg(long, default_value = "/var/tmp/headwater-stack")]
+        directory: PathBuf,
+    },
+    /// Start PostgreSQL twice and Kafka on free ports, run a command that finds them in TEST_POSTGRES1, TEST_POSTGRES2,
+    /// TEST_KAFKA and TEST_PG_BIN, and stop them behind it
+    Run {
+        /// The command
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Fetch => {
+            Artifacts::fetch()?;
+        }
+        Command::PgBin => println!("{}", Artifacts::fetch()?.postgres_client().display()),
+        Command::Demo { pipeline, directory } => demo::start(&directory, pipeline).await?,
+        Command::Down { directory } => demo::stop(&directory).await?,
+        Command::Run { command } => return run(&command).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
+    let artifacts = Artifacts::fetch()?;
+    let directory = tempfile::Builder::new().prefix("headwater-stack-").tempdir()?;
+    readable(directory.path())?;
+    let settings = |name, port| Settings { name, port, wal_level: "logical", durable: false, hba: None };
+    let (source, target) = (settings("postgres1", ports::free()?), settings("postgres2", ports::free()?));
+    let (postgres1, postgres2, kafka) = tokio::try_join!(
+        Postgres::start(&artifacts, directory.path(), &source),
+        Postgres::start(&artifacts, directory.path(), &target),
+        Kafka::start(&artifacts, directory.path(), ports::free()?),
+    )?;
+    let (program, arguments) = command.split_first().context("no command")?;
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env("TEST_POSTGRES1", postgres1.url(USER))
+        .env("TEST_POSTGRES2", postgres2.url(USER))
+        .env("TEST_KAFKA", kafka.bootstrap_servers())
+        .env("TEST_PG_BIN", artifacts.postgres_client())
+        .env("TEST_BIN", std::env::current_exe()?.parent().context("no directory")?)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| program.clone())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let status = tokio::select! {
+        status = child.wait() => status?,
+        _ = terminate.recv() => anyhow::bail!("terminated"),
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+    };
+    for process in [postgres1.into_process(), postgres2.into_process(), kafka.into_process()] {
+        process.stop().await?;
+    }
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Another user's PostgreSQL must get to its data.
+fn readable(directory: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))?)
+}

@@ -1,0 +1,204 @@
+//! What stands between PostgreSQL and Kafka: our streamer, or Kafka Connect with Debezium, both behind one REST API.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::artifacts::Artifacts;
+use crate::kafka::java;
+use crate::process::Process;
+use crate::wait::{Condition, wait_until};
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    process: Process,
+    rest: Rest,
+}
+
+/// How a worker is to be.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where Kafka is.
+    pub bootstrap_servers: String,
+    /// The REST API's port.
+    pub port: u16,
+    /// The group's name, which names its topics too.
+    pub group: String,
+}
+
+impl Settings {
+    /// The worker's properties: those of the compose file.
+    fn properties(&self) -> BTreeMap<String, String> {
+        let group = &self.group;
+        [
+            ("bootstrap.servers", self.bootstrap_servers.clone()),
+            ("group.id", group.clone()),
+            ("config.storage.topic", format!("{group}-configs")),
+            ("offset.storage.topic", format!("{group}-offsets")),
+            ("status.storage.topic", format!("{group}-status")),
+            ("config.storage.replication.factor", "1".to_owned()),
+            ("offset.storage.replication.factor", "1".to_owned()),
+            ("status.storage.replication.factor", "1".to_owned()),
+            ("key.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
+            ("value.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
+            ("listeners", format!("http://127.0.0.1:{}", self.port)),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+    }
+}
+
+impl Worker {
+    /// Starts our streamer, configured by its environment as Debezium's image is.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn streamer(directory: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        let mut command = Command::new(program("streamer")?);
+        for (property, value) in settings.properties() {
+            command.env(format!("CONNECT_{}", property.to_ascii_uppercase().replace('.', "_")), value);
+        }
+        Self::start("streamer", command, directory, settings.port).await
+    }
+
+    /// Starts Kafka Connect with Debezium's connector.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn debezium(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        let mut properties = settings.properties();
+        properties.insert("plugin.path".to_owned(), artifacts.debezium().display().to_string());
+        let file = directory.join("connect.properties");
+        let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        std::fs::write(&file, text)?;
+        let mut command = java(artifacts, 768, directory);
+        command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&file);
+        Self::start("debezium", command, directory, settings.port).await
+    }
+
+    async fn start(name: &str, command: Command, directory: &Path, port: u16) -> anyhow::Result<Self> {
+        let mut process = Process::start(name, command, &directory.join(format!("{name}.log")), "TERM")?;
+        let rest = Rest::new(port);
+        wait_until(&format!("{name}'s REST API"), Duration::from_secs(90), async || {
+            process.check_running()?;
+            Ok(match rest.get("/connectors").await {
+                Ok((200, _)) => Condition::Met(()),
+                Ok((status, _)) => Condition::NotYet(format!("HTTP {status}")),
+                Err(error) => Condition::NotYet(error.to_string()),
+            })
+        })
+        .await?;
+        Ok(Self { process, rest })
+    }
+
+    /// Its REST API.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Its process.
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+}
+
+/// A program of ours, beside this one.
+///
+/// # Errors
+/// It was not built.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let directory = match std::env::var_os("TEST_BIN") {
+        Some(directory) => PathBuf::from(directory),
+        None => std::env::current_exe()?.parent().context("no directory")?.to_owned(),
+    };
+    let path = directory.join(name);
+    if !path.is_file() {
+        bail!("{} is not built: cargo build -p {name}", path.display());
+    }
+    Ok(path)
+}
+
+/// A Connect REST API.
+#[derive(Debug, Clone)]
+pub struct Rest {
+    base: String,
+    client: reqwest::Client,
+}
+
+impl Rest {
+    /// On a local port.
+    pub fn new(port: u16) -> Self {
+        Self { base: format!("http://127.0.0.1:{port}"), client: reqwest::Client::new() }
+    }
+
+    /// The API's URL.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// A request; its status and JSON, null when there is none.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_owned());
+        }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
+    /// GET.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
+        self.request(reqwest::Method::GET, path, None).await
+    }
+
+    /// PUT.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        self.request(reqwest::Method::PUT, path, Some(&body.to_string())).await
+    }
+
+    /// Waits until a connector's task is in a state, and gives its trace.
+    ///
+    /// # Errors
+    /// It does not come there in time.
+    pub async fn wait_task(&self, connector: &str, state: &str) -> anyhow::Result<String> {
+        let what = format!("the task of {connector} to be {state}");
+        wait_until(&what, Duration::from_secs(60), async || {
+            let (_, status) = self.get(&format!("/connectors/{connector}/status")).await?;
+            let task = status.pointer("/tasks/0");
+            let text = |key: &str| task.and_then(|task| task.get(key)).and_then(Value::as_str).unwrap_or_default();
+            Ok(if text("state") == state {
+                Condition::Met(text("trace").to_owned())
+            } else {
+                Condition::NotYet(status.to_string())
+            })
+        })
+        .await
+    }
+}
