@@ -1,1 +1,34 @@
-//! sink
+//! Debezium envelopes from Kafka into a second PostgreSQL, equal to the first.
+//!
+//! # Layout
+//! The folders are the data's path.
+//! - [`config`]: what the sink is told
+//! - [`bootstrap`]: the first start: slot, copy of its snapshot, connector, test rows
+//! - [`consume`]: one consumer a table
+//! - [`parse`]: a record into a change
+//! - [`plan`]: the target's tables; what of a batch has to be written
+//! - [`apply`]: rows and offsets in one transaction
+//! - [`verify`]: whether two databases are equal
+//! - [`metrics`]: what is counted, and how the sink is
+//! - [`error`]: the two kinds of failure
+//! - [`mod@postgres`]: sessions
+//!
+//! # Invariants
+//! 1. The slot exists before the copy, and the copy is that slot's snapshot: no change falls between them.
+//! 2. Rows and the offsets behind them commit in one transaction of the target. After a crash, reading goes on at exactly
+//!    the first record that was not applied.
+//! 3. A record that was applied is a no-op the second time: upserts, deletes by key, and offsets that only go forward.
+//! 4. A record that cannot be applied is set aside with its topic, partition and offset, in the same transaction as the
+//!    offset that passes it. None is skipped in silence.
+//! 5. The sink writes nothing into a target that holds data it did not put there.
+
+pub mod apply;
+pub mod bootstrap;
+pub mod config;
+pub mod consume;
+pub mod error;
+pub mod metrics;
+pub mod parse;
+pub mod plan;
+pub mod postgres;
+pub mod verify;

@@ -1,2 +1,79 @@
-//! sink
-fn main() {}
+//! The sink: Debezium envelopes from Kafka into a second PostgreSQL.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use sink::config::{Arguments, Command, RunConfig};
+use sink::error::SinkError;
+use sink::metrics::health::Health;
+use sink::{bootstrap, metrics, verify};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging();
+    let result = match arguments.command {
+        Command::Run(config) => run(&config).await.map(|()| true),
+        Command::Verify(config) => verify::run(&config).await,
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sink: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(config: &RunConfig) -> Result<(), SinkError> {
+    let (health, cancel) = (Health::default(), CancellationToken::new());
+    metrics::http::serve(config.http_listen, health.clone()).await?;
+    tokio::spawn(stop_on_signal(cancel.clone()));
+    tokio::select! {
+        result = bootstrap::run(config, &health, &cancel) => result?,
+        // Asked to stop before the copy was complete: the next start begins that step anew.
+        () = stopped_early(&cancel, &health) => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Completes when a stop is asked for before changes are applied; behind that the sequence itself ends cleanly.
+async fn stopped_early(cancel: &CancellationToken, health: &Health) {
+    cancel.cancelled().await;
+    if health.applies() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rdkafka=off"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    if std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
+/// SIGTERM or SIGINT: every consumer finishes its batch.
+async fn stop_on_signal(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        tracing::error!("SIGTERM cannot be handled; a stop will not be clean");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopping");
+    cancel.cancel();
+}

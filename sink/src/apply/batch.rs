@@ -1,0 +1,412 @@
+//! A batch of records, applied.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Transaction};
+
+use super::{ledger, statements};
+use crate::error::SinkError;
+use crate::parse::record::{self, Change, Row, TableChange};
+use crate::parse::value::{self, Cell};
+use crate::plan::reduce::{Key, Stage, Step, reduce};
+use crate::plan::table::TargetTable;
+use crate::postgres::Database;
+
+/// A record as it came.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value.
+    pub value: Option<Vec<u8>>,
+    /// Its `__debezium.newkey` header.
+    pub new_key: Option<Vec<u8>>,
+}
+
+/// What a batch came to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Records that were applied or had nothing to apply.
+    pub applied: u64,
+    /// Records that were set aside.
+    pub set_aside: u64,
+    /// When the newest change was committed in the source, in milliseconds since 1970.
+    pub newest_ts_ms: Option<i64>,
+}
+
+/// A session that applies one topic's records.
+pub struct Applier {
+    topic: String,
+    client: Client,
+    tables: HashMap<(String, String), Arc<TargetTable>>,
+}
+
+impl std::fmt::Debug for Applier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Applier").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+/// A record with what it asks for.
+struct Planned<'a> {
+    record: &'a Record,
+    work: Work,
+}
+
+enum Work {
+    Nothing,
+    Step(Arc<TargetTable>, Step),
+    SetAside(String),
+}
+
+/// Why steps were not carried out.
+enum StepError {
+    /// The server's answer.
+    Server(tokio_postgres::Error),
+    /// A change of a row that is not there, and that does not bring the whole row.
+    MissingRow,
+}
+
+impl From<tokio_postgres::Error> for StepError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        StepError::Server(error)
+    }
+}
+
+impl Applier {
+    /// Opens a session in which foreign keys and triggers do not act: tables come at their own speeds, and what triggers
+    /// did in the source comes as changes.
+    ///
+    /// # Errors
+    /// Stop when the role may not set `session_replication_role`.
+    pub async fn connect(target: &Database, topic: &str) -> Result<Self, SinkError> {
+        let client = target.connect(topic).await?;
+        client.batch_execute("SET session_replication_role = replica").await.map_err(|error| {
+            SinkError::from(error).while_doing(&format!(
+                "user {0} may not set session_replication_role in the target, which foreign keys between tables need: \
+                 GRANT SET ON PARAMETER session_replication_role TO {0}, or use a superuser",
+                target.user()
+            ))
+        })?;
+        Ok(Self { topic: topic.to_owned(), client, tables: HashMap::new() })
+    }
+
+    /// Where reading goes on, by partition.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn offsets(&self) -> Result<BTreeMap<i32, i64>, SinkError> {
+        ledger::offsets(&self.client, &self.topic).await
+    }
+
+    /// Applies records of the topic, in the order they have in their partitions, and stores the offsets behind them, in one
+    /// transaction.
+    ///
+    /// # Errors
+    /// Retry when the target went away; stop when a table or column is missing there, or may not be written. Nothing of the
+    /// batch is applied then.
+    pub async fn apply(&mut self, records: &[Record]) -> Result<Applied, SinkError> {
+        let mut outcome = Applied::default();
+        let mut planned = Vec::with_capacity(records.len());
+        for record in records {
+            let work = self.plan(record, &mut outcome).await?;
+            planned.push(Planned { record, work });
+        }
+        let topic = self.topic.clone();
+        let mut transaction = self.client.transaction().await?;
+        let stored = ledger::lock_offsets(&transaction, &topic).await?;
+        // What another sink applied meanwhile.
+        planned
+            .retain(|planned| stored.get(&planned.record.partition).is_none_or(|next| planned.record.offset >= *next));
+        outcome.applied = planned.len() as u64;
+        if let Err(error) = together(&mut transaction, &planned).await {
+            tracing::debug!(%topic, reason = %reason(&error), "applying a batch record by record");
+            retryable(error)?;
+            one_by_one(&mut transaction, &mut planned).await?;
+        }
+        for Planned { record, work } in &planned {
+            if let Work::SetAside(reason) = work {
+                set_aside(&transaction, &topic, record, reason).await?;
+                outcome.set_aside += 1;
+            }
+        }
+        outcome.applied -= outcome.set_aside;
+        let mut next = BTreeMap::new();
+        for record in records {
+            let offset = next.entry(record.partition).or_insert(0);
+            *offset = (*offset).max(record.offset + 1);
+        }
+        ledger::put_offsets(&transaction, &topic, &next).await?;
+        transaction.commit().await?;
+        Ok(outcome)
+    }
+
+    async fn plan(&mut self, record: &Record, outcome: &mut Applied) -> Result<Work, SinkError> {
+        let change = record::read(record.key.as_deref(), record.value.as_deref(), record.new_key.as_deref());
+        let (table, step) = match change {
+            Ok(Change::Nothing) => return Ok(Work::Nothing),
+            Err(unreadable) => return Ok(Work::SetAside(unreadable.to_string())),
+            Ok(Change::Truncate { schema, table }) => (self.table(&schema, &table).await?, Ok(Step::Truncate)),
+            Ok(Change::Upsert(change)) => {
+                let table = self.table_of(&change, outcome).await?;
+                let step = upsert(&table, &change.row)?;
+                (table, step)
+            }
+            Ok(Change::Delete(change)) => {
+                let table = self.table_of(&change, outcome).await?;
+                let step = key(&table, &change.row).map(|key| Step::Delete { key });
+                (table, step)
+            }
+            Ok(Change::Rename { old, new_key }) => {
+                let table = self.table_of(&old, outcome).await?;
+                let step = key(&table, &old.row).and_then(|old| Ok(Step::Rename { old, new: key(&table, &new_key)? }));
+                (table, step)
+            }
+        };
+        Ok(match step {
+            Ok(step) => Work::Step(table, step),
+            Err(reason) => Work::SetAside(reason),
+        })
+    }
+
+    async fn table_of(&mut self, change: &TableChange, outcome: &mut Applied) -> Result<Arc<TargetTable>, SinkError> {
+        outcome.newest_ts_ms = outcome.newest_ts_ms.max(Some(change.ts_ms));
+        self.table(&change.schema, &change.table).await
+    }
+
+    async fn table(&mut self, schema: &str, name: &str) -> Result<Arc<TargetTable>, SinkError> {
+        let known = (schema.to_owned(), name.to_owned());
+        if let Some(table) = self.tables.get(&known) {
+            return Ok(table.clone());
+        }
+        let table = TargetTable::describe(&self.client, schema, name).await?.ok_or_else(|| {
+            SinkError::stop(format!(
+                "table {schema}.{name} is not in the target. Its changes wait in topic {}; create the table there as it is \
+                 in the source, and they are applied",
+                self.topic
+            ))
+        })?;
+        if table.key.is_empty() {
+            return Err(SinkError::stop(format!(
+                "table {schema}.{name} has no primary key in the target, and an upsert cannot find its rows. Its changes wait \
+                 in topic {}; ALTER TABLE {} ADD PRIMARY KEY (…), in source and target",
+                self.topic,
+                table.sql_name()
+            )));
+        }
+        let table = Arc::new(table);
+        self.tables.insert(known, table.clone());
+        Ok(table)
+    }
+}
+
+/// The step of a new row state; the inner error is the record's, the outer one the table's.
+fn upsert(table: &TargetTable, row: &Row) -> Result<Result<Step, String>, SinkError> {
+    let (mut columns, mut cells) = (Vec::with_capacity(row.len()), Vec::with_capacity(row.len()));
+    for (name, value) in row {
+        let Some(index) = table.columns.iter().position(|column| column.name == *name) else {
+            return Err(SinkError::stop(format!(
+                "table {}.{} has no column {name} in the target, and changes bring it. They wait in Kafka; add the column \
+                 there as it is in the source, and they are applied",
+                table.schema, table.name
+            )));
+        };
+        let Some(column) = table.columns.get(index) else { continue };
+        match value::cell(value, &column.column_type) {
+            Ok(cell) => {
+                columns.push(index);
+                cells.push(cell);
+            }
+            Err(unreadable) => return Ok(Err(format!("column {name}: {unreadable}"))),
+        }
+    }
+    Ok(key(table, row).map(|key| Step::Upsert { key, columns, cells }))
+}
+
+/// A row's key, as far as `row` has it.
+fn key(table: &TargetTable, row: &Row) -> Result<Key, String> {
+    let part = |index: &usize| {
+        let column = table.columns.get(*index)?;
+        match value::cell(row.get(&column.name)?, &column.column_type) {
+            Ok(Cell::Value(text)) => text,
+            _ => None,
+        }
+    };
+    let key: Option<Key> = table.key.iter().map(part).collect();
+    key.filter(|key| !key.is_empty())
+        .ok_or_else(|| format!("it does not bring the primary key of {}.{}", table.schema, table.name))
+}
+
+/// All of them, reduced, or none.
+async fn together(transaction: &mut Transaction<'_>, planned: &[Planned<'_>]) -> Result<(), StepError> {
+    // A topic has one table, but two names can come to one topic when they differ in characters that Kafka refuses.
+    let mut runs: Vec<(Arc<TargetTable>, Vec<Step>)> = Vec::new();
+    for planned in planned {
+        let Work::Step(table, step) = &planned.work else { continue };
+        match runs.last_mut() {
+            Some((last, steps)) if Arc::ptr_eq(last, table) => steps.push(step.clone()),
+            _ => runs.push((table.clone(), vec![step.clone()])),
+        }
+    }
+    let savepoint = transaction.savepoint("batch").await?;
+    for (table, steps) in runs {
+        for stage in reduce(steps) {
+            carry_out(&savepoint, &table, stage).await?;
+        }
+    }
+    savepoint.commit().await?;
+    Ok(())
+}
+
+/// Each by itself, in order; what the target does not take is marked to be set aside.
+async fn one_by_one(transaction: &mut Transaction<'_>, planned: &mut [Planned<'_>]) -> Result<(), SinkError> {
+    for planned in planned {
+        let Work::Step(table, step) = &planned.work else { continue };
+        let savepoint = transaction.savepoint("record").await?;
+        let mut result = Ok(());
+        for stage in reduce(vec![step.clone()]) {
+            result = carry_out(&savepoint, table, stage).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        match result {
+            Ok(()) => savepoint.commit().await?,
+            Err(error) => {
+                savepoint.rollback().await?;
+                let reason = reason(&error);
+                retryable(error)?;
+                planned.work = Work::SetAside(reason);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets pass what is the record's fault: the type does not take its value (class 22), a constraint does not (class 23), its
+/// row is missing. Everything else is the target's.
+fn retryable(error: StepError) -> Result<(), SinkError> {
+    match error {
+        StepError::MissingRow => Ok(()),
+        StepError::Server(error) => {
+            let is_record_s = error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23")));
+            if is_record_s { Ok(()) } else { Err(error.into()) }
+        }
+    }
+}
+
+fn reason(error: &StepError) -> String {
+    match error {
+        StepError::MissingRow => "the row is not in the target, and the change does not bring all of it".to_owned(),
+        StepError::Server(error) => match error.as_db_error() {
+            // Messages of class 22 quote the value, but this stays in the table beside the record itself.
+            Some(server) => format!("{} (SQLSTATE {})", server.message(), server.code().code()),
+            None => error.to_string(),
+        },
+    }
+}
+
+async fn carry_out(transaction: &Transaction<'_>, table: &TargetTable, stage: Stage) -> Result<(), StepError> {
+    match stage.first {
+        Some(Step::Truncate) => {
+            // The tables that refer to this one are truncated by their own records, or keep their rows as in the source.
+            transaction.batch_execute(&format!("DELETE FROM {}", table.sql_name())).await?;
+        }
+        Some(Step::Rename { old, new }) => {
+            let key: Vec<Vec<Option<String>>> =
+                new.into_iter().chain(old.clone()).map(|text| vec![Some(text)]).collect();
+            execute(transaction, &statements::rename(table), &key).await?;
+            // Still there only if a row with the new key was.
+            let old: Vec<Vec<Option<String>>> = old.into_iter().map(|text| vec![Some(text)]).collect();
+            execute(transaction, &statements::delete(table), &old).await?;
+        }
+        _ => {}
+    }
+    if !stage.deletes.is_empty() {
+        let columns: Vec<Vec<Option<String>>> = (0..table.key.len())
+            .map(|position| stage.deletes.iter().map(|key| key.get(position).cloned()).collect())
+            .collect();
+        execute(transaction, &statements::delete(table), &columns).await?;
+    }
+    for (columns, rows, whole) in by_columns(stage.upserts) {
+        let count = rows.first().map_or(0, Vec::len);
+        if whole {
+            execute(transaction, &statements::upsert(table, &columns), &rows).await?;
+        } else if execute(transaction, &statements::update(table, &columns), &rows).await? != count as u64 {
+            return Err(StepError::MissingRow);
+        }
+    }
+    Ok(())
+}
+
+async fn execute(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    columns: &[Vec<Option<String>>],
+) -> Result<u64, tokio_postgres::Error> {
+    let parameters: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
+    transaction.execute(sql, &parameters).await
+}
+
+/// Columns, their values one array a column, and whether the rows are whole.
+type ColumnArrays = (Vec<usize>, Vec<Vec<Option<String>>>, bool);
+
+/// Rows with the same sent columns, together.
+fn by_columns(rows: Vec<(Vec<usize>, Vec<Cell>)>) -> Vec<ColumnArrays> {
+    let mut groups: Vec<ColumnArrays> = Vec::new();
+    for (columns, cells) in rows {
+        let whole = !cells.contains(&Cell::Unchanged);
+        let sent: Vec<(usize, Option<String>)> = columns
+            .into_iter()
+            .zip(cells)
+            .filter_map(|(column, cell)| match cell {
+                Cell::Value(text) => Some((column, text)),
+                Cell::Unchanged => None,
+            })
+            .collect();
+        let (columns, texts): (Vec<usize>, Vec<Option<String>>) = sent.into_iter().unzip();
+        let position = groups.iter().position(|(known, _, known_whole)| *known == columns && *known_whole == whole);
+        let arrays = match position.and_then(|position| groups.get_mut(position)) {
+            Some((_, arrays, _)) => arrays,
+            None => {
+                groups.push((columns.clone(), vec![Vec::new(); columns.len()], whole));
+                match groups.last_mut() {
+                    Some((_, arrays, _)) => arrays,
+                    None => continue,
+                }
+            }
+        };
+        for (array, text) in arrays.iter_mut().zip(texts) {
+            array.push(text);
+        }
+    }
+    groups
+}
+
+async fn set_aside(
+    transaction: &Transaction<'_>,
+    topic: &str,
+    record: &Record,
+    reason: &str,
+) -> Result<(), tokio_postgres::Error> {
+    tracing::warn!(
+        topic,
+        partition = record.partition,
+        offset = record.offset,
+        "record set aside in headwater.set_aside, with the reason"
+    );
+    transaction
+        .execute(
+            "INSERT INTO headwater.set_aside (topic, partition, record_offset, key, value, reason)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            &[&topic, &record.partition, &record.offset, &record.key, &record.value, &reason],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! SQL for a table. Values go as arrays of texts, one array a column, and the server's own input functions read them.
+
+use crate::plan::table::TargetTable;
+use crate::postgres::identifier;
+
+/// Writes rows with all their columns: `$1…` are the columns at `columns`.
+pub fn upsert(table: &TargetTable, columns: &[usize]) -> String {
+    let names: Vec<String> = columns.iter().map(|index| name(table, *index)).collect();
+    let key: Vec<String> = table.key.iter().map(|index| name(table, *index)).collect();
+    let sets: Vec<String> = columns
+        .iter()
+        .filter(|index| !table.key.contains(index))
+        .map(|index| format!("{0} = EXCLUDED.{0}", name(table, *index)))
+        .collect();
+    let conflict = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
+    format!(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {conflict}",
+        table.sql_name(),
+        names.join(", "),
+        casts(table, columns),
+        unnest(columns.len()),
+        key.join(", "),
+    )
+}
+
+/// Changes the columns at `columns` of rows that are there; the key's columns are among them.
+pub fn update(table: &TargetTable, columns: &[usize]) -> String {
+    let mut sets = Vec::new();
+    let mut matches = Vec::new();
+    for (position, index) in columns.iter().enumerate() {
+        let value = cast(table, *index, position);
+        if table.key.contains(index) {
+            matches.push(format!("t.{} = {value}", name(table, *index)));
+        } else {
+            sets.push(format!("{} = {value}", name(table, *index)));
+        }
+    }
+    if sets.is_empty() {
+        // Nothing but the key was sent: only whether the row is there matters.
+        let first = table.key.first().map(|index| name(table, *index)).unwrap_or_default();
+        sets.push(format!("{first} = t.{first}"));
+    }
+    format!(
+        "UPDATE {} AS t SET {} FROM {} WHERE {}",
+        table.sql_name(),
+        sets.join(", "),
+        unnest(columns.len()),
+        matches.join(" AND ")
+    )
+}
+
+/// Removes rows by key.
+pub fn delete(table: &TargetTable) -> String {
+    format!(
+        "DELETE FROM {} AS t USING {} WHERE {}",
+        table.sql_name(),
+        unnest(table.key.len()),
+        key_matches(table, 0, "t")
+    )
+}
+
+/// Gives a row another key, unless there is a row with that key already: `$1…` the new key, then the old.
+pub fn rename(table: &TargetTable) -> String {
+    let sets: Vec<String> = table
+        .key
+        .iter()
+        .enumerate()
+        .map(|(position, index)| format!("{} = {}", name(table, *index), cast(table, *index, position)))
+        .collect();
+    let old = key_matches(table, table.key.len(), "t");
+    let new = key_matches(table, 0, "o");
+    let sql_name = table.sql_name();
+    format!(
+        "UPDATE {sql_name} AS t SET {} FROM {} WHERE {old} AND NOT EXISTS (SELECT FROM {sql_name} AS o WHERE {new})",
+        sets.join(", "),
+        unnest(table.key.len() * 2),
+    )
+}
+
+fn name(table: &TargetTable, index: usize) -> String {
+    table.columns.get(index).map(|column| identifier(&column.name)).unwrap_or_default()
+}
+
+fn cast(table: &TargetTable, index: usize, position: usize) -> String {
+    let cast = table.columns.get(index).map(|column| column.cast.as_str()).unwrap_or_default();
+    format!("v.c{position}::{cast}")
+}
+
+fn casts(table: &TargetTable, columns: &[usize]) -> String {
+    let casts: Vec<String> =
+        columns.iter().enumerate().map(|(position, index)| cast(table, *index, position)).collect();
+    casts.join(", ")
+}
+
+fn key_matches(table: &TargetTable, from: usize, alias: &str) -> String {
+    let matches: Vec<String> = table
+        .key
+        .iter()
+        .enumerate()
+        .map(|(position, index)| format!("{alias}.{} = {}", name(table, *index), cast(table, *index, from + position)))
+        .collect();
+    matches.join(" AND ")
+}
+
+fn unnest(columns: usize) -> String {
+    let arrays: Vec<String> = (1..=columns).map(|number| format!("${number}::text[]")).collect();
+    let names: Vec<String> = (0..columns).map(|number| format!("c{number}")).collect();
+    format!("unnest({}) AS v({})", arrays.join(", "), names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::table::{ColumnType, TargetColumn, TypeKind};
+
+    fn table() -> TargetTable {
+        let column = |name: &str, cast: &str| TargetColumn {
+            name: name.to_owned(),
+            column_type: ColumnType {
+                schema: "pg_catalog".to_owned(),
+                name: cast.to_owned(),
+                typmod: -1,
+                kind: TypeKind::Base,
+            },
+            cast: cast.to_owned(),
+        };
+        TargetTable {
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            columns: vec![column("id", "int4"), column("a\"b", "text")],
+            key: vec![0],
+        }
+    }
+
+    #[test]
+    fn an_upsert_never_updates_its_key() {
+        let expected = "INSERT INTO \"public\".\"t\" (\"id\", \"a\"\"b\") OVERRIDING SYSTEM VALUE \
+                        SELECT v.c0::int4, v.c1::text FROM unnest($1::text[], $2::text[]) AS v(c0, c1) \
+                        ON CONFLICT (\"id\") DO UPDATE SET \"a\"\"b\" = EXCLUDED.\"a\"\"b\"";
+        assert_eq!(upsert(&table(), &[0, 1]), expected);
+        assert!(upsert(&table(), &[0]).ends_with("DO NOTHING"));
+    }
+
+    #[test]
+    fn a_rename_leaves_an_existing_row_alone() {
+        let expected = "UPDATE \"public\".\"t\" AS t SET \"id\" = v.c0::int4 FROM unnest($1::text[], $2::text[]) AS v(c0, c1) \
+                        WHERE t.\"id\" = v.c1::int4 AND NOT EXISTS (SELECT FROM \"public\".\"t\" AS o WHERE o.\"id\" = v.c0::int4)";
+        assert_eq!(rename(&table()), expected);
+    }
+}

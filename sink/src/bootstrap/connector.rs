@@ -1,0 +1,212 @@
+//! The connector's file, and its deployment over REST.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use regex::{Regex, RegexBuilder};
+use reqwest::StatusCode;
+use serde_json::{Map, Value};
+
+use super::services::deepest;
+use crate::config::RunConfig;
+use crate::error::SinkError;
+
+/// A connector as its file describes it.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    /// Its name.
+    pub name: String,
+    /// `slot.name`.
+    pub slot: String,
+    /// `publication.name`.
+    pub publication: String,
+    /// `publication.autocreate.mode`.
+    pub autocreate: String,
+    config: Map<String, Value>,
+}
+
+/// Settings under which records say all that the target needs; the sink reads no others.
+const REQUIRED: [(&str, &str, &str); 8] = [
+    ("snapshot.mode", "no_data", "the sink copies the tables itself"),
+    ("slot.drop.on.stop", "false", "a dropped slot loses what is not in Kafka yet"),
+    ("skipped.operations", "none", "Debezium leaves truncates out otherwise"),
+    ("decimal.handling.mode", "precise", "the sink reads exact decimals"),
+    ("time.precision.mode", "adaptive", "the sink reads Debezium's own time types"),
+    ("binary.handling.mode", "bytes", "the sink reads base64"),
+    ("hstore.handling.mode", "json", "the sink reads JSON"),
+    ("value.converter.replace.null.with.default", "false", "a NULL would become the column's default"),
+];
+
+/// Those of [`REQUIRED`] that Debezium has as its own defaults.
+const DEFAULT_FITS: [&str; 5] = [
+    "slot.drop.on.stop",
+    "decimal.handling.mode",
+    "time.precision.mode",
+    "binary.handling.mode",
+    "hstore.handling.mode",
+];
+
+impl Connector {
+    /// Reads and checks the file. What it does not say about reaching the source is taken from `--source`.
+    ///
+    /// # Errors
+    /// Stop with everything that is wrong with it, values left out.
+    pub fn read(file: &Path, run: &RunConfig) -> Result<Self, SinkError> {
+        let fail = |why: String| SinkError::stop(format!("connector file {}: {why}", file.display()));
+        let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+        let json: Value = serde_json::from_str(&text)
+            .map_err(|error| fail(format!("not JSON (line {}, column {})", error.line(), error.column())))?;
+        let name = json.get("name").and_then(Value::as_str).ok_or_else(|| fail("it has no \"name\"".to_owned()))?;
+        let config = json.get("config").and_then(Value::as_object);
+        let mut config = config.ok_or_else(|| fail("it has no \"config\" object".to_owned()))?.clone();
+        for (key, value) in [
+            ("database.hostname", run.source.host()),
+            ("database.port", run.source.port().to_string()),
+            ("database.user", run.source.user().to_owned()),
+            ("database.password", run.source.password()),
+            ("database.dbname", run.source.name().to_owned()),
+            ("topic.prefix", run.topic_prefix.clone()),
+        ] {
+            config.entry(key).or_insert_with(|| Value::String(value));
+        }
+        let text = |key: &str, default: &str| match config.get(key) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => default.to_owned(),
+        };
+        let mut faults = Vec::new();
+        for (key, required, why) in REQUIRED {
+            let default = if DEFAULT_FITS.contains(&key) { required } else { "" };
+            let is = text(key, default);
+            let fits =
+                is.eq_ignore_ascii_case(required) || (key == "snapshot.mode" && is.eq_ignore_ascii_case("never"));
+            if !fits {
+                faults.push(format!("{key} must be {required}: {why}"));
+            }
+        }
+        if text("topic.prefix", "") != run.topic_prefix {
+            faults.push(format!("topic.prefix differs from --topic-prefix {}", run.topic_prefix));
+        }
+        if !faults.is_empty() {
+            return Err(fail(format!("the target would not become equal with it:\n  {}", faults.join("\n  "))));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            slot: text("slot.name", "debezium"),
+            publication: text("publication.name", "dbz_publication"),
+            autocreate: text("publication.autocreate.mode", "all_tables").to_ascii_lowercase(),
+            config,
+        })
+    }
+
+    /// Whether the connector's lists let a table pass.
+    ///
+    /// # Errors
+    /// Stop for a pattern that is no regular expression.
+    pub fn captures(&self, schema: &str, table: &str) -> Result<bool, SinkError> {
+        Ok(self.passes("schema", schema)? && self.passes("table", &format!("{schema}.{table}"))?)
+    }
+
+    fn passes(&self, of: &str, name: &str) -> Result<bool, SinkError> {
+        for (kind, wanted) in [("include", true), ("exclude", false)] {
+            let key = format!("{of}.{kind}.list");
+            let list = self.config.get(&key).and_then(Value::as_str).unwrap_or_default();
+            if !list.trim().is_empty() {
+                let matches = patterns(&key, list)?.iter().any(|pattern| pattern.is_match(name));
+                return Ok(matches == wanted);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts the connector and waits until connector and task run.
+    ///
+    /// # Errors
+    /// Stop with the worker's words when it refuses, or the task fails; retry at the deadline.
+    pub async fn deploy(&self, url: &str, within: Duration) -> Result<(), SinkError> {
+        let client = reqwest::Client::new();
+        let deadline = Instant::now() + within;
+        self.put(&client, url, deadline).await?;
+        let mut last = String::new();
+        while Instant::now() < deadline {
+            let answer = client.get(format!("{url}/connectors/{}/status", self.name)).send().await;
+            let status: Value = match answer {
+                Ok(answer) => answer.json().await.unwrap_or_default(),
+                Err(error) => Value::String(deepest(&error)),
+            };
+            let state = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            match (state("/connector/state"), state("/tasks/0/state")) {
+                ("RUNNING", "RUNNING") => return Ok(()),
+                (_, "FAILED") => {
+                    return Err(SinkError::stop(format!(
+                        "the task of connector {} failed; the slot keeps the changes meanwhile. The worker says:\n{}",
+                        self.name,
+                        state("/tasks/0/trace")
+                    )));
+                }
+                ("PAUSED" | "STOPPED", _) => {
+                    // Somebody paused it; a writer that was started again means it to run.
+                    client
+                        .put(format!("{url}/connectors/{}/resume", self.name))
+                        .send()
+                        .await
+                        .map_err(|error| SinkError::retry(format!("resuming the connector: {}", deepest(&error))))?;
+                }
+                _ => {}
+            }
+            last = status.to_string();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(SinkError::retry(format!(
+            "connector {} did not come to run within {} s; its status is {last}",
+            self.name,
+            within.as_secs()
+        )))
+    }
+
+    async fn put(&self, client: &reqwest::Client, url: &str, deadline: Instant) -> Result<(), SinkError> {
+        let body = Value::Object(self.config.clone()).to_string();
+        loop {
+            let answer = client
+                .put(format!("{url}/connectors/{}/config", self.name))
+                .header("content-type", "application/json")
+                .body(body.clone())
+                .send()
+                .await
+                .map_err(|error| SinkError::retry(format!("deploying the connector: {}", deepest(&error))))?;
+            let status = answer.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let text = answer.text().await.unwrap_or_default();
+            // A Java worker answers 409 while its group rebalances, and 500 or 503 while it starts.
+            let passes = status == StatusCode::CONFLICT || status.is_server_error() || status == StatusCode::NOT_FOUND;
+            if !passes || Instant::now() > deadline {
+                let message = serde_json::from_str::<Value>(&text)
+                    .ok()
+                    .and_then(|answer| answer.get("message").and_then(Value::as_str).map(str::to_owned))
+                    .unwrap_or(text);
+                return Err(SinkError::stop(format!(
+                    "the worker does not take connector {} (HTTP {}): {message}",
+                    self.name,
+                    status.as_u16()
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+/// Debezium's lists: separated by commas, each matching a whole name in any case.
+fn patterns(key: &str, list: &str) -> Result<Vec<Regex>, SinkError> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|pattern| !pattern.is_empty())
+        .map(|pattern| {
+            RegexBuilder::new(&format!("^(?:{pattern})$"))
+                .case_insensitive(true)
+                .build()
+                .map_err(|error| SinkError::stop(format!("{key}: {pattern} is not a regular expression: {error}")))
+        })
+        .collect()
+}

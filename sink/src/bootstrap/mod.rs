@@ -1,0 +1,160 @@
+//! The first start, step by step; a later start goes on where the last one was.
+//!
+//! # Layout
+//! - [`steps`]: what is printed
+//! - [`services`]: waiting for those that are needed
+//! - [`connector`]: the connector's file, and its deployment over REST
+//! - [`preflight`]: everything that can be wrong with source and target, at once
+//! - [`slot`]: the replication slot and its snapshot
+//! - [`copy`]: `pg_dump` of that snapshot into `pg_restore`
+//! - [`test_rows`]: rows inserted into the source and looked for in the target
+//!
+//! # Why nothing is lost
+//! The publication is there before the slot, and the slot before the copy. The copy is the slot's own snapshot, so every
+//! change is in exactly one of both. Consumers begin behind what stood in the topics before the connector was deployed.
+
+pub mod connector;
+pub mod copy;
+pub mod preflight;
+pub mod services;
+pub mod slot;
+pub mod steps;
+pub mod test_rows;
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::ledger::{self, CopyState};
+use crate::config::RunConfig;
+use crate::consume::{self, topics};
+use crate::error::SinkError;
+use crate::metrics::health::Health;
+use connector::Connector;
+use preflight::Source;
+use steps::Steps;
+
+/// How long a test row may take from source to target.
+const TEST_ROW_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs the sequence up to `WRITER COMPLETE`, and then keeps applying until cancelled.
+///
+/// # Errors
+/// What a person must mend; or a service that did not answer before the deadline.
+pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
+    let connector = Connector::read(&config.connector, config)?;
+    let mut steps = Steps::new(health.clone());
+
+    steps.begin("waiting for postgres1, postgres2, Kafka and the worker");
+    services::wait(config).await?;
+    steps.done("all answer");
+
+    let target = config.target.connect("bootstrap").await?;
+    ledger::create(&target).await?;
+    let copied = match ledger::copy_state(&target, &config.topic_prefix).await? {
+        state @ (Some(CopyState::Copied) | Some(CopyState::Complete)) => {
+            steps.begin("the copy was made before: going on where it was");
+            slot::require(config, &connector).await?;
+            steps.done("the replication slot still keeps what is not in Kafka yet");
+            state
+        }
+        begun => {
+            copy_all(config, &connector, &target, begun, &mut steps).await?;
+            Some(CopyState::Copied)
+        }
+    };
+
+    steps.begin(&format!("deploying connector {} to {}", connector.name, config.connect_url));
+    connector.deploy(&config.connect_url, config.deadline).await?;
+    steps.done("connector and task are RUNNING");
+
+    steps.begin("applying changes, one consumer a table");
+    let consumers = tokio::spawn({
+        let (config, health, cancel) = (config.clone(), health.clone(), cancel.clone());
+        async move { consume::run(&config, &health, &cancel).await }
+    });
+    steps.done("running");
+
+    if let Some(file) = config.test_rows.as_deref().filter(|_| copied != Some(CopyState::Complete)) {
+        steps.begin("inserting test rows into postgres1");
+        let rows = test_rows::insert(&config.source, file).await?;
+        steps.done(&format!("{} rows", rows.len()));
+        steps.begin("looking for them in postgres2");
+        let mut slowest = Duration::ZERO;
+        for row in &rows {
+            let after = row.wait_in(&config.target, TEST_ROW_DEADLINE).await?;
+            steps.note(&format!("{} is there after {} ms", row.describe(), after.as_millis()));
+            slowest = slowest.max(after);
+        }
+        steps.done(&format!("all there, the slowest after {} ms", slowest.as_millis()));
+    }
+    ledger::put_copy_state(&target, &config.topic_prefix, &connector.slot, CopyState::Complete).await?;
+    drop(target);
+    steps.complete();
+
+    cancel.cancelled().await;
+    if let Err(error) = consumers.await {
+        tracing::error!(%error, "the consumers broke off");
+    }
+    Ok(())
+}
+
+async fn copy_all(
+    config: &RunConfig,
+    connector: &Connector,
+    target: &Client,
+    begun: Option<CopyState>,
+    steps: &mut Steps,
+) -> Result<(), SinkError> {
+    steps.begin("looking for everything that could go wrong");
+    let tools = copy::Tools::find(config.pg_bin.as_deref()).await?;
+    let source = Source::inspect(config, connector, &tools).await?;
+    preflight::target(config, target, begun).await?;
+    steps.done(&format!("{} tables to copy, {}", source.tables.len(), steps::megabytes(source.bytes)));
+
+    steps.begin(&format!("creating replication slot {}", connector.slot));
+    if begun == Some(CopyState::Copying) {
+        steps.note("a copy was begun before and not finished: it begins anew");
+        slot::drop_own(config, connector).await?;
+        copy::clear(target, &source).await?;
+    }
+    ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copying).await?;
+    slot::create_publication(config, connector, &source).await?;
+    let slot = slot::ExportedSlot::create(config, connector).await?;
+    steps.done(&format!("consistent point {}, snapshot {} exported (T1)", slot.consistent_point, slot.snapshot));
+
+    steps.begin("copying schema and data of that snapshot");
+    copy::run(config, &tools, &source, &slot.snapshot, steps).await?;
+    steps.done(&format!("{} tables", source.tables.len()));
+    slot.close().await;
+
+    steps.begin("preparing the tables' topics");
+    let names: Vec<String> = source
+        .tables
+        .iter()
+        .map(|table| proto::topic::of_table(&config.topic_prefix, &table.schema, &table.name))
+        .collect();
+    topics::create(&config.bootstrap_servers, &names).await?;
+    remember_ends(config, target, &names).await?;
+    ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copied).await?;
+    steps.done(&format!("{} topics", names.len()));
+    Ok(())
+}
+
+/// What stands in the topics already is older than the copy: reading begins behind it.
+async fn remember_ends(config: &RunConfig, target: &Client, names: &[String]) -> Result<(), SinkError> {
+    let all = topics::list(&config.bootstrap_servers, &config.topic_prefix).await?;
+    for (topic, partitions) in all.iter().filter(|(topic, _)| names.contains(topic)) {
+        for (partition, end) in topics::ends(&config.bootstrap_servers, topic, *partitions).await? {
+            target
+                .execute(
+                    "INSERT INTO headwater.offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
+                     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = $3, changed_at = now()",
+                    &[&topic, &partition, &end],
+                )
+                .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Waiting for those that are needed.
+
+use std::time::{Duration, Instant};
+
+use crate::config::RunConfig;
+use crate::consume::topics;
+use crate::error::SinkError;
+use crate::postgres::Database;
+
+/// Waits until PostgreSQL twice, Kafka and the worker answer.
+///
+/// # Errors
+/// At the deadline: all that did not answer, each with its address and what it said last. Before it, when one of them
+/// answers with a refusal that time does not mend.
+pub async fn wait(config: &RunConfig) -> Result<(), SinkError> {
+    let deadline = Instant::now() + config.deadline;
+    let (source, target, kafka, worker) = tokio::join!(
+        until(deadline, || postgres(&config.source)),
+        until(deadline, || postgres(&config.target)),
+        until(deadline, || topics::ping(&config.bootstrap_servers)),
+        until(deadline, || worker(&config.connect_url)),
+    );
+    let failures: Vec<String> = [
+        (format!("postgres1 (--source, {})", config.source.address()), source),
+        (format!("postgres2 (--target, {})", config.target.address()), target),
+        (format!("Kafka (--bootstrap-servers, {})", config.bootstrap_servers), kafka),
+        (format!("the worker's REST API (--connect-url, {})", config.connect_url), worker),
+    ]
+    .into_iter()
+    .filter_map(|(who, result)| result.err().map(|error| format!("  {who}: {error}")))
+    .collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(SinkError::stop(format!(
+        "not everything that is needed answered within {} s (--deadline). Nothing was written:\n{}",
+        config.deadline.as_secs(),
+        failures.join("\n")
+    )))
+}
+
+async fn until<F: Future<Output = Result<(), SinkError>>>(
+    deadline: Instant,
+    mut ask: impl FnMut() -> F,
+) -> Result<(), SinkError> {
+    loop {
+        match ask().await {
+            Ok(()) => return Ok(()),
+            Err(error) if !error.is_retry() || Instant::now() > deadline => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
+        }
+    }
+}
+
+async fn postgres(database: &Database) -> Result<(), SinkError> {
+    match database.connect("wait").await {
+        Ok(_) => Ok(()),
+        // A container's first start creates the database a moment after it answers.
+        Err(SinkError::Stop(text)) if text.contains("3D000") => Err(SinkError::Retry(text)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn worker(url: &str) -> Result<(), SinkError> {
+    let answer = reqwest::Client::new()
+        .get(format!("{url}/connectors"))
+        .timeout(Duration::from_secs(5))
+        .send()
+        .await
+        .map_err(|error| SinkError::retry(format!("no answer: {}", deepest(&error))))?;
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(SinkError::retry(format!("it answers HTTP {}", answer.status().as_u16())))
+    }
+}
+
+/// The cause underneath, which is the one that says something.
+pub(super) fn deepest(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

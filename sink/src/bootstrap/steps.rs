@@ -1,0 +1,54 @@
+//! What is printed: every step with its number and its time.
+
+use std::time::Instant;
+
+use crate::metrics::health::Health;
+
+/// The steps so far.
+#[derive(Debug)]
+pub struct Steps {
+    health: Health,
+    number: u32,
+    begun: Instant,
+    step_begun: Instant,
+}
+
+impl Steps {
+    /// Begins counting.
+    pub fn new(health: Health) -> Self {
+        let now = Instant::now();
+        Self { health, number: 0, begun: now, step_begun: now }
+    }
+
+    /// A step begins.
+    pub fn begin(&mut self, what: &str) {
+        self.number += 1;
+        self.step_begun = Instant::now();
+        self.health.at_step(what);
+        println!("[{}] {what} …", self.number);
+    }
+
+    /// Something about the step.
+    pub fn note(&self, what: &str) {
+        println!("    {what}");
+    }
+
+    /// The step is done.
+    pub fn done(&self, what: &str) {
+        println!("[{}] {what} ({:.1} s)", self.number, self.step_begun.elapsed().as_secs_f64());
+    }
+
+    /// All steps are done.
+    pub fn complete(&self) {
+        self.health.at_step("applying changes");
+        println!(
+            "WRITER COMPLETE ({:.1} s). Changes are applied as they come; stop with SIGTERM",
+            self.begun.elapsed().as_secs_f64()
+        );
+    }
+}
+
+/// A number of bytes for people.
+pub fn megabytes(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}

@@ -1,0 +1,85 @@
+//! What the sink is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::postgres::Database;
+
+/// Keeps a second PostgreSQL equal to the first, through Kafka.
+///
+/// RUST_LOG sets the log's level, LOG_FORMAT=json its form.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Copy the source once, then apply every change from Kafka until stopped
+    Run(Box<RunConfig>),
+    /// Compare every table of two databases; exit status 0 only if all are equal
+    Verify(Box<VerifyConfig>),
+}
+
+/// `sink run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunConfig {
+    /// The source, postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, env = "SINK_SOURCE", hide_env_values = true, value_name = "URL")]
+    pub source: Database,
+    /// The target, which starts empty
+    #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
+    pub target: Database,
+    /// Kafka
+    #[arg(long, env = "SINK_BOOTSTRAP_SERVERS", value_name = "HOST:PORT")]
+    pub bootstrap_servers: String,
+    /// The worker's REST API: the streamer's, or Kafka Connect's
+    #[arg(long, env = "SINK_CONNECT_URL", value_name = "URL")]
+    pub connect_url: String,
+    /// The connector's topic.prefix
+    #[arg(long, env = "SINK_TOPIC_PREFIX", value_name = "PREFIX")]
+    pub topic_prefix: String,
+    /// The connector to deploy, as {"name": …, "config": {…}}
+    #[arg(long, env = "SINK_CONNECTOR", value_name = "FILE")]
+    pub connector: PathBuf,
+    /// INSERT … RETURNING statements to run on the source when all stands, and to find in the target
+    #[arg(long, env = "SINK_TEST_ROWS", value_name = "FILE")]
+    pub test_rows: Option<PathBuf>,
+    /// Where /metrics and /health are served
+    #[arg(long, env = "SINK_HTTP_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8084")]
+    pub http_listen: SocketAddr,
+    /// How long the services may take to answer, in seconds
+    #[arg(long, env = "SINK_DEADLINE", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub deadline: Duration,
+    /// The folder of pg_dump and pg_restore, when they are not on the PATH
+    #[arg(long, env = "SINK_PG_BIN", value_name = "DIRECTORY")]
+    pub pg_bin: Option<PathBuf>,
+}
+
+/// `sink verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyConfig {
+    /// The source, postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, env = "SINK_SOURCE", hide_env_values = true, value_name = "URL")]
+    pub source: Database,
+    /// The target
+    #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
+    pub target: Database,
+    /// Compare again for this many seconds while they differ: changes may be on their way
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub wait: Duration,
+    /// INSERT … RETURNING statements to run on the source, and to time until they are in the target
+    #[arg(long, value_name = "FILE")]
+    pub live_insert: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "a number of seconds is expected".to_owned())
+}

@@ -1,0 +1,175 @@
+//! Reads one topic and applies it.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
+
+use super::kafka_client;
+use crate::apply::batch::{Applied, Applier, Record};
+use crate::config::RunConfig;
+use crate::error::SinkError;
+use crate::metrics::health::Health;
+use crate::metrics::names;
+use crate::parse::record::NEW_KEY;
+
+/// The largest batch: one transaction's work, and what is held in memory.
+const BATCH_RECORDS: usize = 1000;
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Pauses between attempts: short while time may mend it, longer when a person must.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Applies a topic until cancelled. What fails is tried again from the stored offsets, also when a person must act: the
+/// moment they have, it goes on. Meanwhile `/health` says what stands still, and why.
+pub async fn consume(config: RunConfig, topic: String, partitions: usize, health: Health, cancel: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut progressed = false;
+        let Err(error) = attempt(&config, &topic, partitions, &health, &cancel, &mut progressed).await else { return };
+        if progressed {
+            pause = FIRST_PAUSE;
+        }
+        match &error {
+            SinkError::Retry(text) => tracing::warn!(%topic, ?pause, "{text}; trying again from the stored offsets"),
+            SinkError::Stop(text) => {
+                pause = LONGEST_PAUSE;
+                tracing::error!(%topic, "{text}");
+            }
+        }
+        metrics::counter!(names::RETRIES, "topic" => topic.clone()).increment(1);
+        health.topic(&topic, |topic| topic.error = Some(error.to_string()));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = cancel.cancelled() => return,
+        }
+    }
+}
+
+async fn attempt(
+    config: &RunConfig,
+    topic: &str,
+    partitions: usize,
+    health: &Health,
+    cancel: &CancellationToken,
+    progressed: &mut bool,
+) -> Result<(), SinkError> {
+    let mut applier = Applier::connect(&config.target, topic).await?;
+    let stored = applier.offsets().await?;
+    let consumer: StreamConsumer = kafka_client(&config.bootstrap_servers)
+        .set("group.id", format!("headwater-sink-{}", config.topic_prefix))
+        .set("enable.auto.commit", "false")
+        // Records that retention took away must be missed aloud.
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.wait.max.ms", "100")
+        .create()
+        .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+        let offset = stored.get(&partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
+        assignment
+            .add_partition_offset(topic, partition, offset)
+            .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
+    }
+    consumer.assign(&assignment).map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
+    tracing::info!(topic, partitions, ?stored, "consuming");
+    health.topic(topic, |topic| topic.error = None);
+    loop {
+        let first = tokio::select! {
+            first = consumer.recv() => received(topic, first)?,
+            () = cancel.cancelled() => return Ok(()),
+        };
+        let Some(first) = first else { continue };
+        let mut batch = vec![record(&first)];
+        let mut bytes = size(batch.first());
+        while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+            let Some(next) = consumer.recv().now_or_never() else { break };
+            if let Some(next) = received(topic, next)? {
+                batch.push(record(&next));
+                bytes += size(batch.last());
+            }
+        }
+        let applied = applier.apply(&batch).await?;
+        *progressed = true;
+        report(topic, &applied, health);
+        commit_for_observers(&consumer, topic, &batch);
+    }
+}
+
+/// What came, or an error that ends the attempt; `None` for errors that the client mends itself.
+fn received<'a>(
+    topic: &str,
+    received: Result<BorrowedMessage<'a>, KafkaError>,
+) -> Result<Option<BorrowedMessage<'a>>, SinkError> {
+    match received {
+        Ok(message) => Ok(Some(message)),
+        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
+            Err(SinkError::stop(format!(
+                "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet. The \
+             target lacks those changes. Copy anew: drop the target's tables and its schema headwater and the replication \
+             slot, start the sink again; and give the topics a longer retention.ms"
+            )))
+        }
+        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition)) => {
+            Err(SinkError::retry(format!("topic {topic} is gone from Kafka")))
+        }
+        Err(error) => {
+            tracing::debug!(topic, %error, "kafka");
+            Ok(None)
+        }
+    }
+}
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    let new_key = message.headers().and_then(|headers| {
+        headers.iter().find(|header| header.key == NEW_KEY).and_then(|header| header.value.map(<[u8]>::to_vec))
+    });
+    Record {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        new_key,
+    }
+}
+
+fn size(record: Option<&Record>) -> usize {
+    record.map_or(0, |record| record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len))
+}
+
+fn report(topic: &str, applied: &Applied, health: &Health) {
+    health.topic(topic, |topic| {
+        topic.applied += applied.applied;
+        topic.set_aside += applied.set_aside;
+    });
+    metrics::counter!(names::APPLIED, "topic" => topic.to_owned()).increment(applied.applied);
+    metrics::counter!(names::SET_ASIDE, "topic" => topic.to_owned()).increment(applied.set_aside);
+    metrics::counter!(names::TRANSACTIONS, "topic" => topic.to_owned()).increment(1);
+    if let Some(ts_ms) = applied.newest_ts_ms {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        metrics::gauge!(names::LAG, "topic" => topic.to_owned()).set(now.as_secs_f64() - ts_ms as f64 / 1000.0);
+    }
+}
+
+/// The offsets that count are the target's. Kafka's own copy is for those who look at consumer lag there.
+fn commit_for_observers(consumer: &StreamConsumer, topic: &str, batch: &[Record]) {
+    let mut offsets = TopicPartitionList::new();
+    for record in batch {
+        let next = Offset::Offset(record.offset + 1);
+        let known = offsets.find_partition(topic, record.partition).map(|mut known| known.set_offset(next));
+        if known.is_none_or(|set| set.is_err()) && offsets.add_partition_offset(topic, record.partition, next).is_err()
+        {
+            return;
+        }
+    }
+    if let Err(error) = consumer.commit(&offsets, CommitMode::Async) {
+        tracing::debug!(topic, %error, "offsets are not shown in Kafka");
+    }
+}

@@ -1,0 +1,21 @@
+//! A record into a change.
+//!
+//! # Layout
+//! - [`record`]: key, value and headers into what happened
+//! - [`value`]: a JSON value into the text that the column's type reads
+//! - `array`: arrays
+
+mod array;
+pub mod record;
+pub mod value;
+
+/// Why a record cannot be understood; it is set aside with this. It never quotes a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+impl Unreadable {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
