@@ -11,7 +11,7 @@
 //! - [`verify`]: whether two databases are equal
 //! - [`metrics`]: what is counted, and how the sink is
 //! - [`error`]: the two kinds of failure
-//! - [`mod@postgres`]: sessions
+//! - [`mod@postgres`]: sessions to both databases
 //!
 //! # Invariants
 //! 1. The slot exists before the copy, and the copy is that slot's snapshot: no change falls between them.

@@ -1,0 +1,6 @@
+# Stops what start-all.ps1 started, and removes its data.
+$ErrorActionPreference = "Stop"
+Set-Location (Join-Path $PSScriptRoot "..")
+. (Join-Path $PSScriptRoot "engine.ps1")
+
+Invoke-Compose --profile streamer --profile debezium down --volumes

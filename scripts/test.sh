@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# All checks: format, lints, unit tests, documentation, and the tests against real PostgreSQL, Kafka and the programs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/prerequisites.sh
+
+need_build_tools
+need python3 "apt install python3 python3-pip python3-venv"
+need java "apt install openjdk-17-jre-headless"
+need mvn "apt install maven"
+
+begun=$SECONDS
+step() {
+    say ""
+    say "== $1 ($((SECONDS - begun)) s)"
+    shift
+    "$@"
+}
+
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "build" cargo build --workspace --locked
+step "unit tests" cargo test --workspace --locked --lib --bins
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --document-private-items
+step "tests on the real stack" target/debug/stack run -- cargo test -p stack --locked --test end_to_end -- --test-threads=2
+say ""
+say "all passed in $((SECONDS - begun)) s"
