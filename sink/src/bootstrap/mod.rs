@@ -127,7 +127,7 @@ async fn copy_all(
     steps.begin("copying schema and data of that snapshot");
     copy::run(config, &tools, &source, &slot.snapshot, steps).await?;
     steps.done(&format!("{} tables", source.tables.len()));
-    slot.close().await;
+    drop(slot);
 
     steps.begin("preparing the tables' topics");
     let names: Vec<String> = source

@@ -11,13 +11,13 @@ use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::postgres::{identifier, literal};
 
-/// A slot that was just created. The snapshot lives as long as this.
+/// A slot that was just created. Dropping this ends the session that exported the snapshot, and with it the snapshot.
 pub struct ExportedSlot {
     /// Every commit before it is in the snapshot, every one behind it comes through the slot.
     pub consistent_point: Lsn,
     /// The snapshot's name.
     pub snapshot: String,
-    session: ReplicationClient,
+    _session: ReplicationClient,
 }
 
 impl std::fmt::Debug for ExportedSlot {
@@ -74,15 +74,8 @@ impl ExportedSlot {
             std::str::from_utf8(value).ok().map(str::to_owned)
         };
         match (text(1).and_then(|lsn| lsn.parse().ok()), text(2)) {
-            (Some(consistent_point), Some(snapshot)) => Ok(Self { consistent_point, snapshot, session }),
+            (Some(consistent_point), Some(snapshot)) => Ok(Self { consistent_point, snapshot, _session: session }),
             _ => Err(failed(&"the server's answer names no snapshot")),
-        }
-    }
-
-    /// Ends the session that exported the snapshot.
-    pub async fn close(mut self) {
-        if let Err(error) = self.session.shutdown().await {
-            tracing::debug!(%error, "replication session ended");
         }
     }
 }
