@@ -1,4 +1,4 @@
-# Dot-sourced by the other scripts: the container engine that runs here.
+# Dot-sourced by the other scripts: the container engine that runs here, and the three folders together.
 
 function Find-Engine {
     foreach ($engine in "docker", "podman") {
@@ -12,6 +12,8 @@ function Find-Engine {
 
 $script:Engine = Find-Engine
 
+# The pipeline's comes first: compose takes .env from the first file's folder.
 function Invoke-Compose {
-    & $script:Engine compose -f compose/compose.yaml @args
+    & $script:Engine compose -f compose/pipeline/compose.yaml -f compose/reader/compose.yaml -f compose/writer/compose.yaml @args
+    if ($LASTEXITCODE -ne 0) { throw "$script:Engine compose $args failed; its own message stands above" }
 }

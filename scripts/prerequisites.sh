@@ -12,24 +12,40 @@ need() {
     command -v "$1" >/dev/null 2>&1 || die "$1 is missing. Install it: $2"
 }
 
-# The container engine that runs here: docker or podman with compose; nothing when there is none.
-container_engine() {
+# Finds the container engine that runs here: sets `engine` to docker or podman, empty when there is none with compose, and
+# `compose` to its compose command.
+find_engine() {
+    engine="" compose=""
     if command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then
-        echo "docker compose"
+        engine=docker compose="docker compose"
     elif command -v podman >/dev/null 2>&1 && podman info >/dev/null 2>&1; then
         if podman compose version >/dev/null 2>&1; then
-            echo "podman compose"
+            engine=podman compose="podman compose"
         elif command -v podman-compose >/dev/null 2>&1; then
-            echo "podman-compose"
+            engine=podman compose=podman-compose
         fi
     fi
 }
 
+# The three folders together. The pipeline's comes first: compose takes .env from the first file's folder.
+COMPOSE_FILES="-f compose/pipeline/compose.yaml -f compose/reader/compose.yaml -f compose/writer/compose.yaml"
+
+# Where the native stack keeps its data while it runs.
+NATIVE_STACK=/var/tmp/headwater-stack
+
 # What building needs. The toolchain's version is in rust-toolchain.toml; rustup installs it by itself.
 need_build_tools() {
     need cargo "https://rustup.rs"
-    need cc "apt install build-essential, or your system's C compiler"
+    need cc "apt install build-essential, or your system's C and C++ compiler"
     need make "apt install make"
     need perl "apt install perl"
     # librdkafka finds zlib and zstd in their own crates; nothing else is needed.
+}
+
+# What the stack without containers downloads with, and runs on.
+need_stack_tools() {
+    need java "apt install openjdk-17-jre-headless, or your system's Java 17 or later"
+    need mvn "apt install maven"
+    need python3 "apt install python3 python3-pip"
+    python3 -m pip --version >/dev/null 2>&1 || die "Python's pip is missing. Install it: apt install python3-pip"
 }

@@ -13,30 +13,34 @@ streamer | debezium) ;;
 esac
 
 engine=""
-[ "${STACK:-}" = native ] || engine=$(container_engine)
+[ "${STACK:-}" = native ] || find_engine
 
 if [ -z "$engine" ]; then
     say "no container engine runs here: using native processes"
     need_build_tools
+    need_stack_tools
     say "building (the first time takes some minutes) ..."
-    cargo build --release -p streamer -p sink -p stack
-    exec target/release/stack demo --pipeline "$PIPELINE"
+    cargo build --release --locked -p streamer -p sink -p stack
+    exec target/release/stack demo --pipeline "$PIPELINE" --directory "$NATIVE_STACK"
 fi
 
-say "using $engine"
-$engine -f compose/compose.yaml --profile "$PIPELINE" up --build --detach
+say "using $compose"
+# In the environment, not as --profile: podman-compose would add the flag to what .env says.
+export COMPOSE_PROFILES=$PIPELINE
+$compose $COMPOSE_FILES up --build --detach
 say "waiting for the sink ..."
 shown=0
 while true; do
-    log=$($engine -f compose/compose.yaml --profile "$PIPELINE" logs --no-log-prefix sink 2>/dev/null || true)
+    log=$($engine logs headwater-sink 2>/dev/null || true)
     lines=$(printf '%s\n' "$log" | wc -l)
     if [ "$lines" -gt "$shown" ]; then
         printf '%s\n' "$log" | tail -n "+$((shown + 1))"
         shown=$lines
     fi
     case "$log" in *"WRITER COMPLETE"*) break ;; esac
-    if ! $engine -f compose/compose.yaml --profile "$PIPELINE" ps --services --status running 2>/dev/null | grep -qx sink; then
-        die "the sink has ended; its last words stand above. All logs: $engine -f compose/compose.yaml logs"
+    if [ "$($engine inspect --format '{{.State.Status}}' headwater-sink)" = exited ]; then
+        $engine logs headwater-sink 2>&1 >/dev/null | tail -n 20 >&2
+        die "the sink has ended; its last words stand above"
     fi
     sleep 1
 done
@@ -44,10 +48,12 @@ cat <<END
 
 Everything runs. Try it:
 
-  a live insert     $engine -f compose/compose.yaml exec postgres1 psql -U postgres omedb -c "INSERT INTO devices(service_tag,device_name,device_type_id,model,ip_address,health_status) VALUES('MYTEST','test.local',1,'PowerEdge R750','10.99.1.1','OK')"
-  and here it is    $engine -f compose/compose.yaml exec postgres2 psql -U postgres omedb -c "SELECT * FROM devices WHERE service_tag = 'MYTEST'"
+  a live insert     scripts/psql.sh postgres1 -c "INSERT INTO devices(service_tag,device_name,device_type_id,model,ip_address,health_status) VALUES('MYTEST','test.local',1,'PowerEdge R750','10.99.1.1','OK')"
+  and here it is    scripts/psql.sh postgres2 -c "SELECT * FROM devices WHERE service_tag = 'MYTEST'"
   compare all       scripts/verify.sh
   Redpanda Console  http://localhost:8080
   the connector     curl http://localhost:8083/connectors/ome-connector/status
+  the sink          curl http://localhost:8084/health
+  logs              $engine logs headwater-$PIPELINE
   stop everything   scripts/stop-all.sh
 END

@@ -3,4 +3,5 @@ $ErrorActionPreference = "Stop"
 Set-Location (Join-Path $PSScriptRoot "..")
 . (Join-Path $PSScriptRoot "engine.ps1")
 
-Invoke-Compose --profile streamer --profile debezium down --volumes
+$env:COMPOSE_PROFILES = "streamer,debezium"
+Invoke-Compose down --volumes

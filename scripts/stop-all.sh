@@ -4,14 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
-for build in release debug; do
-    if [ -x "target/$build/stack" ]; then
-        "target/$build/stack" down
-        break
-    fi
-done
-engine=$(container_engine)
+if [ -d "$NATIVE_STACK" ]; then
+    [ -x target/release/stack ] || die "target/release/stack is gone, and it knows how to stop $NATIVE_STACK: cargo build --release -p stack"
+    target/release/stack down --directory "$NATIVE_STACK"
+fi
+find_engine
 if [ -n "$engine" ]; then
-    $engine -f compose/compose.yaml --profile streamer --profile debezium down --volumes
+    COMPOSE_PROFILES=streamer,debezium $compose $COMPOSE_FILES down --volumes
 fi
 say "stopped"

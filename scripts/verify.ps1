@@ -3,5 +3,5 @@ $ErrorActionPreference = "Stop"
 Set-Location (Join-Path $PSScriptRoot "..")
 . (Join-Path $PSScriptRoot "engine.ps1")
 
-Invoke-Compose exec -T sink sink verify --wait 30 --live-insert /etc/headwater/live-insert.sql @args
+& $script:Engine exec headwater-sink sink verify --wait 30 --live-insert /etc/headwater/live-insert.sql @args
 exit $LASTEXITCODE

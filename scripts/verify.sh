@@ -5,12 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
-if [ -x target/release/sink ]; then
+if [ -d "$NATIVE_STACK" ]; then
     exec target/release/sink verify \
-        --source "${SOURCE:-postgres://postgres:postgres@127.0.0.1:5433/omedb}" \
-        --target "${TARGET:-postgres://postgres:postgres@127.0.0.1:5434/omedb}" \
+        --source postgres://postgres:postgres@127.0.0.1:5433/omedb \
+        --target postgres://postgres:postgres@127.0.0.1:5434/omedb \
         --wait 30 --live-insert compose/writer/live-insert.sql "$@"
 fi
-engine=$(container_engine)
-[ -n "$engine" ] || die "there is nothing to verify: run scripts/start-all.sh first"
-exec $engine -f compose/compose.yaml exec -T sink sink verify --wait 30 --live-insert /etc/headwater/live-insert.sql "$@"
+find_engine
+[ -n "$engine" ] && $engine inspect headwater-sink >/dev/null 2>&1 ||
+    die "there is nothing to verify: run scripts/start-all.sh first"
+exec $engine exec headwater-sink sink verify --wait 30 --live-insert /etc/headwater/live-insert.sql "$@"

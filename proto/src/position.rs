@@ -20,11 +20,21 @@ pub struct Offset {
     pub ts_usec: Option<i64>,
     /// `messageType`: `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, …
     pub message_type: Option<String>,
-    /// `headwater_ordinal`, which Debezium passes over: how many changes of the transaction were published, when it was not
-    /// published whole.
-    pub ordinal: Option<u64>,
+    /// The transaction behind that position of which some changes were published.
+    pub partial: Option<Partial>,
     /// Set while a snapshot is read and at its end.
     pub snapshot: Option<SnapshotOffset>,
+}
+
+/// A transaction that was published in part: `headwater_txId` and `headwater_ordinal`, which Debezium passes over. The other
+/// fields stay those of the transaction before, so that Debezium, which cannot say how far it is among rows that share an
+/// LSN, reads this one whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partial {
+    /// Its id.
+    pub tx_id: Xid,
+    /// How many of its changes were published.
+    pub ordinal: u64,
 }
 
 /// How far a snapshot is.
@@ -41,7 +51,8 @@ pub struct SnapshotOffset {
 #[error("its {0} is not of the form that Debezium's PostgreSQL connector stores")]
 pub struct OffsetError(&'static str);
 
-const ORDINAL: &str = "headwater_ordinal";
+const PARTIAL_TX_ID: &str = "headwater_txId";
+const PARTIAL_ORDINAL: &str = "headwater_ordinal";
 
 impl Offset {
     /// From the stored map, Debezium's or ours.
@@ -71,7 +82,9 @@ impl Offset {
             tx_id: number("txId")?.map(|id| Xid::from(id as u32)),
             ts_usec: number("ts_usec")?,
             message_type: map.get("messageType").and_then(Value::as_str).map(str::to_owned),
-            ordinal: number(ORDINAL)?.map(|ordinal| ordinal as u64),
+            partial: number(PARTIAL_TX_ID)?
+                .zip(number(PARTIAL_ORDINAL)?)
+                .map(|(tx_id, ordinal)| Partial { tx_id: Xid::from(tx_id as u32), ordinal: ordinal as u64 }),
             snapshot,
         })
     }
@@ -92,15 +105,16 @@ impl Offset {
             put("ts_usec", self.ts_usec.map(Into::into));
             put("snapshot", Some("INITIAL".into()));
             put("snapshot_completed", Some(snapshot.completed.into()));
-            return map;
+        } else {
+            put("lsn_proc", self.lsn_proc.map(lsn));
+            put("messageType", self.message_type.clone().map(Into::into));
+            put("lsn_commit", self.lsn_commit.map(lsn));
+            put("lsn", self.lsn.map(lsn));
+            put("txId", self.tx_id.map(|id| id.as_u32().into()));
+            put("ts_usec", self.ts_usec.map(Into::into));
         }
-        put("lsn_proc", self.lsn_proc.map(lsn));
-        put("messageType", self.message_type.clone().map(Into::into));
-        put("lsn_commit", self.lsn_commit.map(lsn));
-        put("lsn", self.lsn.map(lsn));
-        put("txId", self.tx_id.map(|id| id.as_u32().into()));
-        put("ts_usec", self.ts_usec.map(Into::into));
-        put(ORDINAL, self.ordinal.map(Into::into));
+        put(PARTIAL_TX_ID, self.partial.map(|partial| partial.tx_id.as_u32().into()));
+        put(PARTIAL_ORDINAL, self.partial.map(|partial| partial.ordinal.into()));
         map
     }
 }
@@ -116,6 +130,15 @@ mod tests {
         let offset = Offset::from_map(&map).unwrap();
         assert_eq!(offset.lsn_commit, Some(Lsn::from(33_729_000)));
         assert_eq!(serde_json::to_string(&offset.to_map()).unwrap(), stored);
+    }
+
+    #[test]
+    fn how_far_a_transaction_was_published_is_kept_beside_debeziums_own_keys() {
+        let partial = Some(Partial { tx_id: Xid::from(810), ordinal: 512 });
+        let offset = Offset { lsn: Some(Lsn::from(7)), tx_id: Some(Xid::from(809)), partial, ..Offset::default() };
+        let map = offset.to_map();
+        assert_eq!((&map["txId"], &map["headwater_txId"]), (&809.into(), &810.into()));
+        assert_eq!(Offset::from_map(&map), Ok(offset));
     }
 
     #[test]

@@ -46,9 +46,9 @@ pub struct RunConfig {
     /// The connector's topic.prefix
     #[arg(long, env = "SINK_TOPIC_PREFIX", value_name = "PREFIX")]
     pub topic_prefix: String,
-    /// The connector to deploy, as {"name": …, "config": {…}}
+    /// The connector to deploy, as {"name": …, "config": {…}}; without it one that fits, named after the prefix
     #[arg(long, env = "SINK_CONNECTOR", value_name = "FILE")]
-    pub connector: PathBuf,
+    pub connector: Option<PathBuf>,
     /// INSERT … RETURNING statements to run on the source when all stands, and to find in the target
     #[arg(long, env = "SINK_TEST_ROWS", value_name = "FILE")]
     pub test_rows: Option<PathBuf>,

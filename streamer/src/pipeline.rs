@@ -305,6 +305,10 @@ impl Streaming<'_> {
                 Err(error) => Err(TaskError::retry("the committer of positions broke off").because(error)),
             };
         }
+        // A stop inside a transaction goes on there, not at its beginning.
+        if let Some(checkpoint) = self.progress.inside() {
+            self.producer.ledger().checkpoint(checkpoint);
+        }
         if tokio::time::timeout(DRAIN_TIMEOUT, self.producer.drain()).await.is_err() {
             tracing::warn!(connector = %config.name, "stopped before Kafka acknowledged everything: those records come again");
         }

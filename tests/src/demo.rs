@@ -65,8 +65,12 @@ pub async fn start(directory: &Path, pipeline: Pipeline) -> anyhow::Result<()> {
         Kafka::start(&artifacts, directory, KAFKA),
     )?;
 
-    let settings =
-        worker::Settings { bootstrap_servers: kafka.bootstrap_servers(), port: REST, group: "headwater".to_owned() };
+    let settings = worker::Settings {
+        bootstrap_servers: kafka.bootstrap_servers(),
+        port: REST,
+        group: "headwater".to_owned(),
+        more: vec![],
+    };
     let worker = match pipeline {
         Pipeline::Streamer => {
             println!("starting streamer (port {REST}) …");
@@ -87,7 +91,7 @@ pub async fn start(directory: &Path, pipeline: Pipeline) -> anyhow::Result<()> {
             bootstrap_servers: kafka.bootstrap_servers(),
             connect_url: worker.rest().url().to_owned(),
             topic_prefix: "ome".to_owned(),
-            connector: native_connector(&compose, directory)?,
+            connector: Some(native_connector(&compose, directory)?),
             test_rows: Some(compose.join("writer/test-rows.sql")),
             port: SINK,
             pg_bin: artifacts.postgres_client(),
@@ -105,7 +109,7 @@ pub async fn start(directory: &Path, pipeline: Pipeline) -> anyhow::Result<()> {
     for process in processes {
         process.leave_running(directory)?;
     }
-    say_what_next(&artifacts, directory);
+    say_what_next(directory);
     Ok(())
 }
 
@@ -178,14 +182,13 @@ fn native_connector(compose: &Path, directory: &Path) -> anyhow::Result<PathBuf>
     Ok(file)
 }
 
-fn say_what_next(artifacts: &Artifacts, directory: &Path) {
-    let psql = artifacts.postgres_client().join("psql");
+fn say_what_next(directory: &Path) {
     println!(
         "
 Everything runs. Try it:
 
-  a live insert     {psql} {source} -c \"INSERT INTO devices(service_tag,device_name,device_type_id,model,ip_address,health_status) VALUES('MYTEST','test.local',1,'PowerEdge R750','10.99.1.1','OK')\"
-  and here it is    {psql} {target} -c \"SELECT * FROM devices WHERE service_tag = 'MYTEST'\"
+  a live insert     scripts/psql.sh postgres1 -c \"INSERT INTO devices(service_tag,device_name,device_type_id,model,ip_address,health_status) VALUES('MYTEST','test.local',1,'PowerEdge R750','10.99.1.1','OK')\"
+  and here it is    scripts/psql.sh postgres2 -c \"SELECT * FROM devices WHERE service_tag = 'MYTEST'\"
   compare all       scripts/verify.sh
   the connector     curl http://localhost:{REST}/connectors/ome-connector/status
   the sink          curl http://localhost:{SINK}/health
@@ -193,9 +196,6 @@ Everything runs. Try it:
   stop everything   scripts/stop-all.sh
 
 Redpanda Console comes with the containers only: with docker or podman running, start-all.sh serves it on http://localhost:8080",
-        psql = psql.display(),
-        source = postgres::url(POSTGRES1, DATABASE),
-        target = postgres::url(POSTGRES2, DATABASE),
         directory = directory.display(),
     );
 }

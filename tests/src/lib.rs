@@ -6,6 +6,7 @@
 //! - [`ports`]: free ports, taken ports
 //! - [`wait`]: waiting for a condition
 //! - [`postgres`], [`kafka`], [`worker`], [`sink`]: the services
+//! - [`topic`]: what is in a topic
 //! - [`demo`]: all of them on the demo's ports, left running
 //!
 //! The binary `stack` is the command line to it: `stack fetch`, `stack demo`, `stack down`, and `stack run -- COMMAND`,
@@ -18,5 +19,6 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod sink;
+pub mod topic;
 pub mod wait;
 pub mod worker;

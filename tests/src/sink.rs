@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::bail;
+
 use crate::process::Process;
 use crate::wait::{Condition, wait_until};
 use crate::worker::program;
@@ -21,8 +23,8 @@ pub struct Settings {
     pub connect_url: String,
     /// The connector's topic prefix.
     pub topic_prefix: String,
-    /// The connector to deploy.
-    pub connector: PathBuf,
+    /// The connector to deploy, the sink's own otherwise.
+    pub connector: Option<PathBuf>,
     /// Rows to insert when all stands.
     pub test_rows: Option<PathBuf>,
     /// Where it is asked how it is.
@@ -52,10 +54,11 @@ impl Sink {
             .args(["--connect-url", &settings.connect_url])
             .args(["--topic-prefix", &settings.topic_prefix])
             .args(["--http-listen", &format!("127.0.0.1:{}", settings.port)])
-            .arg("--connector")
-            .arg(&settings.connector)
             .arg("--pg-bin")
             .arg(&settings.pg_bin);
+        if let Some(connector) = &settings.connector {
+            command.arg("--connector").arg(connector);
+        }
         if let Some(test_rows) = &settings.test_rows {
             command.arg("--test-rows").arg(test_rows);
         }
@@ -88,6 +91,17 @@ impl Sink {
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// Waits until the sink ends by itself, and gives what it said.
+    ///
+    /// # Errors
+    /// It does not end, or ends as if all were well.
+    pub async fn wait_refusal(mut self) -> anyhow::Result<String> {
+        if self.process.ended(Duration::from_secs(60)).await? {
+            bail!("the sink ended without an error: {}", self.process.output());
+        }
+        Ok(self.process.output())
     }
 
     /// Its process.

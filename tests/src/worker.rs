@@ -29,6 +29,8 @@ pub struct Settings {
     pub port: u16,
     /// The group's name, which names its topics too.
     pub group: String,
+    /// Worker properties beside those.
+    pub more: Vec<(&'static str, String)>,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             ("listeners", format!("http://127.0.0.1:{}", self.port)),
         ]
         .into_iter()
+        .chain(self.more.clone())
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
     }
@@ -103,8 +106,8 @@ impl Worker {
     }
 
     /// Its process.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Its process.
@@ -173,6 +176,14 @@ impl Rest {
     /// No answer.
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
         self.request(reqwest::Method::GET, path, None).await
+    }
+
+    /// A page that is no JSON, such as `/metrics`.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        Ok(self.client.get(format!("{}{path}", self.base)).send().await?.text().await?)
     }
 
     /// PUT.

@@ -1,4 +1,4 @@
-//! The connector's file, and its deployment over REST.
+//! The connector, from its file or as this sink needs it, and its deployment over REST.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -47,18 +47,30 @@ const DEFAULT_FITS: [&str; 5] = [
 ];
 
 impl Connector {
-    /// Reads and checks the file. What it does not say about reaching the source is taken from `--source`.
+    /// The connector of `--connector`, checked, or without it one that fits this sink. What it does not say about reaching
+    /// the source is taken from `--source`.
     ///
     /// # Errors
-    /// Stop with everything that is wrong with it, values left out.
-    pub fn read(file: &Path, run: &RunConfig) -> Result<Self, SinkError> {
+    /// Stop with everything that is wrong with the file, values left out.
+    pub fn of(run: &RunConfig) -> Result<Self, SinkError> {
+        match &run.connector {
+            Some(file) => Self::read(file, run),
+            None => Self::checked(standard(&run.topic_prefix), run).map_err(SinkError::stop),
+        }
+    }
+
+    fn read(file: &Path, run: &RunConfig) -> Result<Self, SinkError> {
         let fail = |why: String| SinkError::stop(format!("connector file {}: {why}", file.display()));
         let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
-        let json: Value = serde_json::from_str(&text)
+        let json = serde_json::from_str(&text)
             .map_err(|error| fail(format!("not JSON (line {}, column {})", error.line(), error.column())))?;
-        let name = json.get("name").and_then(Value::as_str).ok_or_else(|| fail("it has no \"name\"".to_owned()))?;
+        Self::checked(json, run).map_err(fail)
+    }
+
+    fn checked(json: Value, run: &RunConfig) -> Result<Self, String> {
+        let name = json.get("name").and_then(Value::as_str).ok_or("it has no \"name\"")?;
         let config = json.get("config").and_then(Value::as_object);
-        let mut config = config.ok_or_else(|| fail("it has no \"config\" object".to_owned()))?.clone();
+        let mut config = config.ok_or("it has no \"config\" object")?.clone();
         for (key, value) in [
             ("database.hostname", run.source.host()),
             ("database.port", run.source.port().to_string()),
@@ -88,7 +100,7 @@ impl Connector {
             faults.push(format!("topic.prefix differs from --topic-prefix {}", run.topic_prefix));
         }
         if !faults.is_empty() {
-            return Err(fail(format!("the target would not become equal with it:\n  {}", faults.join("\n  "))));
+            return Err(format!("the target would not become equal with it:\n  {}", faults.join("\n  ")));
         }
         Ok(Self {
             name: name.to_owned(),
@@ -197,6 +209,31 @@ impl Connector {
     }
 }
 
+/// A connector whose records say all that the target needs, named after its topics' prefix.
+fn standard(prefix: &str) -> Value {
+    // PostgreSQL allows no other characters in a slot's name.
+    let name: String = prefix
+        .chars()
+        .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '_' })
+        .collect();
+    let mut config = serde_json::json!({
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "tasks.max": "1",
+        "plugin.name": "pgoutput",
+        "slot.name": format!("{name}_slot"),
+        "publication.name": format!("{name}_publication"),
+        "heartbeat.interval.ms": "10000",
+        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "key.converter.schemas.enable": "false",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "false",
+    });
+    for (key, value, _) in REQUIRED {
+        config[key] = value.into();
+    }
+    serde_json::json!({ "name": format!("{prefix}-connector"), "config": config })
+}
+
 /// Debezium's lists: separated by commas, each matching a whole name in any case.
 fn patterns(key: &str, list: &str) -> Result<Vec<Regex>, SinkError> {
     list.split(',')
@@ -209,4 +246,62 @@ fn patterns(key: &str, list: &str) -> Result<Vec<Regex>, SinkError> {
                 .map_err(|error| SinkError::stop(format!("{key}: {pattern} is not a regular expression: {error}")))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::{Arguments, Command};
+
+    fn run(connector: Option<&Path>) -> RunConfig {
+        let mut arguments =
+            vec!["sink", "run", "--source", "postgres://u:p@one:5433/db", "--target", "postgres://u:p@two/db"];
+        arguments.extend(["--bootstrap-servers", "k:9092", "--connect-url", "http://c", "--topic-prefix", "My-Shop"]);
+        arguments.extend(connector.and_then(Path::to_str).into_iter().flat_map(|file| ["--connector", file]));
+        match Arguments::try_parse_from(arguments).map(|arguments| arguments.command) {
+            Ok(Command::Run(run)) => *run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn file(json: &Value) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), json.to_string()).unwrap();
+        file
+    }
+
+    #[test]
+    fn without_a_file_the_connector_is_named_after_the_prefix_and_reaches_the_source() {
+        let connector = Connector::of(&run(None)).unwrap();
+        assert_eq!((connector.name.as_str(), connector.slot.as_str()), ("My-Shop-connector", "my_shop_slot"));
+        assert_eq!(
+            (&connector.config["database.hostname"], &connector.config["database.port"]),
+            (&"one".into(), &"5433".into())
+        );
+        assert_eq!(connector.config["topic.prefix"], "My-Shop");
+    }
+
+    #[test]
+    fn a_file_under_which_the_target_would_differ_is_refused_with_all_reasons_and_no_values() {
+        let config = serde_json::json!({
+            "topic.prefix": "other", "snapshot.mode": "initial", "database.password": "hidden-value",
+            "skipped.operations": "none", "value.converter.replace.null.with.default": "false",
+        });
+        let file = file(&serde_json::json!({ "name": "c", "config": config }));
+        let error = Connector::of(&run(Some(file.path()))).unwrap_err().to_string();
+        assert!(error.contains("snapshot.mode must be no_data") && error.contains("topic.prefix differs"), "{error}");
+        assert!(!error.contains("hidden-value") && !error.contains("skipped"), "{error}");
+    }
+
+    #[test]
+    fn lists_match_whole_names_in_any_case() {
+        let mut config = standard("My-Shop")["config"].clone();
+        config["table.include.list"] = "public.Orders, public.item.*".into();
+        let file = file(&serde_json::json!({ "name": "c", "config": config }));
+        let connector = Connector::of(&run(Some(file.path()))).unwrap();
+        let captures = |table| connector.captures("public", table).unwrap();
+        assert!(captures("orders") && captures("items") && !captures("old_orders"));
+    }
 }

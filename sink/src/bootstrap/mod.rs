@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`steps`]: what is printed
 //! - [`services`]: waiting for those that are needed
-//! - [`connector`]: the connector's file, and its deployment over REST
+//! - [`connector`]: the connector, from its file or as this sink needs it, and its deployment over REST
 //! - [`preflight`]: everything that can be wrong with source and target, at once
 //! - [`slot`]: the replication slot and its snapshot
 //! - [`copy`]: `pg_dump` of that snapshot into `pg_restore`
@@ -43,7 +43,7 @@ const TEST_ROW_DEADLINE: Duration = Duration::from_secs(60);
 /// # Errors
 /// What a person must mend; or a service that did not answer before the deadline.
 pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
-    let connector = Connector::read(&config.connector, config)?;
+    let connector = Connector::of(config)?;
     let mut steps = Steps::new(health.clone());
 
     steps.begin("waiting for postgres1, postgres2, Kafka and the worker");

@@ -79,7 +79,7 @@ async fn attempt(
             .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
     }
     consumer.assign(&assignment).map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
-    tracing::info!(topic, partitions, ?stored, "consuming");
+    tracing::debug!(topic, partitions, ?stored, "consuming");
     health.topic(topic, |topic| topic.error = None);
     loop {
         let first = tokio::select! {

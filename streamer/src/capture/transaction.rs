@@ -2,7 +2,7 @@
 
 use proto::lsn::Lsn;
 use proto::pgoutput::{Begin, Commit};
-use proto::position::Offset;
+use proto::position::{Offset, Partial};
 use proto::xid::Xid;
 
 use crate::error::TaskError;
@@ -13,6 +13,8 @@ use crate::position::{Checkpoint, Resume};
 pub struct Progress {
     last_commit: Option<Lsn>,
     resume: Option<Resume>,
+    /// The offset of the last transaction that was published whole.
+    whole: Offset,
     open: Option<Transaction>,
 }
 
@@ -28,6 +30,8 @@ pub struct Transaction {
     ordinal: u64,
     /// How many of its first changes were published before the restart.
     skip: u64,
+    /// How many of its first changes are enqueued with all their records.
+    published: u64,
     last_row: Option<Row>,
 }
 
@@ -40,7 +44,7 @@ struct Row {
 impl Progress {
     /// Begins where `resume` says.
     pub fn new(resume: Resume) -> Self {
-        Self { last_commit: resume.last_commit, resume: Some(resume), open: None }
+        Self { last_commit: resume.last_commit, whole: resume.whole.clone(), resume: Some(resume), open: None }
     }
 
     /// The end of the last transaction that was read whole: the first half of every row's `source.sequence`.
@@ -64,6 +68,7 @@ impl Progress {
             commit_time_us: begin.commit_time_us,
             ordinal: 0,
             skip,
+            published: 0,
             last_row: None,
         });
     }
@@ -89,29 +94,35 @@ impl Progress {
         self.resume = None;
         let transaction = self.open.as_mut()?;
         transaction.last_row = Some(Row { lsn, message_type });
-        if !transaction.ordinal.is_multiple_of(CHANGES_BETWEEN_CHECKPOINTS) {
-            return None;
-        }
-        let offset = transaction.offset(self.last_commit, Some(transaction.ordinal))?;
-        Some(Checkpoint { flush: None, offset: Some(offset) })
+        transaction.published = transaction.ordinal;
+        if transaction.ordinal.is_multiple_of(CHANGES_BETWEEN_CHECKPOINTS) { self.inside() } else { None }
+    }
+
+    /// Where a stop now would leave a transaction that is published in part; `None` between transactions, and before the
+    /// first new change of one.
+    pub fn inside(&self) -> Option<Checkpoint> {
+        let transaction = self.open.as_ref().filter(|transaction| transaction.published > 0)?;
+        let partial = Partial { tx_id: transaction.xid, ordinal: transaction.published };
+        Some(Checkpoint { flush: None, offset: Some(Offset { partial: Some(partial), ..self.whole.clone() }) })
     }
 
     /// The transaction is complete: everything up to its end may be forgotten once its records are acknowledged.
     pub fn commit(&mut self, commit: &Commit) -> Checkpoint {
         let transaction = self.open.take();
         self.last_commit = Some(commit.end_lsn);
-        Checkpoint {
-            flush: Some(commit.end_lsn),
-            // A transaction that brought no record changes nothing that a restart needs to know.
-            offset: transaction.and_then(|transaction| transaction.offset(self.last_commit, None)),
+        // A transaction that brought no record changes nothing that a restart needs to know.
+        let offset = transaction.and_then(|transaction| transaction.offset(self.last_commit));
+        if let Some(offset) = &offset {
+            self.whole = offset.clone();
         }
+        Checkpoint { flush: Some(commit.end_lsn), offset }
     }
 }
 
 impl Transaction {
     /// Debezium's offset. Its `lsn_proc` is the last *row*'s LSN also behind a commit: the next transaction's first row can
     /// have the very LSN at which this commit ended, and Debezium, going on from here, would take it for processed.
-    fn offset(&self, last_commit: Option<Lsn>, ordinal: Option<u64>) -> Option<Offset> {
+    fn offset(&self, last_commit: Option<Lsn>) -> Option<Offset> {
         let row = self.last_row?;
         Some(Offset {
             lsn_proc: Some(row.lsn),
@@ -120,7 +131,6 @@ impl Transaction {
             tx_id: Some(self.xid),
             ts_usec: Some(self.commit_time_us),
             message_type: Some(row.message_type.to_owned()),
-            ordinal,
             ..Offset::default()
         })
     }

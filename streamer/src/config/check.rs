@@ -107,7 +107,10 @@ fn connect_keys(config: &BTreeMap<String, String>, checked: &mut Checked) {
         match value.parse::<i32>() {
             Ok(1..) => {}
             Ok(_) => checked.findings.push(Finding::value("tasks.max", value, "Value must be at least 1")),
-            Err(_) => checked.findings.push(Finding::value("tasks.max", value, "Not a number of type INT")),
+            Err(_) => {
+                checked.findings.push(Finding::value("tasks.max", value, "Not a number of type INT"));
+                checked.findings.push(Finding::value("tasks.max", "null", "Value must be non-null"));
+            }
         }
     }
     for side in ["key", "value"] {
@@ -134,14 +137,9 @@ fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mu
         }
         return;
     };
-    let typed = match property.kind {
-        Kind::Boolean => parse_boolean(value).map(drop).ok_or("Expected value to be either true or false"),
-        Kind::Int => value.parse::<i32>().map(drop).map_err(|_| "Not a number of type INT"),
-        Kind::Long => value.parse::<i64>().map(drop).map_err(|_| "Not a number of type LONG"),
-        Kind::String | Kind::List | Kind::Class | Kind::Password => Ok(()),
-    };
-    if let Err(why) = typed {
-        checked.findings.push(Finding::value(key, value, why));
+    let wrong = mistyped(property, value);
+    if !wrong.is_empty() {
+        checked.findings.extend(wrong.into_iter().map(|why| Finding::invalid(key, why)));
         return;
     }
     let value = aliased(key, value, checked);
@@ -161,6 +159,99 @@ fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mu
         Support::Tuning(why) if !is_default => checked.warnings.push(format!("{key} has no effect here: {why}")),
         _ => {}
     }
+}
+
+/// What a property asks of its value beyond its type. Debezium checks both, and says both.
+#[derive(Debug, Clone, Copy)]
+enum Also {
+    Boolean,
+    Integer,
+    NonNegativeInteger,
+    PositiveInteger,
+    NonNegativeLong,
+    PositiveLong,
+}
+
+/// As Debezium's fields are validated (`Field.withValidation`).
+const ALSO: &[(Also, &[&str])] = &[
+    (
+        Also::Boolean,
+        &[
+            "database.tcpKeepAlive",
+            "flush.lsn.source",
+            "extended.headers.enabled",
+            "publish.via.partition.root",
+            "tombstones.on.delete",
+            "table.ignore.builtin",
+            "include.schema.comments",
+        ],
+    ),
+    (Also::Integer, &["database.port", "slot.max.retries", "slot.retry.delay.ms"]),
+    (
+        Also::NonNegativeInteger,
+        &[
+            "snapshot.fetch.size",
+            "query.fetch.size",
+            "guardrail.collections.max",
+            "incremental.snapshot.chunk.size",
+            "heartbeat.interval.ms",
+        ],
+    ),
+    (
+        Also::PositiveInteger,
+        &[
+            "status.update.interval.ms",
+            "max.batch.size",
+            "snapshot.max.threads",
+            "lsn.flush.timeout.ms",
+            "poll.interval.ms",
+            "signal.poll.interval.ms",
+        ],
+    ),
+    (
+        Also::NonNegativeLong,
+        &["xmin.fetch.interval.ms", "max.queue.size.in.bytes", "snapshot.delay.ms", "streaming.delay.ms"],
+    ),
+    (
+        Also::PositiveLong,
+        &["retriable.restart.connector.wait.ms", "connection.validation.timeout.ms", "executor.shutdown.timeout.ms"],
+    ),
+];
+
+/// Everything that is wrong with a value's type, in Debezium's words.
+fn mistyped(property: &Property, value: &str) -> Vec<&'static str> {
+    const BOOLEAN: &str = "Either 'true' or 'false' is expected";
+    const INTEGER: &str = "An integer is expected";
+    let (int, long) = (value.parse::<i32>().ok(), value.parse::<i64>().ok());
+    let mut wrong = Vec::new();
+    let mut expect = |holds: bool, why: &'static str| {
+        if !holds {
+            wrong.push(why);
+        }
+    };
+    match property.kind {
+        Kind::Boolean => expect(parse_boolean(value).is_some(), BOOLEAN),
+        Kind::Int => expect(int.is_some(), INTEGER),
+        Kind::Long => expect(long.is_some(), "A long value is expected"),
+        Kind::String | Kind::List | Kind::Class | Kind::Password => {}
+    }
+    for (also, _) in ALSO.iter().filter(|(_, names)| names.contains(&property.name)) {
+        match also {
+            Also::Boolean => expect(parse_boolean(value).is_some(), BOOLEAN),
+            Also::Integer => expect(int.is_some(), INTEGER),
+            Also::NonNegativeInteger => expect(int.is_some_and(|int| int >= 0), "An non-negative integer is expected"),
+            Also::PositiveInteger => {
+                expect(int.is_some_and(|int| int > 0), "A positive, non-zero integer value is expected");
+            }
+            Also::NonNegativeLong => {
+                expect(long.is_some_and(|long| long >= 0), "A non-negative long value is expected");
+            }
+            Also::PositiveLong => {
+                expect(long.is_some_and(|long| long > 0), "A positive, non-zero long value is expected");
+            }
+        }
+    }
+    wrong
 }
 
 fn aliased<'a>(key: &str, value: &'a str, checked: &mut Checked) -> &'a str {
@@ -206,17 +297,7 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
             .split(',')
             .map(str::trim)
             .find(|operation| !matches!(*operation, "c" | "u" | "d" | "t" | "none"))
-            .map(|other| format!("Operation {other} is not one of c, u, d, t, none")),
-        "heartbeat.interval.ms"
-        | "slot.max.retries"
-        | "slot.retry.delay.ms"
-        | "max.queue.size.in.bytes"
-        | "retriable.restart.connector.wait.ms" => {
-            value.starts_with('-').then(|| "A non-negative integer is expected".to_owned())
-        }
-        "status.update.interval.ms" => {
-            (value.starts_with('-') || value == "0").then(|| "A positive integer is expected".to_owned())
-        }
+            .map(|_| "Invalid operation".to_owned()),
         _ => None,
     }
 }
@@ -307,6 +388,16 @@ mod tests {
              when_needed, initial, custom, no_data",
         ];
         assert_eq!(messages(&[("database.hostname", None), ("snapshot.mode", Some("sometimes"))]), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_number_is_said_as_often_as_debezium_says_it() {
+        let expected = [
+            "The 'slot.retry.delay.ms' value is invalid: A long value is expected",
+            "The 'slot.retry.delay.ms' value is invalid: An integer is expected",
+            "The 'heartbeat.interval.ms' value is invalid: An non-negative integer is expected",
+        ];
+        assert_eq!(messages(&[("slot.retry.delay.ms", Some("soon")), ("heartbeat.interval.ms", Some("-1"))]), expected);
     }
 
     #[test]

@@ -264,3 +264,12 @@ pub const REFUSED_FAMILIES: &[(&str, &str)] = &[
 pub fn find(key: &str) -> Option<&'static Property> {
     DECLARED.iter().chain(HIDDEN).find(|property| property.name == key)
 }
+
+/// A key's value as it may be shown: a password's, declared or by the look of its key, is hidden.
+pub fn masked<'a>(key: &str, value: &'a str) -> &'a str {
+    let is_password = match find(key) {
+        Some(property) => property.kind == Kind::Password,
+        None => ["password", "secret", "sasl.jaas.config"].iter().any(|word| key.to_ascii_lowercase().contains(word)),
+    };
+    if is_password { "[hidden]" } else { value }
+}

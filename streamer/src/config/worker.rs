@@ -49,16 +49,9 @@ pub struct StorageTopic {
 /// Why a worker cannot start with its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerConfigError {
-    /// Something must be given.
-    #[error(
-        "{property} is not set. Set the environment variable {variable}, or {property} in the file given with --worker"
-    )]
-    Missing {
-        /// The property.
-        property: &'static str,
-        /// The variable of the container image.
-        variable: &'static str,
-    },
+    /// Something must be given: each property with the variable of the container image.
+    #[error("{} not set: each has an environment variable, or is a property in the file given with --worker", named(.0))]
+    Missing(Vec<(&'static str, &'static str)>),
     /// Something is not what it should be.
     #[error("{property}={value} is not usable: {why}")]
     Invalid {
@@ -79,8 +72,13 @@ pub enum WorkerConfigError {
     },
 }
 
+fn named(missing: &[(&str, &str)]) -> String {
+    let each: Vec<String> = missing.iter().map(|(property, variable)| format!("{property} ({variable})")).collect();
+    format!("{} {}", each.join(", "), if each.len() == 1 { "is" } else { "are" })
+}
+
 /// The variables of Debezium's connect image and the properties they set.
-const IMAGE_VARIABLES: [(&str, &str); 12] = [
+const IMAGE_VARIABLES: [(&str, &str); 14] = [
     ("BOOTSTRAP_SERVERS", "bootstrap.servers"),
     ("GROUP_ID", "group.id"),
     ("CONFIG_STORAGE_TOPIC", "config.storage.topic"),
@@ -91,8 +89,19 @@ const IMAGE_VARIABLES: [(&str, &str); 12] = [
     ("OFFSET_FLUSH_INTERVAL_MS", "offset.flush.interval.ms"),
     ("OFFSET_FLUSH_TIMEOUT_MS", "offset.flush.timeout.ms"),
     ("SHUTDOWN_TIMEOUT", "task.shutdown.graceful.timeout.ms"),
+    ("REST_HOST_NAME", "rest.host.name"),
+    ("REST_PORT", "rest.port"),
     ("ADVERTISED_HOST_NAME", "rest.advertised.host.name"),
     ("ADVERTISED_PORT", "rest.advertised.port"),
+];
+
+/// What every worker must be told.
+const REQUIRED: [(&str, &str); 5] = [
+    ("bootstrap.servers", "BOOTSTRAP_SERVERS"),
+    ("group.id", "GROUP_ID"),
+    ("config.storage.topic", "CONFIG_STORAGE_TOPIC"),
+    ("offset.storage.topic", "OFFSET_STORAGE_TOPIC"),
+    ("status.storage.topic", "STATUS_STORAGE_TOPIC"),
 ];
 
 /// Worker properties that are understood, or that say how the Java worker runs and mean nothing here.
@@ -145,7 +154,8 @@ impl WorkerConfig {
     /// # Errors
     /// What is missing or unusable.
     pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Self, WorkerConfigError> {
-        let mut properties = BTreeMap::new();
+        // The image's own default.
+        let mut properties = BTreeMap::from([("group.id".to_owned(), "1".to_owned())]);
         let mut named = BTreeMap::new();
         for (variable, value) in variables {
             if let Some((_, property)) = IMAGE_VARIABLES.iter().find(|(name, _)| *name == variable) {
@@ -171,9 +181,11 @@ impl WorkerConfig {
     fn from_properties(properties: BTreeMap<String, String>) -> Result<Self, WorkerConfigError> {
         let given =
             |property: &str| properties.get(property).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let required = |property: &'static str, variable: &'static str| {
-            given(property).map(str::to_owned).ok_or(WorkerConfigError::Missing { property, variable })
-        };
+        let missing: Vec<_> = REQUIRED.into_iter().filter(|(property, _)| given(property).is_none()).collect();
+        if !missing.is_empty() {
+            return Err(WorkerConfigError::Missing(missing));
+        }
+        let required = |property: &str| given(property).unwrap_or_default().to_owned();
         let number = |property: &str, default: i32| match given(property) {
             None => Ok(default),
             Some(value) => value.parse::<i32>().map_err(|_| invalid(property, value, "a whole number is expected")),
@@ -191,11 +203,11 @@ impl WorkerConfig {
         let port = number("rest.advertised.port", i32::from(listen.port()))?;
         let flush = number("offset.flush.interval.ms", 1000)?;
         let config = Self {
-            bootstrap_servers: required("bootstrap.servers", "BOOTSTRAP_SERVERS")?,
-            group_id: required("group.id", "GROUP_ID")?,
-            config_topic: storage("config", required("config.storage.topic", "CONFIG_STORAGE_TOPIC")?, 1)?,
-            offset_topic: storage("offset", required("offset.storage.topic", "OFFSET_STORAGE_TOPIC")?, 25)?,
-            status_topic: storage("status", required("status.storage.topic", "STATUS_STORAGE_TOPIC")?, 5)?,
+            bootstrap_servers: required("bootstrap.servers"),
+            group_id: required("group.id"),
+            config_topic: storage("config", required("config.storage.topic"), 1)?,
+            offset_topic: storage("offset", required("offset.storage.topic"), 25)?,
+            status_topic: storage("status", required("status.storage.topic"), 5)?,
             listen,
             worker_id: format!("{host}:{port}"),
             offset_flush_interval: Duration::from_millis(u64::try_from(flush).unwrap_or_default().max(1)),
@@ -265,8 +277,9 @@ fn listen_address(listeners: Option<&str>, host: Option<&str>, port: i32) -> Res
         None => ("rest.port", format!("{}:{port}", host.unwrap_or_default())),
     };
     let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text };
-    let text = text.replace("localhost:", "127.0.0.1:");
-    text.parse().map_err(|_| invalid(property, &text, "an address and a port are expected, such as 0.0.0.0:8083"))
+    let address = std::net::ToSocketAddrs::to_socket_addrs(&text).ok().and_then(|mut addresses| addresses.next());
+    address
+        .ok_or_else(|| invalid(property, &text, "a host of this machine and a port are expected, such as 0.0.0.0:8083"))
 }
 
 /// What others can reach this worker by, as far as it can tell.
@@ -319,7 +332,11 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_its_variable() {
         let error = WorkerConfig::from_environment(std::iter::empty()).unwrap_err().to_string();
-        assert!(error.contains("BOOTSTRAP_SERVERS"), "{error}");
+        assert!(error.contains("bootstrap.servers (BOOTSTRAP_SERVERS)"), "{error}");
+        assert!(
+            error.contains("STATUS_STORAGE_TOPIC") && !error.contains("GROUP_ID"),
+            "all, and the group has a default: {error}"
+        );
     }
 
     #[test]

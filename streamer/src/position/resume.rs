@@ -1,7 +1,7 @@
 //! A stored offset, Debezium's or ours, into where to start and what to skip.
 
 use proto::lsn::Lsn;
-use proto::position::Offset;
+use proto::position::{Offset, Partial};
 use proto::xid::Xid;
 
 /// Where streaming goes on.
@@ -11,8 +11,10 @@ pub struct Resume {
     pub start: Lsn,
     /// The end of the last transaction that was published whole, if any was.
     pub last_commit: Option<Lsn>,
-    /// The transaction published in part, and how many of its changes.
-    partly_published: Option<(Xid, u64)>,
+    /// The transaction published in part.
+    partial: Option<Partial>,
+    /// The offset of the last transaction that was published whole, or of where everything began.
+    pub whole: Offset,
 }
 
 impl Resume {
@@ -25,21 +27,19 @@ impl Resume {
         Self {
             start: offset.lsn_commit.or(offset.lsn).unwrap_or(Lsn::ZERO),
             last_commit: offset.lsn_commit,
-            partly_published: offset.tx_id.zip(offset.ordinal),
+            partial: offset.partial,
+            whole: Offset { partial: None, ..offset.clone() },
         }
     }
 
     /// From a slot's own position, with nothing published before.
     pub fn from_slot(position: Lsn) -> Self {
-        Self { start: position, ..Self::default() }
+        Self { start: position, whole: Offset { lsn: Some(position), ..Offset::default() }, ..Self::default() }
     }
 
     /// How many of the first changes of transaction `xid` were published already.
     pub fn published_of(&self, xid: Xid) -> u64 {
-        match self.partly_published {
-            Some((published, ordinal)) if published == xid => ordinal,
-            _ => 0,
-        }
+        self.partial.filter(|partial| partial.tx_id == xid).map_or(0, |partial| partial.ordinal)
     }
 }
 
@@ -52,8 +52,8 @@ mod tests {
         let offset = Offset {
             lsn_commit: Some(Lsn::from(100)),
             lsn: Some(Lsn::from(180)),
-            tx_id: Some(Xid::from(7)),
-            ordinal: Some(512),
+            tx_id: Some(Xid::from(6)),
+            partial: Some(Partial { tx_id: Xid::from(7), ordinal: 512 }),
             ..Offset::default()
         };
         let resume = Resume::from_offset(&offset);

@@ -10,7 +10,8 @@ use super::storage::configs::{ConfigStore, StoredConnector, TargetState};
 use super::storage::log::KafkaLog;
 use super::storage::statuses::StatusStore;
 use super::task::{RunningTask, TaskStatus};
-use crate::config::connector::CONNECTOR_CLASS;
+use crate::config::connector::{CONNECTOR_CLASS, DEBEZIUM_VERSION};
+use crate::config::properties::masked;
 use crate::config::{ConnectorConfig, Finding, WorkerConfig};
 use crate::error::TaskError;
 use crate::position::OffsetStore;
@@ -150,22 +151,33 @@ impl Herder {
     /// When it names no connector, or one that is not here.
     pub async fn findings(&self, config: &BTreeMap<String, String>) -> Result<Vec<Finding>, HerderError> {
         self.check_class(config)?;
-        Ok(match ConnectorConfig::parse(config, &self.worker) {
+        let mut findings = match ConnectorConfig::parse(config, &self.worker) {
             Ok(parsed) => source::validate(&parsed).await,
             Err(findings) => findings,
-        })
+        };
+        if !config.contains_key("name") {
+            let message = "Missing required configuration \"name\" which has no default value.".to_owned();
+            findings.push(Finding { key: Some("name".to_owned()), message });
+        }
+        Ok(findings)
     }
 
     fn check_class(&self, config: &BTreeMap<String, String>) -> Result<(), HerderError> {
         let short = |class: &str| matches!(class, "PostgresConnector" | "Postgres");
         match config.get("connector.class") {
             None => {
-                Err(HerderError::BadRequest("Connector config contains no connector type (connector.class)".to_owned()))
+                let shown: Vec<String> =
+                    config.iter().map(|(key, value)| format!("{key}={}", masked(key, value))).collect();
+                Err(HerderError::BadRequest(format!(
+                    "Connector config {{{}}} contains no connector type",
+                    shown.join(", ")
+                )))
             }
             Some(class) if class == CONNECTOR_CLASS || short(class) => Ok(()),
             Some(class) => Err(HerderError::BadRequest(format!(
                 "Failed to find any class that implements Connector and which name matches {class}, available connectors \
-                 are: {CONNECTOR_CLASS}"
+                 are: PluginDesc{{klass=class {CONNECTOR_CLASS}, name='{CONNECTOR_CLASS}', version='{DEBEZIUM_VERSION}', \
+                 encodedVersion={DEBEZIUM_VERSION}, type=source, typeName='source', location='classpath'}}"
             ))),
         }
     }

@@ -165,28 +165,30 @@ pub(super) async fn tasks(State(api): State<Api>, Path(name): Path<String>) -> A
     Ok(Json(view.task.iter().map(|_| task.clone()).collect()))
 }
 
-/// The connector, if it has a task of this number.
-async fn with_task(api: &Api, name: &str, task: &str) -> Answer<ConnectorView> {
-    let view = view(api, name).await?;
-    if task != "0" || view.task.is_none() {
-        return Err(Refusal::not_found(format!("No status found for task {name}-{task}")));
-    }
-    Ok(view)
+/// A task's number in a path; what is none is a path that does not exist.
+fn task_number(task: &str) -> Answer<u32> {
+    task.parse().map_err(|_| Refusal::not_found("HTTP 404 Not Found"))
 }
 
 pub(super) async fn task_status(
     State(api): State<Api>,
     Path((name, task)): Path<(String, String)>,
 ) -> Answer<Json<Value>> {
-    let view = with_task(&api, &name, &task).await?;
-    Ok(Json(task_state(&view, &api.herder.worker().worker_id).unwrap_or_default()))
+    let task = task_number(&task)?;
+    let unknown = || format!("No status found for task {name}-{task}");
+    let view = api.herder.connector(&name, unknown).await?;
+    let state = task_state(&view, &api.herder.worker().worker_id).filter(|_| task == 0);
+    Ok(Json(state.ok_or_else(|| Refusal::not_found(unknown()))?))
 }
 
 pub(super) async fn restart_task(
     State(api): State<Api>,
     Path((name, task)): Path<(String, String)>,
 ) -> Answer<StatusCode> {
-    with_task(&api, &name, &task).await?;
+    let task = task_number(&task)?;
+    if view(&api, &name).await?.task.is_none() || task != 0 {
+        return Err(Refusal::not_found(format!("Unknown task: {name}-{task}")));
+    }
     api.herder.restart(&name, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -234,5 +236,9 @@ pub(super) async fn offsets(State(api): State<Api>, Path(name): Path<String>) ->
 
 pub(super) async fn reset_offsets(State(api): State<Api>, Path(name): Path<String>) -> Answer<Json<Value>> {
     api.herder.reset_offsets(&name).await?;
-    Ok(Json(json!({ "message": "The offsets for this connector have been reset successfully" })))
+    Ok(Json(json!({
+        "message": "The Connect framework-managed offsets for this connector have been reset successfully. However, if this \
+                    connector manages offsets externally, they will need to be manually reset in the system that the \
+                    connector uses.",
+    })))
 }

@@ -10,7 +10,7 @@ use super::answer::Refusal;
 use super::connectors::{config_of, object};
 use crate::config::Finding;
 use crate::config::connector::{CONNECTOR_CLASS, DEBEZIUM_VERSION};
-use crate::config::properties::{DECLARED, Property};
+use crate::config::properties::{DECLARED, Property, masked};
 
 pub(super) async fn list() -> Json<Value> {
     Json(json!([{ "class": CONNECTOR_CLASS, "type": "source", "version": DEBEZIUM_VERSION }]))
@@ -65,8 +65,7 @@ pub(super) async fn validate(
 }
 
 fn described(property: &Property, order: usize, value: Option<&str>, errors: &[&str]) -> Value {
-    let is_password = property.kind.as_str() == "PASSWORD";
-    let shown = value.map(|value| if is_password { "[hidden]" } else { value });
+    let shown = value.map(|value| masked(property.name, value));
     json!({
         "definition": {
             "name": property.name,

@@ -1,0 +1,11 @@
+//! The main job on real parts: PostgreSQL twice, Kafka, and the built programs.
+//!
+//! `scripts/test.sh` runs these inside `stack run`, which starts the services and says where they are. Every test has its
+//! own databases, slot, topics and worker.
+
+mod bad_input;
+mod hand_over;
+mod operations;
+mod pipeline;
+mod rest;
+mod restarts;

@@ -1,0 +1,226 @@
+//! The REST API answers as Kafka Connect's does: both are asked the same.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stack::wait::{Condition, wait_until};
+use stack::worker::{Rest, Worker};
+
+use super::pipeline::Pipeline;
+
+/// What was asked, and what came.
+type Answer = (String, u16, Value);
+
+/// Asks one worker everything; the connector's name in the answers is replaced by NAME.
+struct Interview<'a> {
+    rest: &'a Rest,
+    name: &'a str,
+    answers: Vec<Answer>,
+}
+
+impl Interview<'_> {
+    async fn ask(&mut self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<()> {
+        let path = path.replace("NAME", self.name);
+        let body = body.map(Value::to_string);
+        let (status, answer) = self.rest.request(method.clone(), &path, body.as_deref()).await?;
+        self.note(&format!("{method} {path}"), status, answer);
+        Ok(())
+    }
+
+    fn note(&mut self, what: &str, status: u16, mut answer: Value) {
+        neutral(&mut answer);
+        let mut text = answer.to_string().replace(self.name, "NAME");
+        // Where a plugin was found is the machine's affair, and Connect names the exception at one request and not at another.
+        if let Some((before, rest)) = text.split_once("location='") {
+            let after = rest.split_once('\'').map_or("", |(_, after)| after);
+            text = format!("{before}location='…'{after}");
+        }
+        let text = text.replace("org.apache.kafka.connect.errors.ConnectException: Failed to find", "Failed to find");
+        let answer = serde_json::from_str(&text).unwrap_or(answer);
+        self.answers.push((what.replace(self.name, "NAME"), status, answer));
+    }
+
+    /// Waits until connector and task are in a state; a stopped connector has no task.
+    async fn state(&self, state: &str) -> anyhow::Result<()> {
+        wait_until(&format!("{} to be {state}", self.name), Duration::from_secs(60), async || {
+            let (_, status) = self.rest.get(&format!("/connectors/{}/status", self.name)).await?;
+            let is = |pointer: &str| status.pointer(pointer).and_then(Value::as_str) == Some(state);
+            let has_no_task = status.pointer("/tasks/0").is_none();
+            let met = is("/connector/state") && (is("/tasks/0/state") || (state == "STOPPED" && has_no_task));
+            Ok(if met { Condition::Met(()) } else { Condition::NotYet(status.to_string()) })
+        })
+        .await
+    }
+}
+
+/// Makes equal what may differ: the worker's address and version, ports, and what only says where a request came to.
+fn neutral(answer: &mut Value) {
+    match answer {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let differs =
+                    ["worker_id", "commit", "kafka_cluster_id", "trace", "database.dbname", "lsn", "lsn_proc"];
+                match key.as_str() {
+                    key if differs.contains(&key) => *value = json!("…"),
+                    _ => neutral(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(neutral),
+        _ => {}
+    }
+}
+
+async fn interview(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<Vec<Answer>> {
+    let mut interview = Interview { rest: worker.rest(), name: &pipeline.name, answers: Vec::new() };
+    let config = pipeline.connector(&[])?;
+    for (method, path) in [
+        (Method::GET, "/"),
+        (Method::GET, "/connectors"),
+        (Method::GET, "/connectors/none"),
+        (Method::GET, "/connectors/none/config"),
+        (Method::GET, "/connectors/none/status"),
+        (Method::GET, "/connectors/none/tasks"),
+        (Method::GET, "/connectors/none/tasks/0/status"),
+        (Method::GET, "/connectors/none/offsets"),
+        (Method::PUT, "/connectors/none/pause"),
+        (Method::PUT, "/connectors/none/resume"),
+        (Method::PUT, "/connectors/none/stop"),
+        (Method::POST, "/connectors/none/restart"),
+        (Method::POST, "/connectors/none/restart?includeTasks=true"),
+        (Method::DELETE, "/connectors/none"),
+        (Method::DELETE, "/connectors"),
+        (Method::GET, "/nothing"),
+    ] {
+        interview.ask(method, path, None).await?;
+    }
+
+    let invalid = [
+        json!({}),
+        json!({ "connector.class": "com.example.Missing" }),
+        json!({ "connector.class": "io.debezium.connector.postgresql.PostgresConnector" }),
+    ];
+    for config in &invalid {
+        interview.ask(Method::PUT, "/connectors/NAME/config", Some(config)).await?;
+        interview.ask(Method::POST, "/connectors", Some(&json!({ "name": pipeline.name, "config": config }))).await?;
+    }
+    for (key, value) in [
+        ("slot.name", "No Slot"),
+        ("snapshot.mode", "sometimes"),
+        ("tasks.max", "0"),
+        ("heartbeat.interval.ms", "soon"),
+        ("database.password", "wrong-password"),
+        ("tombstones.on.delete", "perhaps"),
+        ("name", "another"),
+    ] {
+        let mut config = config.clone();
+        config[key] = json!(value);
+        interview.ask(Method::PUT, "/connectors/NAME/config", Some(&config)).await?;
+    }
+
+    let create = json!({ "name": pipeline.name, "config": config });
+    interview.ask(Method::POST, "/connectors", Some(&create)).await?;
+    interview.state("RUNNING").await?;
+    interview.ask(Method::POST, "/connectors", Some(&create)).await?;
+    for path in [
+        "/connectors",
+        "/connectors?expand=status",
+        "/connectors?expand=info",
+        "/connectors?expand=status&expand=info",
+        "/connectors/NAME",
+        "/connectors/NAME/config",
+        "/connectors/NAME/status",
+        "/connectors/NAME/tasks",
+        "/connectors/NAME/tasks/0/status",
+        "/connectors/NAME/tasks/7/status",
+        "/connectors/NAME/tasks/x/status",
+    ] {
+        interview.ask(Method::GET, path, None).await?;
+    }
+    interview.ask(Method::PUT, "/connectors/NAME/config", Some(&config)).await?;
+    interview.state("RUNNING").await?;
+    interview.ask(Method::PUT, "/connectors/NAME/pause", None).await?;
+    interview.state("PAUSED").await?;
+    for (method, path) in [
+        (Method::GET, "/connectors/NAME/status"),
+        (Method::GET, "/connectors/NAME"),
+        (Method::GET, "/connectors/NAME/tasks"),
+        (Method::PUT, "/connectors/NAME/pause"),
+        (Method::DELETE, "/connectors/NAME/offsets"),
+        (Method::PUT, "/connectors/NAME/resume"),
+    ] {
+        interview.ask(method, path, None).await?;
+    }
+    interview.state("RUNNING").await?;
+    for path in [
+        "/connectors/NAME/restart",
+        "/connectors/NAME/restart?includeTasks=true&onlyFailed=true",
+        "/connectors/NAME/tasks/0/restart",
+        "/connectors/NAME/tasks/7/restart",
+    ] {
+        interview.ask(Method::POST, path, None).await?;
+        interview.state("RUNNING").await?;
+    }
+    interview.ask(Method::PUT, "/connectors/NAME/stop", None).await?;
+    interview.state("STOPPED").await?;
+    for (method, path) in [
+        (Method::GET, "/connectors/NAME/status"),
+        (Method::GET, "/connectors/NAME"),
+        (Method::GET, "/connectors/NAME/tasks"),
+        (Method::DELETE, "/connectors/NAME/offsets"),
+        (Method::GET, "/connectors/NAME/offsets"),
+        (Method::DELETE, "/connectors/NAME"),
+        (Method::GET, "/connectors/NAME"),
+        (Method::GET, "/connectors"),
+    ] {
+        interview.ask(method, path, None).await?;
+    }
+
+    // Of the plugins only the one that both have; of its properties the errors.
+    let (status, plugins) = interview.rest.get("/connector-plugins").await?;
+    let plugin = plugins.as_array().and_then(|plugins| {
+        plugins
+            .iter()
+            .find(|plugin| plugin["class"].as_str().is_some_and(|class| class.contains("postgresql")))
+            .cloned()
+    });
+    interview.note("the plugin", status, plugin.unwrap_or_default());
+    for plugin in ["PostgresConnector", "io.debezium.connector.postgresql.PostgresConnector", "None"] {
+        let mut config = config.clone();
+        config["topic.prefix"] = json!("a b");
+        config["snapshot.mode"] = json!("sometimes");
+        config["database.hostname"] = Value::Null;
+        let path = format!("/connector-plugins/{plugin}/config/validate");
+        let (status, answer) = interview.rest.put(&path, &config).await?;
+        let errors: serde_json::Map<String, Value> = answer["configs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|config| &config["value"])
+            .filter(|value| value["errors"].as_array().is_some_and(|errors| !errors.is_empty()))
+            .filter_map(|value| Some((value["name"].as_str()?.to_owned(), value["errors"].clone())))
+            .collect();
+        let short = json!({ "name": answer["name"], "count": answer["error_count"], "message": answer["message"], "errors": errors });
+        interview.note(&format!("validate for {plugin}"), status, short);
+    }
+    Ok(interview.answers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_is_answered_as_kafka_connect_answers_it() -> anyhow::Result<()> {
+    let (ours, theirs) = (Pipeline::new("rest_streamer").await?, Pipeline::new("rest_connect").await?);
+    for pipeline in [&ours, &theirs] {
+        pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    }
+    let (streamer, connect) = tokio::try_join!(ours.streamer(), theirs.debezium())?;
+    let (ours, theirs) = tokio::try_join!(interview(&ours, &streamer), interview(&theirs, &connect))?;
+    let mut differences = String::new();
+    for (ours, theirs) in ours.iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs) {
+        differences +=
+            &format!("{}\n  Connect:  {} {}\n  streamer: {} {}\n", theirs.0, theirs.1, theirs.2, ours.1, ours.2);
+    }
+    assert!(ours.len() == theirs.len() && differences.is_empty(), "different answers:\n{differences}");
+    streamer.into_process().stop().await?;
+    connect.into_process().stop().await
+}

@@ -1,0 +1,238 @@
+//! Nothing is lost, whatever ends when.
+
+use std::time::Duration;
+
+use stack::artifacts::Artifacts;
+use stack::kafka::Kafka;
+use stack::ports;
+use stack::topic::{self, Record};
+use stack::wait::{Condition, wait_until};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::pipeline::Pipeline;
+
+/// Waits until a table's topic has that many records.
+pub(crate) async fn wait_records(pipeline: &Pipeline, table: &str, count: usize) -> anyhow::Result<Vec<Record>> {
+    let topic = pipeline.topic(table);
+    wait_until(&format!("{count} records in {topic}"), Duration::from_secs(60), async || {
+        let records = tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic)).unwrap_or_default();
+        Ok(if records.len() >= count {
+            Condition::Met(records)
+        } else {
+            Condition::NotYet(format!("{} records", records.len()))
+        })
+    })
+    .await
+}
+
+/// Keeps changing the source until it is stopped: multi-row inserts, whose rows share one LSN, COPY, updates of many rows,
+/// key changes, deletes, and foreign keys between two tables.
+struct Load {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<u64>>,
+}
+
+const LOAD_TABLES: &str = "
+    CREATE TABLE orders (id bigserial PRIMARY KEY, state text NOT NULL DEFAULT 'new', total numeric(12,2), at timestamptz DEFAULT now());
+    CREATE TABLE items (id bigserial PRIMARY KEY, order_id bigint NOT NULL REFERENCES orders ON DELETE CASCADE, note text, tags text[])";
+
+impl Load {
+    async fn on(pipeline: &Pipeline) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        let (client, stopped) = (pipeline.source().await?, stop.clone());
+        let task = tokio::spawn(async move {
+            let mut rounds = 0;
+            while !stopped.is_cancelled() {
+                client
+                    .batch_execute(
+                        "BEGIN;
+                         INSERT INTO orders (total) SELECT random() * 1000 FROM generate_series(1, 50);
+                         INSERT INTO items (order_id, note, tags)
+                             SELECT o.id, 'note ' || n, ARRAY['a', NULL, n::text]
+                             FROM (SELECT id FROM orders ORDER BY id DESC LIMIT 50) o, generate_series(1, 4) n;
+                         COMMIT;
+                         UPDATE orders SET state = 'paid' WHERE id % 3 = 0 AND state = 'new';
+                         UPDATE items SET note = NULL WHERE id % 7 = 0 AND note IS NOT NULL;
+                         UPDATE items SET id = -id WHERE id % 97 = 0 AND id > 0;
+                         DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE id % 5 = 0 ORDER BY id LIMIT 20);",
+                    )
+                    .await?;
+                rounds += 1;
+            }
+            Ok(rounds)
+        });
+        Ok(Self { stop, task })
+    }
+
+    /// How many rounds there were.
+    async fn stop(self) -> anyhow::Result<u64> {
+        self.stop.cancel();
+        self.task.await?
+    }
+}
+
+/// Waits until the target has more orders than before: the pipeline moves.
+async fn moves(pipeline: &Pipeline) -> anyhow::Result<()> {
+    let newest: i64 = pipeline.target().await?.query_one("SELECT coalesce(max(id), 0) FROM orders", &[]).await?.get(0);
+    pipeline.target_has(&format!("SELECT max(id) > {newest} FROM orders"), "true").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamer_that_is_killed_and_stopped_under_load_loses_nothing() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("streamer_restarts").await?;
+    pipeline.run(LOAD_TABLES).await?;
+    let mut worker = pipeline.streamer().await?;
+    // The sink stays: it must live with a worker that is gone for a while.
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    let load = Load::on(&pipeline).await?;
+    for round in 0..6 {
+        moves(&pipeline).await?;
+        if round % 2 == 0 {
+            worker.into_process().kill();
+        } else {
+            worker.into_process().stop().await?;
+        }
+        worker = pipeline.streamer().await?;
+        worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    }
+    moves(&pipeline).await?;
+    assert!(load.stop().await? > 6, "there was load all the time");
+    pipeline.equal().await?;
+    pipeline.target_has("SELECT count(*) FROM headwater.set_aside", "0").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connectors_restarted_over_rest_under_load_lose_nothing_and_repeat_nothing() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("rest_restarts").await?;
+    pipeline.run("CREATE TABLE t (id bigserial PRIMARY KEY, v text)").await?;
+    let worker = pipeline.streamer().await?;
+    pipeline.put(&worker, &[]).await?;
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    let source = pipeline.source().await?;
+    let mut rows = 0;
+    for _ in 0..8 {
+        // One transaction whose rows share an LSN, and a restart in its middle.
+        source.batch_execute("INSERT INTO t (v) SELECT 'row' FROM generate_series(1, 20000)").await?;
+        rows += 20_000;
+        let (status, answer) = worker
+            .rest()
+            .request(reqwest::Method::POST, &format!("/connectors/{}/restart?includeTasks=true", pipeline.name), None)
+            .await?;
+        assert_eq!(status, 202, "{answer}");
+    }
+    let records = wait_records(&pipeline, "t", rows).await?;
+    let ids: Vec<i64> = records.iter().filter_map(|record| record.key["id"].as_i64()).collect();
+    let expected: Vec<i64> = (1..=rows as i64).collect();
+    assert!(ids == expected, "{} records for {rows} rows, not each once and in order", ids.len());
+    worker.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_killed_and_stopped_under_load_goes_on_where_it_was() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("sink_restarts").await?;
+    pipeline.run(LOAD_TABLES).await?;
+    let worker = pipeline.streamer().await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    let load = Load::on(&pipeline).await?;
+    for round in 2..6 {
+        moves(&pipeline).await?;
+        if round % 2 == 0 {
+            sink.into_process().kill();
+        } else {
+            sink.into_process().stop().await?;
+        }
+        sink = pipeline.sink(&worker)?.0;
+        sink.wait_complete(round, |_| {}).await?;
+    }
+    moves(&pipeline).await?;
+    load.stop().await?;
+    pipeline.equal().await?;
+    let said = sink.process().output();
+    assert_eq!(said.matches("copying schema and data").count(), 1, "copied once:\n{said}");
+    assert_eq!(said.matches("going on where it was").count(), 4);
+    pipeline.target_has("SELECT count(*) FROM headwater.set_aside", "0").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_killed_while_it_copies_begins_the_copy_anew() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("copy_killed").await?;
+    pipeline
+        .run("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, repeat('x', 200) FROM generate_series(1, 300000) n")
+        .await?;
+    let worker = pipeline.streamer().await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    let process = sink.process();
+    wait_until("the copy to begin", Duration::from_secs(60), async || {
+        Ok(if process.output().contains("copying schema") {
+            Condition::Met(())
+        } else {
+            Condition::NotYet(String::new())
+        })
+    })
+    .await?;
+    sink.into_process().kill();
+    pipeline.run("INSERT INTO t VALUES (0, 'between two copies')").await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    pipeline.equal().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slot_keeps_what_was_read_while_kafka_was_away() -> anyhow::Result<()> {
+    let mut pipeline = Pipeline::new("kafka_away").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
+    let (artifacts, port) = (Artifacts::fetch()?, ports::free()?);
+    let own = tempfile::Builder::new().prefix("headwater-kafka-").tempdir()?;
+    let kafka = Kafka::start(&artifacts, own.path(), port).await?;
+    pipeline.kafka = kafka.bootstrap_servers();
+    let worker = pipeline.streamer().await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    pipeline.run("INSERT INTO t VALUES (1, 'before')").await?;
+    pipeline.target_has("SELECT count(*) FROM t", "1").await?;
+
+    kafka.into_process().kill();
+    pipeline.run("INSERT INTO t SELECT n, 'while Kafka is away' FROM generate_series(2, 500) n").await?;
+    let inserted: String =
+        pipeline.source().await?.query_one("SELECT (pg_current_wal_lsn() - '0/0')::text", &[]).await?.get(0);
+    let inserted: f64 = inserted.parse()?;
+    wait_until("the streamer to have read the rows", Duration::from_secs(60), async || {
+        let metrics = worker.rest().text("/metrics").await?;
+        let read = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("headwater_streamer_commit_lsn_bytes ")?.parse::<f64>().ok());
+        Ok(if read.is_some_and(|read| read >= inserted) {
+            Condition::Met(())
+        } else {
+            Condition::NotYet(format!("{read:?}"))
+        })
+    })
+    .await?;
+    // What it read dies with it. Had it confirmed the slot, the rows would be nowhere.
+    worker.into_process().kill();
+
+    let _kafka = Kafka::start(&artifacts, own.path(), port).await?;
+    let worker = pipeline.streamer().await?;
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    pipeline.target_has("SELECT count(*) FROM t", "500").await?;
+    pipeline.equal().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_database_does_not_pile_up_wal_behind_the_slot() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("idle").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    let worker = pipeline.streamer().await?;
+    pipeline.put(&worker, &[("status.update.interval.ms", "500"), ("heartbeat.interval.ms", "0")]).await?;
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    // WAL of another database of the same server, which this slot has no use for.
+    let elsewhere = Pipeline::new("idle_elsewhere").await?;
+    elsewhere.run("CREATE TABLE t AS SELECT n FROM generate_series(1, 100000) n").await?;
+    let end: String = pipeline.source().await?.query_one("SELECT pg_current_wal_lsn()::text", &[]).await?.get(0);
+    let confirmed = format!("SELECT confirmed_flush_lsn >= '{end}' FROM pg_replication_slots WHERE slot_name = 'idle'");
+    pipeline.source_has(&confirmed, "true").await?;
+    worker.into_process().stop().await
+}
