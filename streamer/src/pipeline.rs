@@ -344,7 +344,7 @@ impl Streaming<'_> {
             Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
             Message::Insert(insert) => {
                 let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
                 let origin = origin(transaction, last_commit, lsn);
                 if let Some(table) = self.relations.envelope(insert.relation)? {
                     self.emitter.insert(&self.producer, table, &insert, origin).await?;
@@ -353,7 +353,7 @@ impl Streaming<'_> {
             }
             Message::Update(update) => {
                 let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
                 let origin = origin(transaction, last_commit, lsn);
                 if let Some(table) = self.relations.envelope(update.relation)? {
                     self.emitter.update(&self.producer, table, &update, origin).await?;
@@ -362,7 +362,7 @@ impl Streaming<'_> {
             }
             Message::Delete(delete) => {
                 let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
                 let origin = origin(transaction, last_commit, lsn);
                 if let Some(table) = self.relations.envelope(delete.relation)? {
                     self.emitter.delete(&self.producer, table, &delete, origin).await?;
@@ -371,7 +371,7 @@ impl Streaming<'_> {
             }
             Message::Truncate(truncate) => {
                 let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change()? else { return Ok(()) };
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
                 let origin = origin(transaction, last_commit, lsn);
                 for relation in &truncate.relations {
                     if let Some(table) = self.relations.envelope(*relation)? {

@@ -6,7 +6,7 @@ use proto::position::{Offset, Partial};
 use proto::xid::Xid;
 
 use crate::error::TaskError;
-use crate::position::{Checkpoint, Resume};
+use crate::position::{Checkpoint, Published, Resume};
 
 /// Follows Begin, changes and Commit; knows what to skip after a restart and what to store.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct Transaction {
     /// Changes seen so far, those of tables that are not captured included: a filter that is changed between two starts
     /// must not change what an ordinal means.
     ordinal: u64,
-    /// How many of its first changes were published before the restart.
-    skip: u64,
+    /// Its first changes that were published before the restart.
+    published_before: Published,
     /// How many of its first changes are enqueued with all their records.
     published: u64,
     last_row: Option<Row>,
@@ -59,15 +59,16 @@ impl Progress {
 
     /// A transaction begins.
     pub fn begin(&mut self, begin: &Begin) {
-        let skip = self.resume.as_ref().map_or(0, |resume| resume.published_of(begin.xid));
-        if skip > 0 {
-            tracing::info!(xid = %begin.xid, skip, "going on inside a transaction that was published in part");
+        let nothing = Published::Changes(0);
+        let published_before = self.resume.as_ref().map_or(nothing, |resume| resume.published_of(begin.xid));
+        if published_before != nothing {
+            tracing::info!(xid = %begin.xid, ?published_before, "going on inside a transaction that was published in part");
         }
         self.open = Some(Transaction {
             xid: begin.xid,
             commit_time_us: begin.commit_time_us,
             ordinal: 0,
-            skip,
+            published_before,
             published: 0,
             last_row: None,
         });
@@ -77,13 +78,14 @@ impl Progress {
     ///
     /// # Errors
     /// Retry when it stands outside of a transaction, which the protocol excludes.
-    pub fn change(&mut self) -> Result<Option<&Transaction>, TaskError> {
+    pub fn change(&mut self, lsn: Lsn) -> Result<Option<&Transaction>, TaskError> {
         let transaction = self
             .open
             .as_mut()
             .ok_or_else(|| TaskError::retry("the stream brought a row change outside of a transaction"))?;
         transaction.ordinal += 1;
-        Ok((transaction.ordinal > transaction.skip).then_some(transaction))
+        let is_new = !transaction.published_before.includes(transaction.ordinal, lsn);
+        Ok(is_new.then_some(transaction))
     }
 
     /// The change's records are all enqueued; gives a checkpoint now and then, so that a crash inside a transaction of

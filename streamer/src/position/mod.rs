@@ -10,7 +10,7 @@ mod store;
 use proto::lsn::Lsn;
 use proto::position::Offset;
 
-pub use resume::Resume;
+pub use resume::{Published, Resume};
 pub use store::OffsetStore;
 
 /// What becomes true once all records before it are acknowledged.

@@ -13,6 +13,8 @@ pub struct Resume {
     pub last_commit: Option<Lsn>,
     /// The transaction published in part.
     partial: Option<Partial>,
+    /// The transaction of the last record, and that record's LSN.
+    last_row: Option<(Xid, Lsn)>,
     /// The offset of the last transaction that was published whole, or of where everything began.
     pub whole: Offset,
 }
@@ -21,13 +23,14 @@ impl Resume {
     /// From the stored offset. It never lies ahead of what was published: the server does not clamp a start position that
     /// is too far ahead, it skips.
     ///
-    /// Debezium's offset says how far it got inside a transaction only by an LSN, which many rows can share. So the whole
-    /// transaction is read again: rows may come twice, none is lost.
+    /// Debezium's offset says how far it got inside a transaction only by an LSN, which many rows can share. So the rows of
+    /// that very LSN are published again: they may come twice, none is lost.
     pub fn from_offset(offset: &Offset) -> Self {
         Self {
             start: offset.lsn_commit.or(offset.lsn).unwrap_or(Lsn::ZERO),
             last_commit: offset.lsn_commit,
             partial: offset.partial,
+            last_row: offset.tx_id.zip(offset.lsn_proc),
             whole: Offset { partial: None, ..offset.clone() },
         }
     }
@@ -37,9 +40,34 @@ impl Resume {
         Self { start: position, whole: Offset { lsn: Some(position), ..Offset::default() }, ..Self::default() }
     }
 
-    /// How many of the first changes of transaction `xid` were published already.
-    pub fn published_of(&self, xid: Xid) -> u64 {
-        self.partial.filter(|partial| partial.tx_id == xid).map_or(0, |partial| partial.ordinal)
+    /// Which of the first changes of transaction `xid` were published already.
+    pub fn published_of(&self, xid: Xid) -> Published {
+        if let Some(partial) = self.partial.filter(|partial| partial.tx_id == xid) {
+            return Published::Changes(partial.ordinal);
+        }
+        match self.last_row {
+            Some((last, lsn)) if last == xid => Published::Before(lsn),
+            _ => Published::Changes(0),
+        }
+    }
+}
+
+/// The first changes of a transaction, as far as they were published before a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// So many.
+    Changes(u64),
+    /// All with a smaller LSN: rows of one transaction come in the order of their LSNs.
+    Before(Lsn),
+}
+
+impl Published {
+    /// Whether the change with this ordinal, counted from 1, and this LSN is one of them.
+    pub fn includes(self, ordinal: u64, lsn: Lsn) -> bool {
+        match self {
+            Published::Changes(count) => ordinal <= count,
+            Published::Before(end) => lsn < end,
+        }
     }
 }
 
@@ -58,12 +86,14 @@ mod tests {
         };
         let resume = Resume::from_offset(&offset);
         assert_eq!(resume.start, Lsn::from(100), "the transaction is asked for whole");
-        assert_eq!(resume.published_of(Xid::from(7)), 512);
-        assert_eq!(resume.published_of(Xid::from(8)), 0, "another transaction has nothing to skip");
+        let published = resume.published_of(Xid::from(7));
+        assert!(published.includes(512, Lsn::from(180)) && !published.includes(513, Lsn::from(180)));
+        let another = resume.published_of(Xid::from(8));
+        assert!(!another.includes(1, Lsn::from(150)), "another transaction has nothing to skip");
     }
 
     #[test]
-    fn an_offset_of_debezium_reads_the_transaction_again() {
+    fn an_offset_of_debezium_reads_the_rows_of_its_last_lsn_again() {
         let offset = Offset {
             lsn_proc: Some(Lsn::from(180)),
             lsn_commit: Some(Lsn::from(100)),
@@ -72,7 +102,9 @@ mod tests {
             ..Offset::default()
         };
         let resume = Resume::from_offset(&offset);
-        assert_eq!((resume.start, resume.published_of(Xid::from(7))), (Lsn::from(100), 0));
+        assert_eq!(resume.start, Lsn::from(100));
+        let published = resume.published_of(Xid::from(7));
+        assert!(published.includes(1, Lsn::from(179)) && !published.includes(2, Lsn::from(180)));
     }
 
     #[test]
