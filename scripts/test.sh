@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# All checks: format, lints, unit tests, documentation, and the tests against real PostgreSQL, Kafka and the programs.
+# All checks: format, lints, unit tests, documentation, compose files, and the tests against real PostgreSQL, Kafka,
+# Debezium and the programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
 need_build_tools
-need python3 "apt install python3 python3-pip python3-venv"
-need java "apt install openjdk-17-jre-headless"
-need mvn "apt install maven"
+need_stack_tools
 
 begun=$SECONDS
 step() {
@@ -22,6 +21,7 @@ step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "build" cargo build --workspace --locked
 step "unit tests" cargo test --workspace --locked --lib --bins
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --document-private-items
-step "tests on the real stack" target/debug/stack run -- cargo test -p stack --locked --test end_to_end -- --test-threads=2
+step "compose files" scripts/check-compose.sh
+step "tests on the real stack" target/debug/stack run -- cargo test -p stack --locked --test end_to_end -- --test-threads=3
 say ""
 say "all passed in $((SECONDS - begun)) s"

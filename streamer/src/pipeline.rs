@@ -4,7 +4,7 @@
 //! 1. A change's records are enqueued in WAL order; a full queue stops the one task that enqueues, and with it the reading.
 //! 2. Behind each commit a [checkpoint](crate::position::Checkpoint) is laid; it becomes safe when Kafka has acknowledged
 //!    every record before it.
-//! 3. The [committer](crate::position::committer) stores the safe offset in Connect's offset topic and waits for Kafka.
+//! 3. The [committer] stores the safe offset in Connect's offset topic and waits for Kafka.
 //! 4. Only then the slot is confirmed up to it. With nothing under way a keepalive's position goes the same way, so that a
 //!    quiet database does not pile up WAL.
 //!
@@ -27,9 +27,10 @@ use crate::capture::transaction::{Progress, Transaction};
 use crate::config::{ConnectorConfig, SnapshotMode, WorkerConfig};
 use crate::emit::{RowEmitter, RowOrigin, heartbeat};
 use crate::error::TaskError;
-use crate::metrics::names;
+use crate::metrics::task::TaskMetrics;
 use crate::position::{Checkpoint, OffsetStore, Resume, committer};
 use crate::publish::producer::RecordProducer;
+use crate::source::catalog::{ListedTable, TableName};
 use crate::source::wal::{WalEvent, WalStream};
 use crate::source::{catalog, publication, session, slot, snapshot};
 
@@ -53,6 +54,8 @@ pub struct TaskContext {
     pub cancel: CancellationToken,
     /// Where the task says how it is.
     pub health: TaskHealth,
+    /// What is counted of it.
+    pub metrics: TaskMetrics,
 }
 
 /// How a task is, as it says itself.
@@ -108,7 +111,7 @@ pub async fn run(context: TaskContext) -> Result<(), TaskError> {
                 if retry.max >= 0 && failures > retry.max {
                     return Err(error);
                 }
-                metrics::counter!(names::RETRIES).increment(1);
+                context.metrics.retries.increment(1);
                 tracing::warn!(connector = %context.config.name, %error, ?pause, "starting again from the stored position");
                 context.health.set(TaskState::Retrying(error.trace()));
             }
@@ -157,16 +160,14 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     let offset = offset.filter(|offset| offset.snapshot.is_none_or(|snapshot| snapshot.completed));
 
     let client = session::connect(&config.connection, "catalog").await?;
-    let captured: Vec<_> = catalog::list_tables(&client)
-        .await?
-        .into_iter()
-        .filter(|table| config.filters.captures_table(&table.schema, &table.name))
-        .collect();
-    publication::ensure(&client, config, &captured).await?;
+    let captured = captured_tables(&client, config).await?;
+    let published: Vec<TableName> =
+        captured.iter().filter(|table| table.is_logged).map(|table| table.name.clone()).collect();
+    publication::ensure(&client, config, &published).await?;
 
     let settings = envelope_settings(config);
     let mut relations = Relations::new(config.clone(), settings.clone());
-    let producer = RecordProducer::new(&context.worker, config)?;
+    let producer = RecordProducer::new(&context.worker, config, context.metrics.clone())?;
     let mut emitter = RowEmitter::new(config);
     let existing = slot::read(&client, config).await?;
 
@@ -206,6 +207,14 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume), settings }
         .run(stream)
         .await
+}
+
+/// The tables that pass the connector's filters, in the order in which a snapshot reads them.
+async fn captured_tables(client: &Client, config: &ConnectorConfig) -> Result<Vec<ListedTable>, TaskError> {
+    let mut tables = catalog::list_tables(client).await?;
+    tables.retain(|table| config.filters.captures_table(&table.name.schema, &table.name.name));
+    tables.sort_by_cached_key(|table| config.filters.snapshot_place(&table.name.schema, &table.name.name));
+    Ok(tables)
 }
 
 /// The snapshot's end is stored before streaming begins: from then on a restart does not read the tables again.
@@ -325,7 +334,7 @@ impl Streaming<'_> {
         let (lsn, message) = match event {
             WalEvent::Message(lsn, message) => (lsn, message),
             WalEvent::Keepalive(lsn) => {
-                metrics::gauge!(names::SERVER_LSN).set(lsn.as_u64() as f64);
+                self.context.metrics.server_lsn.set(lsn.as_u64() as f64);
                 // Inside a transaction the position says nothing about that transaction.
                 if self.progress.is_between_transactions() {
                     self.producer.ledger().checkpoint(Checkpoint { flush: Some(lsn), offset: None });
@@ -338,8 +347,8 @@ impl Streaming<'_> {
             Message::Commit(commit) => {
                 let checkpoint = self.progress.commit(&commit);
                 self.producer.ledger().checkpoint(checkpoint);
-                metrics::counter!(names::TRANSACTIONS).increment(1);
-                metrics::gauge!(names::COMMIT_LSN).set(commit.end_lsn.as_u64() as f64);
+                self.context.metrics.transactions.increment(1);
+                self.context.metrics.commit_lsn.set(commit.end_lsn.as_u64() as f64);
             }
             Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
             Message::Insert(insert) => {

@@ -10,6 +10,7 @@ use stack::demo::{self, Pipeline};
 use stack::kafka::Kafka;
 use stack::ports;
 use stack::postgres::{Postgres, Settings, USER};
+use stack::worker::{self, Worker};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The real services as native processes: PostgreSQL twice, Kafka, the worker, the sink.
@@ -44,6 +45,9 @@ enum Command {
     /// Start PostgreSQL twice and Kafka on free ports, run a command that finds them in TEST_POSTGRES1, TEST_POSTGRES2,
     /// TEST_KAFKA and TEST_PG_BIN, and stop them behind it
     Run {
+        /// A worker to start too; its REST API is in TEST_REST
+        #[arg(long)]
+        worker: Option<Pipeline>,
         /// The command
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -59,12 +63,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::PgBin => println!("{}", Artifacts::fetch()?.postgres_client().display()),
         Command::Demo { pipeline, directory } => demo::start(&directory, pipeline).await?,
         Command::Down { directory } => demo::stop(&directory).await?,
-        Command::Run { command } => return run(&command).await,
+        Command::Run { worker, command } => return run(worker, &command).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
+async fn run(worker: Option<Pipeline>, command: &[String]) -> anyhow::Result<ExitCode> {
     let artifacts = Artifacts::fetch()?;
     let directory = tempfile::Builder::new().prefix("headwater-stack-").tempdir()?;
     readable(directory.path())?;
@@ -75,6 +79,17 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
         Postgres::start(&artifacts, directory.path(), &target),
         Kafka::start(&artifacts, directory.path(), ports::free()?),
     )?;
+    let settings = worker::Settings {
+        bootstrap_servers: kafka.bootstrap_servers(),
+        port: ports::free()?,
+        group: "tests".to_owned(),
+        more: vec![("offset.flush.interval.ms", "1000".to_owned())],
+    };
+    let worker = match worker {
+        Some(Pipeline::Streamer) => Some(Worker::streamer(directory.path(), &settings).await?),
+        Some(Pipeline::Debezium) => Some(Worker::debezium(&artifacts, directory.path(), &settings).await?),
+        None => None,
+    };
     let (program, arguments) = command.split_first().context("no command")?;
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
@@ -82,6 +97,7 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
         .env("TEST_POSTGRES2", postgres2.url(USER))
         .env("TEST_KAFKA", kafka.bootstrap_servers())
         .env("TEST_PG_BIN", artifacts.postgres_client())
+        .env("TEST_REST", worker.as_ref().map_or_else(String::new, |worker| worker.rest().url().to_owned()))
         .env("TEST_BIN", std::env::current_exe()?.parent().context("no directory")?)
         .kill_on_drop(true)
         .spawn()
@@ -92,6 +108,9 @@ async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => anyhow::bail!("terminated"),
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
     };
+    if let Some(worker) = worker {
+        worker.into_process().stop().await?;
+    }
     for process in [postgres1.into_process(), postgres2.into_process(), kafka.into_process()] {
         process.stop().await?;
     }

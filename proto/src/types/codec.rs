@@ -57,12 +57,17 @@ pub(super) enum Codec {
 /// Money's digits behind the point (`money.fraction.digits`).
 const MONEY_SCALE: u32 = 2;
 
+fn is_nested_domain(pg_type: &PgType) -> bool {
+    matches!(&pg_type.kind, PgTypeKind::Domain { base, .. } if matches!(base.kind, PgTypeKind::Domain { .. }))
+}
+
 impl ColumnCodec {
     /// The conversion of a column; `None` for types that Debezium leaves out of the record.
     pub fn compile(column: &Column, modes: &ValueModes) -> Option<Self> {
         let (codec, schema) = resolve(&column.pg_type, column.typmod, modes)?;
         let mut schema = Schema { optional: !column.not_null, ..schema };
-        if let Some(expression) = &column.default {
+        // Debezium shows no default for a domain over a domain.
+        if let Some(expression) = column.default.as_ref().filter(|_| !is_nested_domain(&column.pg_type)) {
             schema.default = default::parse(expression, &codec, base(&column.pg_type)).and_then(|text| {
                 let mut scalar = ScalarWriter::default();
                 codec.write(text.as_bytes(), &mut scalar).ok()?;

@@ -13,7 +13,17 @@ pub(super) fn parse(expression: &str, codec: &Codec, base: &PgType) -> Option<St
         PgTypeKind::Enum { .. } => true,
         PgTypeKind::Base => !matches!(
             base.name.as_str(),
-            "bytea" | "money" | "oid" | "inet" | "cidr" | "macaddr" | "macaddr8" | "timetz" | "hstore" | "point"
+            "bytea"
+                | "money"
+                | "oid"
+                | "inet"
+                | "cidr"
+                | "macaddr"
+                | "macaddr8"
+                | "timetz"
+                | "hstore"
+                | "point"
+                | "citext"
         ),
         _ => false,
     };

@@ -5,8 +5,8 @@
 //!
 //! # Layout
 //! - `codec`: which conversion a type has, its schema, its values for special cases
-//! - [`default`]: a default's expression into the schema's default
-//! - one file a type family: `number`, [`decimal`], [`datetime`], [`interval`], `binary`, [`array`], [`hstore`], `point`
+//! - `default`: a default's expression into the schema's default
+//! - one file a type family: `number`, [`decimal`], [`datetime`], [`interval`], `binary`, [`mod@array`], [`hstore`], `point`
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -39,6 +39,17 @@ impl Filters {
             && self.tables.passes(&format!("{schema}.{table}"))
     }
 
+    /// A captured table's place in a snapshot: tables come in the order in which `table.include.list` names them.
+    pub fn snapshot_place(&self, schema: &str, table: &str) -> usize {
+        match &self.tables {
+            List::Include(patterns) => {
+                let name = format!("{schema}.{table}");
+                patterns.iter().position(|pattern| pattern.is_match(&name)).unwrap_or(patterns.len())
+            }
+            List::All | List::Exclude(_) => 0,
+        }
+    }
+
     /// Whether a column is in the record's value.
     pub fn captures_column(&self, schema: &str, table: &str, column: &str) -> bool {
         matches!(self.columns, List::All) || self.columns.passes(&format!("{schema}.{table}.{column}"))

@@ -110,7 +110,12 @@ impl RowEmitter {
             let mut link = Vec::new();
             table.key_header(new, &mut link);
             let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns() };
-            self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, &link))).await?;
+            if !self.skipped.delete {
+                self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, &link))).await?;
+            }
+            if self.skipped.create {
+                return Ok(());
+            }
             link.clear();
             table.key_header(old, &mut link);
             let full;
@@ -180,12 +185,13 @@ impl RowEmitter {
         link: Option<(&str, &[u8])>,
     ) -> Result<(), TaskError> {
         self.emit(producer, table, old, change, origin, link).await?;
-        if !self.tombstones_on_delete || !table.has_key() {
+        if !self.tombstones_on_delete {
             return Ok(());
         }
         let headers = self.headers.with(link);
-        // The key is still in its buffer.
-        let record = Record { topic: table.topic(), partition: None, key: Some(&self.key), value: None, headers };
+        // The key is still in its buffer; a table without one has tombstones all the same.
+        let key = table.has_key().then_some(self.key.as_slice());
+        let record = Record { topic: table.topic(), partition: None, key, value: None, headers };
         producer.publish(record).await
     }
 

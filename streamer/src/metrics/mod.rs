@@ -1,6 +1,11 @@
-//! Metrics: their names, and the text that Prometheus reads.
+//! What is counted.
+//!
+//! # Layout
+//! - [`names`]: the metrics' names
+//! - [`task`]: one connector's metrics
 
 pub mod names;
+pub mod task;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Checkpoint;
 use crate::error::TaskError;
-use crate::metrics::names;
 use crate::pipeline::TaskContext;
 use crate::publish::ledger::Ledger;
 
@@ -33,7 +32,7 @@ pub async fn run(
         if let Some(checkpoint) = ledger.take_safe() {
             store(&context, &checkpoint).await?;
             if let Some(flush) = checkpoint.flush {
-                metrics::gauge!(names::CONFIRMED_LSN).set(flush.as_u64() as f64);
+                context.metrics.confirmed_lsn.set(flush.as_u64() as f64);
                 confirmed.send_replace(flush);
             }
         }

@@ -11,7 +11,7 @@ use super::ledger::{DeliveryFailure, Ledger};
 use super::settings;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
-use crate::metrics::names;
+use crate::metrics::task::TaskMetrics;
 
 /// A record ready for Kafka. `value` `None` is a tombstone.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub struct Record<'a> {
 pub struct RecordProducer {
     producer: ThreadedProducer<Acknowledgements>,
     ledger: Arc<Ledger>,
+    metrics: TaskMetrics,
 }
 
 impl std::fmt::Debug for RecordProducer {
@@ -70,12 +71,17 @@ impl RecordProducer {
     ///
     /// # Errors
     /// Stop when librdkafka refuses a producer property, with its words.
-    pub fn new(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<Self, TaskError> {
+    pub fn new(worker: &WorkerConfig, config: &ConnectorConfig, metrics: TaskMetrics) -> Result<Self, TaskError> {
         let ledger = Arc::new(Ledger::default());
         let producer = settings::producer(worker, config)?
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger })
+        Ok(Self { producer, ledger, metrics })
+    }
+
+    /// What is counted of the connector.
+    pub fn metrics(&self) -> &TaskMetrics {
+        &self.metrics
     }
 
     /// The ledger of what this producer has under way.
@@ -103,14 +109,14 @@ impl RecordProducer {
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
                     self.check()?;
-                    metrics::counter!(names::QUEUE_FULL).increment(1);
+                    self.metrics.queue_full.increment(1);
                     pending = same;
                     moved.await;
                 }
                 Err((error, _)) => return Err(refused(record.topic, &error)),
             }
         }
-        metrics::counter!(names::RECORDS_ENQUEUED).increment(1);
+        self.metrics.records_enqueued.increment(1);
         Ok(())
     }
 

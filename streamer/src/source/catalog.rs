@@ -36,23 +36,33 @@ impl std::fmt::Display for TableName {
     }
 }
 
-/// All permanent tables of the database outside the system's schemas, partitioned roots included, by name.
+/// A table that there is.
+#[derive(Debug, Clone)]
+pub struct ListedTable {
+    /// Its name.
+    pub name: TableName,
+    /// Whether its changes are in the log: an unlogged table's are not, and a publication does not take it.
+    pub is_logged: bool,
+}
+
+/// All tables of the database outside the system's schemas but temporary ones, partitioned roots included, by name.
 ///
 /// # Errors
 /// As [`query_error`].
-pub async fn list_tables(client: &Client) -> Result<Vec<TableName>, TaskError> {
+pub async fn list_tables(client: &Client) -> Result<Vec<ListedTable>, TaskError> {
     let rows = client
         .query(
-            "SELECT n.nspname::text, c.relname::text \
+            "SELECT n.nspname::text, c.relname::text, c.relpersistence = 'p' \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' \
+             WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
                AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' \
              ORDER BY 1, 2",
             &[],
         )
         .await
         .map_err(|error| query_error("listing the tables", error))?;
-    Ok(rows.iter().map(|row| TableName { schema: row.get(0), name: row.get(1) }).collect())
+    let name = |row: &tokio_postgres::Row| TableName { schema: row.get(0), name: row.get(1) };
+    Ok(rows.iter().map(|row| ListedTable { name: name(row), is_logged: row.get(2) }).collect())
 }
 
 struct CatalogColumn {
@@ -108,7 +118,7 @@ async fn read_key(client: &Client, table: Oid) -> Result<Vec<String>, TaskError>
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// The database's types, each read once and kept until [`Types::forget_user_types`].
+/// The database's types, each read once and kept; those that may change are read again with every table.
 #[derive(Debug, Default)]
 pub struct Types {
     known: HashMap<Oid, PgType>,

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`session`]: an ordinary SQL session with the connector's settings, and what a server error means
-//! - [`validate`]: the connection check behind `PUT /connectors/{name}/config`
+//! - [`validate()`]: the connection check behind `PUT /connectors/{name}/config`
 //! - [`catalog`]: what `pg_catalog` says about captured tables
 //! - [`publication`], [`slot`]: made, checked, dropped
 //! - [`snapshot`]: the rows that were there before the slot

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::storage::statuses::StatusStore;
 use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::metrics::task::TaskMetrics;
 use crate::pipeline::{self, TaskContext, TaskHealth, TaskState};
 use crate::position::OffsetStore;
 
@@ -41,7 +42,8 @@ impl RunningTask {
         let (health, receiver) = TaskHealth::new();
         let failure = Arc::new(OnceLock::new());
         let name = config.name.clone();
-        let context = TaskContext { config, worker, offsets, cancel: cancel.clone(), health };
+        let metrics = TaskMetrics::of(&name);
+        let context = TaskContext { config, worker, offsets, cancel: cancel.clone(), health, metrics };
         let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses));
         Self { cancel, health: receiver, failure, run }
     }

@@ -201,9 +201,9 @@ async fn the_slot_keeps_what_was_read_while_kafka_was_away() -> anyhow::Result<(
     let inserted: f64 = inserted.parse()?;
     wait_until("the streamer to have read the rows", Duration::from_secs(60), async || {
         let metrics = worker.rest().text("/metrics").await?;
-        let read = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("headwater_streamer_commit_lsn_bytes ")?.parse::<f64>().ok());
+        let read = metrics.lines().find_map(|line| {
+            line.strip_prefix("headwater_streamer_commit_lsn_bytes{")?.rsplit_once(' ')?.1.parse::<f64>().ok()
+        });
         Ok(if read.is_some_and(|read| read >= inserted) {
             Condition::Met(())
         } else {

@@ -21,7 +21,7 @@ use proto::table::Table;
 use proto::xid::Xid;
 use tokio_postgres::Client;
 
-use super::catalog::{self, TableName, Types};
+use super::catalog::{self, ListedTable, TableName, Types};
 use super::session::{self, query_error};
 use super::slot::CreatedSlot;
 use super::{quote_identifier, quote_literal};
@@ -29,7 +29,6 @@ use crate::capture::relations::Relations;
 use crate::config::ConnectorConfig;
 use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
-use crate::metrics::names;
 use crate::position::Checkpoint;
 use crate::publish::producer::RecordProducer;
 use marker::Markers;
@@ -54,7 +53,7 @@ pub async fn run(
     config: &ConnectorConfig,
     created: Option<CreatedSlot>,
     slot_position: Lsn,
-    tables: &[TableName],
+    tables: &[ListedTable],
     relations: &Relations,
     emitter: &mut RowEmitter,
     producer: &RecordProducer,
@@ -68,7 +67,7 @@ pub async fn run(
     let mut rows = Rows { markers: Markers::default(), instant, emitter, producer, published: 0 };
     let mut types = Types::default();
     let progress = Progress::new(tables.len());
-    for (number, name) in tables.iter().enumerate() {
+    for (number, ListedTable { name, .. }) in tables.iter().enumerate() {
         progress.table(number, name);
         let Some(table) = catalog::describe_table(&client, &mut types, name).await? else { continue };
         let envelope = std::sync::Arc::new(relations.compile(&table));
@@ -183,7 +182,7 @@ impl Rows<'_> {
         };
         self.emitter.read(self.producer, envelope, values, origin).await?;
         self.published += 1;
-        metrics::counter!(names::SNAPSHOT_ROWS).increment(1);
+        self.producer.metrics().snapshot_rows.increment(1);
         Ok(())
     }
 }

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Reads every compose file as an engine would: each folder alone, and the three together under both profiles.
+# With docker compose here it is asked; otherwise podman-compose from PyPI, which only reads and starts nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/prerequisites.sh
+
+if docker compose version >/dev/null 2>&1; then
+    reader="docker compose"
+else
+    need python3 "apt install python3 python3-venv"
+    environment=target/compose-environment
+    if [ ! -x $environment/bin/podman-compose ]; then
+        python3 -m venv $environment || die "Python's venv is missing. Install it: apt install python3-venv"
+        $environment/bin/pip install --quiet --disable-pip-version-check podman-compose==1.6.0
+    fi
+    reader=$environment/bin/podman-compose
+    if ! command -v podman >/dev/null 2>&1; then
+        # Before it reads a file it asks podman for its version, and for nothing else.
+        printf '#!/bin/sh\necho podman version 5.0.0\n' >$environment/bin/podman
+        chmod +x $environment/bin/podman
+        reader="$reader --podman-path $environment/bin/podman"
+    fi
+fi
+
+# expect PROFILE FILES SERVICES: the files together have exactly these services.
+expect() {
+    local found
+    found=$(COMPOSE_PROFILES=$1 $reader $2 config | python3 -c '
+import re, sys
+# The services are the keys of the second level under "services:".
+inside, names = False, []
+for line in sys.stdin:
+    if not line.startswith(" "):
+        inside = line.rstrip() == "services:"
+    elif inside and (name := re.match(r"  ([a-z0-9-]+):$", line)):
+        names.append(name[1])
+print(*sorted(names))')
+    [ "$found" = "$3" ] || die "compose $2 under profile $1 has the services \"$found\", \"$3\" was expected"
+    say "$2 ($1): $found"
+}
+
+expect streamer "-f compose/reader/compose.yaml" "postgres1"
+expect streamer "-f compose/pipeline/compose.yaml" "console kafka streamer"
+expect debezium "-f compose/pipeline/compose.yaml" "console debezium kafka"
+expect streamer "-f compose/writer/compose.yaml" "postgres2 sink"
+expect streamer "$COMPOSE_FILES" "console kafka postgres1 postgres2 sink streamer"
+expect debezium "$COMPOSE_FILES" "console debezium kafka postgres1 postgres2 sink"
+
+# Every file that a service mounts or is built from is there, seen from each folder.
+for folder in compose/*/; do
+    for path in $(sed -nE 's/^ *(- |dockerfile: )(\.\.\/[^:]*|compose\/[^:]*).*$/\2/p' "$folder/compose.yaml"); do
+        case $path in
+        ../*) [ -e "$folder$path" ] ;;
+        *) [ -e "$path" ] ;;
+        esac || die "$folder/compose.yaml names $path, which is not there"
+    done
+done

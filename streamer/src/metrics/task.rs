@@ -1,0 +1,52 @@
+//! One connector's metrics, looked up once: a look-up for every record would cost more than the record's own bookkeeping.
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+use super::names;
+
+/// The handles, each labelled with the connector's name.
+#[derive(Clone)]
+pub struct TaskMetrics {
+    /// [`names::RECORDS_ENQUEUED`].
+    pub records_enqueued: Counter,
+    /// [`names::QUEUE_FULL`].
+    pub queue_full: Counter,
+    /// [`names::SNAPSHOT_ROWS`].
+    pub snapshot_rows: Counter,
+    /// [`names::RETRIES`].
+    pub retries: Counter,
+    /// [`names::TRANSACTIONS`].
+    pub transactions: Counter,
+    /// [`names::SERVER_LSN`].
+    pub server_lsn: Gauge,
+    /// [`names::COMMIT_LSN`].
+    pub commit_lsn: Gauge,
+    /// [`names::CONFIRMED_LSN`].
+    pub confirmed_lsn: Gauge,
+}
+
+impl TaskMetrics {
+    /// Those of a connector.
+    pub fn of(connector: &str) -> Self {
+        let (counter, gauge) = (
+            |name: &'static str| counter!(name, "connector" => connector.to_owned()),
+            |name: &'static str| gauge!(name, "connector" => connector.to_owned()),
+        );
+        Self {
+            records_enqueued: counter(names::RECORDS_ENQUEUED),
+            queue_full: counter(names::QUEUE_FULL),
+            snapshot_rows: counter(names::SNAPSHOT_ROWS),
+            retries: counter(names::RETRIES),
+            transactions: counter(names::TRANSACTIONS),
+            server_lsn: gauge(names::SERVER_LSN),
+            commit_lsn: gauge(names::COMMIT_LSN),
+            confirmed_lsn: gauge(names::CONFIRMED_LSN),
+        }
+    }
+}
+
+impl std::fmt::Debug for TaskMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskMetrics").finish_non_exhaustive()
+    }
+}
