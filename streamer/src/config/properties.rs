@@ -29,6 +29,8 @@ pub struct Property {
 pub enum Support {
     /// It works.
     Yes,
+    /// It works with some of its values.
+    Partly(&'static str),
     /// It is accepted and changes nothing in what is published, for this reason.
     Tuning(&'static str),
     /// Values other than the default are refused, for this reason.
@@ -115,7 +117,7 @@ pub const DECLARED: &[Property] = &[
     property("database.password", Kind::Password, Importance::High, None, &[], false, "Password", Support::Yes),
     property("database.dbname", Kind::String, Importance::High, None, &[], true, "Database", Support::Yes),
     property("database.query.timeout.ms", Kind::Int, Importance::Low, Some("600000"), &[], false, "Query timeout", Support::Tuning("catalog queries are short, and the snapshot's are meant to be long")),
-    property("plugin.name", Kind::String, Importance::Medium, Some("decoderbufs"), &["decoderbufs", "pgoutput"], false, "Plugin", Support::Yes),
+    property("plugin.name", Kind::String, Importance::Medium, Some("decoderbufs"), &["decoderbufs", "pgoutput"], false, "Plugin", Support::Partly("pgoutput only, which is part of every PostgreSQL")),
     property("slot.name", Kind::String, Importance::Medium, Some("debezium"), &[], false, "Slot", Support::Yes),
     property("publication.name", Kind::String, Importance::Medium, Some("dbz_publication"), &[], false, "Publication", Support::Yes),
     property("publication.autocreate.mode", Kind::String, Importance::Medium, Some("all_tables"), &["no_tables", "filtered", "disabled", "all_tables"], false, "Publication Auto Create Mode", Support::Yes),
@@ -179,7 +181,7 @@ pub const DECLARED: &[Property] = &[
     property("decimal.handling.mode", Kind::String, Importance::Medium, Some("precise"), &["string", "double", "precise"], false, "Decimal Handling", Support::OnlyDefault("only precise is supported yet")),
     property("time.precision.mode", Kind::String, Importance::Medium, Some("adaptive"), &["adaptive", "adaptive_time_microseconds", "isostring", "microseconds", "nanoseconds", "connect"], false, "Time Precision", Support::OnlyDefault("only adaptive is supported yet")),
     property("snapshot.lock.timeout.ms", Kind::Long, Importance::Medium, Some("10000"), &[], false, "Snapshot lock timeout (ms)", Support::Tuning("the snapshot takes no locks")),
-    property("snapshot.mode", Kind::String, Importance::Medium, Some("initial"), &["always", "initial_only", "configuration_based", "when_needed", "initial", "custom", "no_data"], false, "Snapshot mode", Support::Yes),
+    property("snapshot.mode", Kind::String, Importance::Medium, Some("initial"), &["always", "initial_only", "configuration_based", "when_needed", "initial", "custom", "no_data"], false, "Snapshot mode", Support::Partly("initial and no_data; never is taken as no_data, with a warning")),
     property("snapshot.isolation.mode", Kind::String, Importance::Low, Some("serializable"), &["read_uncommitted", "repeatable_read", "read_committed", "serializable"], false, "Snapshot isolation mode", Support::OnlyDefault("a snapshot reads the slot's exported snapshot, which is what serializable gives here; weaker levels are not offered")),
     property("snapshot.query.mode", Kind::String, Importance::Low, Some("select_all"), &["custom", "select_all"], false, "Snapshot query mode", Support::OnlyDefault("only select_all is supported yet")),
     property("snapshot.query.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Query Mode Custom Name", Support::OnlyDefault("this snapshot mode is not supported yet")),
@@ -272,4 +274,66 @@ pub fn masked<'a>(key: &str, value: &'a str) -> &'a str {
         None => ["password", "secret", "sasl.jaas.config"].iter().any(|word| key.to_ascii_lowercase().contains(word)),
     };
     if is_password { "[hidden]" } else { value }
+}
+
+/// docs/options.md: every property with how far it is supported.
+#[cfg(test)]
+fn options_document() -> String {
+    let row = |property: &Property| {
+        let default =
+            property.default.map_or_else(|| "-".to_owned(), |default| format!("`{}`", default.replace('|', "\\|")));
+        let values = match property.allowed {
+            [] => property.kind.as_str().to_lowercase(),
+            allowed => allowed.join(", "),
+        };
+        let support = match property.support {
+            Support::Yes => "works".to_owned(),
+            Support::Partly(which) => format!("works: {which}"),
+            Support::OnlyDefault(why) => format!("only the default: {why}"),
+            Support::Tuning(why) => format!("accepted, without effect: {why}"),
+        };
+        format!("| `{}` | {default} | {values} | {support} |\n", property.name)
+    };
+    let mut text = "# Connector properties\n\n\
+        Every property of Debezium 3.4's PostgreSQL connector, in its own order. This file is written by a test from\n\
+        `streamer/src/config/properties.rs`, from which the checks and `config/validate` come too.\n\n\
+        - *works*: as in Debezium.\n\
+        - *accepted, without effect*: it tunes something that this worker does otherwise; a value that is not the default is\n  \
+        a warning in the log.\n\
+        - *only the default*: any other value is refused by name, with this reason.\n\n\
+        A property that is in neither table is a warning in the log.\n\n"
+        .to_owned();
+    for (title, properties) in [("Declared", DECLARED), ("Read by Debezium without being declared", HIDDEN)] {
+        text += &format!("## {title}\n\n| property | default | values | here |\n|---|---|---|---|\n");
+        text.extend(properties.iter().map(row));
+        text.push('\n');
+    }
+    text += "## Families, refused by how they begin\n\n| begins with | reason |\n|---|---|\n";
+    text.extend(REFUSED_FAMILIES.iter().map(|(family, why)| format!("| `{family}` | {why} |\n")));
+    text += "\n## Ours\n\n| property | default | what it does |\n|---|---|---|\n\
+        | `source.version` | `3.4.3.Final` | the version that the records' `source.version` names |\n";
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_of_the_options_is_the_tables() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/options.md");
+        let text = options_document();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, &text).unwrap();
+        }
+        let is_written = std::fs::read_to_string(file).is_ok_and(|written| written == text);
+        assert!(is_written, "docs/options.md is old: UPDATE_DOCS=1 cargo test -p streamer --lib options");
+    }
+
+    #[test]
+    fn a_password_is_hidden_also_in_keys_that_nobody_declares() {
+        assert_eq!(masked("database.password", "p"), "[hidden]");
+        assert_eq!(masked("producer.override.sasl.jaas.config", "p"), "[hidden]");
+        assert_eq!(masked("database.user", "u"), "u");
+    }
 }
