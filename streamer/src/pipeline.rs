@@ -173,7 +173,14 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
 
     let resume = match (&offset, existing) {
         (Some(_), None) => return Err(missing_slot(config)),
-        (Some(offset), Some(_)) => Resume::from_offset(offset),
+        (Some(offset), Some(slot)) => {
+            let resume = Resume::from_offset(offset);
+            // The server would not complain: it would skip everything up to there.
+            if resume.start > slot.log_end {
+                return Err(ahead_of_the_server(config, resume.start, slot.log_end));
+            }
+            resume
+        }
         (None, existing) => {
             let created = match existing {
                 Some(_) => None,
@@ -246,6 +253,16 @@ fn missing_slot(config: &ConnectorConfig) -> TaskError {
          are gone with it. A new slot would begin now and skip them in silence. Read the tables anew: stop the connector, \
          DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume",
         config.slot.name, config.name, config.name
+    ))
+}
+
+fn ahead_of_the_server(config: &ConnectorConfig, stored: Lsn, log_end: Lsn) -> TaskError {
+    TaskError::stop(format!(
+        "connector {} has the stored position {stored}, and the log of the server at {} ends at {log_end}: it is not the \
+         server that the position is of, or it was restored from a backup. Going on there would skip its changes in silence. \
+         Point database.hostname at the right server; or, if this is the right one now, read its tables anew: stop the \
+         connector, DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume",
+        config.name, config.connection.hostname, config.name
     ))
 }
 

@@ -11,7 +11,7 @@
 //!
 //! # Why nothing is lost
 //! The publication is there before the slot, and the slot before the copy. The copy is the slot's own snapshot, so every
-//! change is in exactly one of both. Consumers begin behind what stood in the topics before the connector was deployed.
+//! change is in exactly one of both. Consumers begin behind what stood in the topics before the slot was there.
 
 pub mod connector;
 pub mod copy;
@@ -113,6 +113,17 @@ async fn copy_all(
     preflight::target(config, target, begun).await?;
     steps.done(&format!("{} tables to copy, {}", source.tables.len(), steps::megabytes(source.bytes)));
 
+    steps.begin("preparing the tables' topics");
+    let names: Vec<String> = source
+        .tables
+        .iter()
+        .map(|table| proto::topic::of_table(&config.topic_prefix, &table.schema, &table.name))
+        .collect();
+    topics::create(&config.bootstrap_servers, &names).await?;
+    // Before the slot: whatever comes through it lands behind these ends.
+    remember_ends(config, target, &names).await?;
+    steps.done(&format!("{} topics", names.len()));
+
     steps.begin(&format!("creating replication slot {}", connector.slot));
     if begun == Some(CopyState::Copying) {
         steps.note("a copy was begun before and not finished: it begins anew");
@@ -126,19 +137,9 @@ async fn copy_all(
 
     steps.begin("copying schema and data of that snapshot");
     copy::run(config, &tools, &source, &slot.snapshot, steps).await?;
-    steps.done(&format!("{} tables", source.tables.len()));
     drop(slot);
-
-    steps.begin("preparing the tables' topics");
-    let names: Vec<String> = source
-        .tables
-        .iter()
-        .map(|table| proto::topic::of_table(&config.topic_prefix, &table.schema, &table.name))
-        .collect();
-    topics::create(&config.bootstrap_servers, &names).await?;
-    remember_ends(config, target, &names).await?;
     ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copied).await?;
-    steps.done(&format!("{} topics", names.len()));
+    steps.done(&format!("{} tables", source.tables.len()));
     Ok(())
 }
 

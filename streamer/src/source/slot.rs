@@ -14,11 +14,11 @@ use super::{quote_identifier, quote_literal};
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
 
-/// What `pg_replication_slots` says about a slot.
+/// What the server says about a slot.
 #[derive(Debug, Clone)]
 pub struct SlotState {
-    /// The server's process that reads the slot now, if any.
-    pub active_pid: Option<i32>,
+    /// The end of the server's log.
+    pub log_end: Lsn,
     /// Changes of transactions that committed before this are not sent again.
     pub confirmed_flush: Lsn,
 }
@@ -47,7 +47,8 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
     let name = &config.slot.name;
     let row = client
         .query_opt(
-            "SELECT plugin::text, database::text, active_pid, confirmed_flush_lsn::text, wal_status \
+            "SELECT plugin::text, database::text, confirmed_flush_lsn::text, wal_status, \
+                    (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text \
              FROM pg_replication_slots WHERE slot_name = $1",
             &[name],
         )
@@ -56,8 +57,8 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
     let Some(row) = row else { return Ok(None) };
     let plugin: Option<String> = row.get(0);
     let database: Option<String> = row.get(1);
-    let confirmed: Option<String> = row.get(3);
-    let wal_status: Option<String> = row.get(4);
+    let wal_status: Option<String> = row.get(3);
+    let lsn = |column: usize| row.get::<_, Option<&str>>(column).and_then(|text| text.parse().ok());
     if plugin.as_deref() != Some("pgoutput") {
         return Err(TaskError::stop(format!(
             "slot {name} exists, but decodes with {} instead of pgoutput; nothing was read from it. Give slot.name \
@@ -81,10 +82,7 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
              max_slot_wal_keep_size so that it does not happen again"
         )));
     }
-    Ok(Some(SlotState {
-        active_pid: row.get(2),
-        confirmed_flush: confirmed.as_deref().and_then(|text| text.parse().ok()).unwrap_or(Lsn::ZERO),
-    }))
+    Ok(Some(SlotState { confirmed_flush: lsn(2).unwrap_or(Lsn::ZERO), log_end: lsn(4).unwrap_or(Lsn::ZERO) }))
 }
 
 /// Creates the slot and exports the snapshot of its consistent point.

@@ -62,6 +62,28 @@ async fn a_slot_that_is_gone_fails_the_task_instead_of_skipping_changes() -> any
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_position_of_another_server_fails_the_task_instead_of_skipping_changes() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("other_server").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    pipeline.run("SELECT pg_create_logical_replication_slot('other_server', 'pgoutput')").await?;
+    let worker = pipeline.streamer().await?;
+    worker.into_process().stop().await?;
+    // As Connect keeps it. No server of these tests has written so much.
+    let lsn = u64::MAX / 4;
+    let offset = json!({ "lsn_proc": lsn, "lsn_commit": lsn, "lsn": lsn, "txId": 1, "ts_usec": 1 }).to_string();
+    let key = br#"["other_server",{"server":"other_server"}]"#;
+    topic::write(&pipeline.kafka, "other_server-offsets", key, offset.as_bytes()).await?;
+    let worker = pipeline.streamer().await?;
+    pipeline.put(&worker, &[]).await?;
+    let trace = worker.rest().wait_task(&pipeline.name, "FAILED").await?;
+    assert!(
+        trace.contains("3FFFFFFF/FFFFFFFF") && trace.contains("DELETE /connectors/other_server/offsets"),
+        "{trace}"
+    );
+    worker.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_publication_that_may_not_be_created_fails_the_task_and_is_taken_up_when_it_is_there()
 -> anyhow::Result<()> {
     let pipeline = Pipeline::new("no_publication").await?;
@@ -186,6 +208,47 @@ async fn malformed_configuration_is_named_with_its_file_and_fault() -> anyhow::R
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_streamer_told_by_files_runs_their_connector() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("from_files").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    let directory = pipeline.directory.path();
+    let (worker, connector, port) =
+        (directory.join("worker.properties"), directory.join("c.properties"), ports::free()?);
+    std::fs::write(
+        &worker,
+        format!(
+            "# as for connect-distributed\nbootstrap.servers = {}\ngroup.id: files\nconfig.storage.topic=files-c\n\
+             offset.storage.topic=files-o\nstatus.storage.topic=files-\\\n  s\nlisteners=http\\://localhost\\:{port}\n\
+             value.converter.schemas.enable=true\n",
+            pipeline.kafka
+        ),
+    )?;
+    let mut config = pipeline.connector(&[])?;
+    config["name"] = json!("from_files");
+    // Left to the worker.
+    config.as_object_mut().map(|config| config.remove("value.converter.schemas.enable"));
+    let lines = config.as_object().into_iter().flatten();
+    let text: String = lines.map(|(key, value)| format!("{key}={}\n", value.as_str().unwrap_or_default())).collect();
+    std::fs::write(&connector, text)?;
+    let mut command = std::process::Command::new(program("streamer")?);
+    command.arg("--worker").arg(&worker).arg("--connector").arg(&connector);
+    let mut streamer = Process::start("streamer", command, &directory.join("streamer.log"), "TERM")?;
+    let rest = Rest::new(port);
+    wait_until("the connector to run", Duration::from_secs(60), async || {
+        streamer.check_running()?;
+        Ok(match rest.get("/connectors/from_files/status").await {
+            Ok((200, status)) if status.pointer("/tasks/0/state") == Some(&json!("RUNNING")) => Condition::Met(()),
+            other => Condition::NotYet(format!("{other:?}")),
+        })
+    })
+    .await?;
+    pipeline.run("INSERT INTO t VALUES (1)").await?;
+    let records = wait_records(&pipeline, "t", 1).await?;
+    assert_eq!(records[0].value["payload"]["after"], json!({ "id": 1 }), "with its schema, as the worker's file says");
+    streamer.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_not_supported_is_refused_by_name_and_an_unknown_one_is_a_warning() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("unsupported").await?;
     pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
@@ -295,5 +358,22 @@ async fn changes_of_a_table_the_target_lacks_wait_until_it_is_there() -> anyhow:
     })
     .await?;
     pipeline.target().await?.batch_execute("CREATE TABLE late (id int PRIMARY KEY)").await?;
+    pipeline.equal().await?;
+
+    // A table without a key: its rows cannot be found again, so they wait too.
+    pipeline.run("CREATE TABLE keyless (id int); INSERT INTO keyless VALUES (1)").await?;
+    pipeline.target().await?.batch_execute("CREATE TABLE keyless (id int)").await?;
+    let topic = pipeline.topic("keyless");
+    wait_until("the sink to say that there is no key", Duration::from_secs(60), async || {
+        let (_, health) = Rest::new(http).get("/health").await?;
+        let error = health["topics"][&topic]["error"].as_str().unwrap_or_default();
+        Ok(if error.contains("has no primary key") {
+            Condition::Met(())
+        } else {
+            Condition::NotYet(health.to_string())
+        })
+    })
+    .await?;
+    pipeline.target().await?.batch_execute("ALTER TABLE keyless ADD PRIMARY KEY (id)").await?;
     pipeline.equal().await
 }
