@@ -61,6 +61,16 @@ pub fn read(bootstrap_servers: &str, topic: &str) -> anyhow::Result<Vec<Record>>
     Ok(records)
 }
 
+/// How many records a topic's first partition has had.
+///
+/// # Errors
+/// Kafka does not answer, or has no such topic.
+pub fn end(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize> {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
+    let (_, end) = consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).with_context(|| topic.to_owned())?;
+    Ok(usize::try_from(end)?)
+}
+
 /// Writes bytes that may be no envelope; gives the offset they are at.
 ///
 /// # Errors

@@ -110,22 +110,26 @@ async fn connectors_restarted_over_rest_under_load_lose_nothing_and_repeat_nothi
     let worker = pipeline.streamer().await?;
     pipeline.put(&worker, &[]).await?;
     worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
-    let source = pipeline.source().await?;
+    let (source, topic) = (pipeline.source().await?, pipeline.topic("t"));
+    let restart = format!("/connectors/{}/restart?includeTasks=true", pipeline.name);
     let mut rows = 0;
-    for _ in 0..8 {
-        // One transaction whose rows share an LSN, and a restart in its middle.
-        source.batch_execute("INSERT INTO t (v) SELECT 'row' FROM generate_series(1, 20000)").await?;
-        rows += 20_000;
-        let (status, answer) = worker
-            .rest()
-            .request(reqwest::Method::POST, &format!("/connectors/{}/restart?includeTasks=true", pipeline.name), None)
-            .await?;
+    for _ in 0..4 {
+        source.batch_execute("INSERT INTO t (v) SELECT 'row' FROM generate_series(1, 100000)").await?;
+        wait_until("the transaction to be published in part", Duration::from_secs(60), async || {
+            let end = tokio::task::block_in_place(|| topic::end(&pipeline.kafka, &topic)).unwrap_or_default();
+            Ok(if end > rows { Condition::Met(()) } else { Condition::NotYet(format!("{end} records")) })
+        })
+        .await?;
+        rows += 100_000;
+        let (status, answer) = worker.rest().request(reqwest::Method::POST, &restart, None).await?;
         assert_eq!(status, 202, "{answer}");
     }
     let records = wait_records(&pipeline, "t", rows).await?;
     let ids: Vec<i64> = records.iter().filter_map(|record| record.key["id"].as_i64()).collect();
     let expected: Vec<i64> = (1..=rows as i64).collect();
     assert!(ids == expected, "{} records for {rows} rows, not each once and in order", ids.len());
+    let log = worker.process().output();
+    assert!(log.contains("going on inside a transaction"), "a restart came inside a transaction:\n{log}");
     worker.into_process().stop().await
 }
 
@@ -197,7 +201,7 @@ async fn the_slot_keeps_what_was_read_while_kafka_was_away() -> anyhow::Result<(
     kafka.into_process().kill();
     pipeline.run("INSERT INTO t SELECT n, 'while Kafka is away' FROM generate_series(2, 500) n").await?;
     let inserted: String =
-        pipeline.source().await?.query_one("SELECT (pg_current_wal_lsn() - '0/0')::text", &[]).await?.get(0);
+        pipeline.source().await?.query_one("SELECT (pg_current_wal_insert_lsn() - '0/0')::text", &[]).await?.get(0);
     let inserted: f64 = inserted.parse()?;
     wait_until("the streamer to have read the rows", Duration::from_secs(60), async || {
         let metrics = worker.rest().text("/metrics").await?;
@@ -221,6 +225,40 @@ async fn the_slot_keeps_what_was_read_while_kafka_was_away() -> anyhow::Result<(
     pipeline.equal().await
 }
 
+/// The position's topic would take it at once: what must hold it back is that the rows are not acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slot_keeps_rows_that_kafka_has_not_acknowledged() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("not_acknowledged").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    let worker = pipeline.streamer().await?;
+    // The producer gathers for ten minutes before it sends.
+    let gathers = [("producer.override.linger.ms", "600000"), ("status.update.interval.ms", "200")];
+    pipeline.put(&worker, &gathers).await?;
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    let slot = "pg_replication_slots WHERE slot_name = 'not_acknowledged'";
+    pipeline.source_has(&format!("SELECT active FROM {slot}"), "true").await?;
+
+    let source = pipeline.source().await?;
+    source.batch_execute("INSERT INTO t SELECT generate_series(1, 100)").await?;
+    let row = source.query_one("SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()::text", &[]).await?;
+    let (inserted, at): (String, String) = (row.get(0), row.get(1));
+    // It has read the rows, and has since told the server where it is for several times as long as positions are kept back.
+    let told = format!(
+        "SELECT sent_lsn >= '{inserted}' AND reply_time > '{at}'::timestamptz + interval '3 s'
+         FROM pg_stat_replication WHERE pid = (SELECT active_pid FROM {slot})"
+    );
+    pipeline.source_has(&told, "true").await?;
+    let confirmed = format!("SELECT confirmed_flush_lsn >= '{inserted}' FROM {slot}");
+    assert!(!source.query_one(&confirmed, &[]).await?.get::<_, bool>(0), "confirmed without Kafka");
+    worker.into_process().kill();
+
+    let worker = pipeline.streamer().await?;
+    pipeline.put(&worker, &[]).await?;
+    let records = wait_records(&pipeline, "t", 100).await?;
+    assert_eq!((records.len(), &records[0].key["id"]), (100, &1.into()));
+    worker.into_process().stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_database_does_not_pile_up_wal_behind_the_slot() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("idle").await?;
@@ -231,7 +269,7 @@ async fn an_idle_database_does_not_pile_up_wal_behind_the_slot() -> anyhow::Resu
     // WAL of another database of the same server, which this slot has no use for.
     let elsewhere = Pipeline::new("idle_elsewhere").await?;
     elsewhere.run("CREATE TABLE t AS SELECT n FROM generate_series(1, 100000) n").await?;
-    let end: String = pipeline.source().await?.query_one("SELECT pg_current_wal_lsn()::text", &[]).await?.get(0);
+    let end: String = pipeline.source().await?.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?.get(0);
     let confirmed = format!("SELECT confirmed_flush_lsn >= '{end}' FROM pg_replication_slots WHERE slot_name = 'idle'");
     pipeline.source_has(&confirmed, "true").await?;
     worker.into_process().stop().await
