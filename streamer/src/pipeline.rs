@@ -211,7 +211,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     *was_running = true;
     context.health.set(TaskState::Running);
     relations = Relations::new(config.clone(), settings.clone());
-    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume), settings }
+    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume), settings, warned_of_messages: false }
         .run(stream)
         .await
 }
@@ -287,6 +287,7 @@ struct Streaming<'a> {
     relations: Relations,
     progress: Progress,
     settings: EnvelopeSettings,
+    warned_of_messages: bool,
 }
 
 impl Streaming<'_> {
@@ -406,9 +407,17 @@ impl Streaming<'_> {
                 }
                 self.published(lsn, "TRUNCATE");
             }
-            // Logical messages are not published yet (docs/compatibility.md); types and origins are described by the
-            // catalog and not needed.
-            Message::LogicalMessage(_) | Message::Type(_) | Message::Origin(_) => {}
+            Message::LogicalMessage(message) => {
+                if !std::mem::replace(&mut self.warned_of_messages, true) {
+                    tracing::warn!(
+                        connector = %self.context.config.name,
+                        prefix = %String::from_utf8_lossy(&message.prefix),
+                        "logical decoding messages are not published yet; this one and those that follow are passed over"
+                    );
+                }
+            }
+            // Types are described by the catalog, and origins are in no record.
+            Message::Type(_) | Message::Origin(_) => {}
         }
         Ok(())
     }
