@@ -211,9 +211,18 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     *was_running = true;
     context.health.set(TaskState::Running);
     relations = Relations::new(config.clone(), settings.clone());
-    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume), settings, warned_of_messages: false }
-        .run(stream)
-        .await
+    Streaming {
+        context,
+        client,
+        producer,
+        emitter,
+        relations,
+        progress: Progress::new(resume),
+        settings,
+        warned_of_messages: false,
+    }
+    .run(stream)
+    .await
 }
 
 /// The tables that pass the connector's filters, in the order in which a snapshot reads them.
@@ -411,7 +420,7 @@ impl Streaming<'_> {
                 if !std::mem::replace(&mut self.warned_of_messages, true) {
                     tracing::warn!(
                         connector = %self.context.config.name,
-                        prefix = %String::from_utf8_lossy(&message.prefix),
+                        prefix = %message.prefix,
                         "logical decoding messages are not published yet; this one and those that follow are passed over"
                     );
                 }
