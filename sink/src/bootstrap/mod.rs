@@ -56,6 +56,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
         state @ (Some(CopyState::Copied) | Some(CopyState::Complete)) => {
             steps.begin("the copy was made before: going on where it was");
             slot::require(config, &connector).await?;
+            preflight::still_fits(config, &connector).await?;
             steps.done("the replication slot still keeps what is not in Kafka yet");
             state
         }

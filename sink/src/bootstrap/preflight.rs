@@ -76,6 +76,7 @@ impl Source {
         }
         let source = Self::tables(&client, connector, &mut faults).await?;
         check_publication(&client, connector, &mut faults).await?;
+        faults.extend(misleading_identities(&client, connector).await?);
         if source.tables.is_empty() {
             faults.push("there is no table that the connector's lists let pass".to_owned());
         }
@@ -115,6 +116,47 @@ impl Source {
         }
         Ok(source)
     }
+}
+
+/// The captured tables whose changes do not bring the primary key: under an index as replica identity an old row is that
+/// index's columns, and the envelope has zeros for the key's. A delete would hit whatever row has those.
+async fn misleading_identities(client: &Client, connector: &Connector) -> Result<Vec<String>, SinkError> {
+    let rows = client
+        .query(
+            "SELECT n.nspname::text, c.relname::text, x.relname::text
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident
+             JOIN pg_class x ON x.oid = i.indexrelid
+             WHERE c.relreplident = 'i'
+               AND EXISTS (SELECT FROM pg_index p, unnest(p.indkey::int2[]) AS k(attnum)
+                           WHERE p.indrelid = c.oid AND p.indisprimary AND k.attnum <> ALL (i.indkey::int2[]))
+             ORDER BY 1, 2",
+            &[],
+        )
+        .await?;
+    let mut faults = Vec::new();
+    for row in rows {
+        let table = SourceTable { schema: row.get(0), name: row.get(1) };
+        if connector.captures(&table.schema, &table.name)? {
+            faults.push(format!(
+                "the replica identity of table {0} is index {1}, which lacks the primary key: its deletes would remove other \
+                 rows from the target. ALTER TABLE {0} REPLICA IDENTITY DEFAULT, or FULL",
+                table.sql_name(),
+                row.get::<_, &str>(2)
+            ));
+        }
+    }
+    Ok(faults)
+}
+
+/// What must still hold of the source when a sink goes on behind its copy.
+///
+/// # Errors
+/// Stop with everything that is wrong, each with the SQL that mends it.
+pub async fn still_fits(config: &RunConfig, connector: &Connector) -> Result<(), SinkError> {
+    let client = config.source.connect("preflight").await?;
+    let faults = misleading_identities(&client, connector).await?;
+    if faults.is_empty() { Ok(()) } else { Err(report("postgres1", &config.source.address(), &faults)) }
 }
 
 /// With autocreation disabled the publication must be there before the slot: pgoutput looks it up as of each change.

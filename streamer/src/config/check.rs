@@ -298,6 +298,10 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
             .map(str::trim)
             .find(|operation| !matches!(*operation, "c" | "u" | "d" | "t" | "none"))
             .map(|_| "Invalid operation".to_owned()),
+        // Debezium takes any number; what it would mean here, nobody could tell.
+        "slot.max.retries" | "slot.retry.delay.ms" => {
+            value.starts_with('-').then(|| "A non-negative integer is expected".to_owned())
+        }
         _ => None,
     }
 }
@@ -398,6 +402,14 @@ mod tests {
             "The 'heartbeat.interval.ms' value is invalid: An non-negative integer is expected",
         ];
         assert_eq!(messages(&[("slot.retry.delay.ms", Some("soon")), ("heartbeat.interval.ms", Some("-1"))]), expected);
+    }
+
+    #[test]
+    fn retries_and_their_delay_are_not_negative() {
+        for key in ["slot.max.retries", "slot.retry.delay.ms"] {
+            let expected = [format!("The '{key}' value is invalid: A non-negative integer is expected")];
+            assert_eq!(messages(&[(key, Some("-1"))]), expected);
+        }
     }
 
     #[test]

@@ -291,6 +291,31 @@ async fn a_table_without_a_key_is_refused_before_anything_is_copied() -> anyhow:
     worker.into_process().stop().await
 }
 
+/// Under such an identity a delete brings other columns than the key, and the envelope has zeros for the key's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_identity_without_the_primary_key_is_refused_before_the_copy_and_at_a_later_start()
+-> anyhow::Result<()> {
+    let pipeline = Pipeline::new("other_identity").await?;
+    pipeline
+        .run("CREATE TABLE t (id int PRIMARY KEY, other int NOT NULL); CREATE UNIQUE INDEX by_other ON t (other)")
+        .await?;
+    let misleading = "ALTER TABLE t REPLICA IDENTITY USING INDEX by_other";
+    let expected = r#"the replica identity of table "public"."t" is index by_other, which lacks the primary key"#;
+    pipeline.run(misleading).await?;
+    let worker = pipeline.streamer().await?;
+    let said = pipeline.sink(&worker)?.0.wait_refusal().await?;
+    assert!(said.contains(expected) && said.contains(r#"ALTER TABLE "public"."t" REPLICA IDENTITY DEFAULT"#), "{said}");
+
+    pipeline.run("ALTER TABLE t REPLICA IDENTITY DEFAULT").await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    sink.into_process().stop().await?;
+    pipeline.run(misleading).await?;
+    let said = pipeline.sink(&worker)?.0.wait_refusal().await?;
+    assert_eq!(said.matches(expected).count(), 2, "{said}");
+    worker.into_process().stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_holds_somebody_elses_data_is_not_touched() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("not_empty").await?;
