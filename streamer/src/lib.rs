@@ -6,6 +6,8 @@
 //! - [`source`]: everything that talks to PostgreSQL: sessions, TLS, slot, publication, catalog, stream, snapshot
 //! - [`capture`]: messages into row changes: tables and their versions, transactions
 //! - [`emit`]: a row change into key, envelope, tombstone, headers
+//! - [`transform`]: the connector's single message transforms
+//! - [`convert`]: key, value and headers into bytes
 //! - [`publish`]: records into Kafka, and the ledger of what Kafka has acknowledged
 //! - [`position`]: where to start, what to skip, what to store
 //! - [`pipeline`]: wires the stages; retries; shutdown
@@ -28,6 +30,7 @@
 
 pub mod capture;
 pub mod config;
+pub mod convert;
 pub mod emit;
 pub mod error;
 pub mod metrics;
@@ -35,4 +38,5 @@ pub mod pipeline;
 pub mod position;
 pub mod publish;
 pub mod source;
+pub mod transform;
 pub mod worker;

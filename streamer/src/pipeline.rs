@@ -210,7 +210,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     tracing::info!(connector = %config.name, slot = %config.slot.name, start = %resume.start, "streaming");
     *was_running = true;
     context.health.set(TaskState::Running);
-    relations = Relations::new(config.clone(), settings.clone());
+    relations = Relations::new(config.clone(), settings);
     Streaming {
         context,
         client,
@@ -218,7 +218,6 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
         emitter,
         relations,
         progress: Progress::new(resume),
-        settings,
         warned_of_messages: false,
     }
     .run(stream)
@@ -280,8 +279,8 @@ fn envelope_settings(config: &ConnectorConfig) -> EnvelopeSettings {
         topic_prefix: config.topic_prefix.clone(),
         database: config.connection.dbname.clone(),
         source_version: config.source_version.clone(),
-        key_converter: config.key_converter,
-        value_converter: config.value_converter,
+        key_converter: config.direct().map(|(key, _)| key),
+        value_converter: config.direct().map(|(_, value)| value),
         modes: config.modes,
         placeholder: config.placeholder.clone(),
     }
@@ -295,7 +294,6 @@ struct Streaming<'a> {
     emitter: RowEmitter,
     relations: Relations,
     progress: Progress,
-    settings: EnvelopeSettings,
     warned_of_messages: bool,
 }
 
@@ -438,7 +436,7 @@ impl Streaming<'_> {
     }
 
     async fn heartbeat(&mut self, config: &ConnectorConfig) -> Result<(), TaskError> {
-        heartbeat::emit(&self.producer, config, &self.settings).await?;
+        heartbeat::emit(&self.producer, self.emitter.outlet(), config).await?;
         if let Some(query) = &config.heartbeat.action_query {
             if self.client.is_closed() {
                 self.client = session::connect(&config.connection, "heartbeat").await?;

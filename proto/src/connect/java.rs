@@ -2,6 +2,8 @@
 
 use std::fmt::{LowerExp, Write};
 
+use num_bigint::{BigInt, Sign};
+
 /// A number as `Float.toString` writes it: `1.0`, `1.0E10`, `NaN`, `-Infinity`.
 pub fn float(value: f32) -> String {
     if value.is_finite() { decimal(&value) } else { not_finite(value.is_nan(), value < 0.0) }
@@ -10,6 +12,34 @@ pub fn float(value: f32) -> String {
 /// A number as `Double.toString` writes it.
 pub fn double(value: f64) -> String {
     if value.is_finite() { decimal(&value) } else { not_finite(value.is_nan(), value < 0.0) }
+}
+
+/// A decimal as `BigDecimal.toString` writes it, from its unscaled number (big-endian, two's complement) and its scale:
+/// plain, or with an exponent when the scale is negative or more than five zeros would stand behind the point.
+pub fn big_decimal(unscaled: &[u8], scale: i32) -> String {
+    let number = BigInt::from_signed_bytes_be(unscaled);
+    let sign = if number.sign() == Sign::Minus { "-" } else { "" };
+    let digits = number.magnitude().to_string();
+    let scale = i64::from(scale);
+    let exponent = digits.len() as i64 - 1 - scale;
+    if scale == 0 {
+        return format!("{sign}{digits}");
+    }
+    if scale > 0 && exponent >= -6 {
+        let whole = digits.len().saturating_sub(scale as usize);
+        return if whole > 0 {
+            let (whole, fraction) = digits.split_at(whole);
+            format!("{sign}{whole}.{fraction}")
+        } else {
+            format!("{sign}0.{digits:0>width$}", width = scale as usize)
+        };
+    }
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    match exponent {
+        0 => format!("{sign}{first}{point}{rest}"),
+        _ => format!("{sign}{first}{point}{rest}E{exponent:+}"),
+    }
 }
 
 fn not_finite(is_nan: bool, is_negative: bool) -> String {
@@ -86,6 +116,22 @@ mod tests {
             (f64::NAN, "NaN"),
         ] {
             assert_eq!(double(value), text);
+        }
+    }
+
+    #[test]
+    fn decimals_are_written_as_java_writes_them() {
+        for (unscaled, scale, text) in [
+            (12345, 2, "123.45"),
+            (-5, 3, "-0.005"),
+            (0, 2, "0.00"),
+            (0, 7, "0E-7"),
+            (1, 7, "1E-7"),
+            (12, 7, "0.0000012"),
+            (123, -2, "1.23E+4"),
+            (7, 0, "7"),
+        ] {
+            assert_eq!(big_decimal(&BigInt::from(unscaled).to_signed_bytes_be(), scale), text);
         }
     }
 

@@ -4,20 +4,79 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::java;
-use super::writer::ValueWriter;
+use super::schema::Schema;
+use super::writer::{Label, ValueWriter};
+
+/// `org.apache.kafka.connect.json.JsonConverter`'s settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonConverter {
+    /// `schemas.enable`: whether the schema goes with every record.
+    pub schemas_enable: bool,
+    /// `replace.null.with.default`: whether NULL becomes the column's default. Connect's default is yes, which loses the
+    /// difference.
+    pub replace_null_with_default: bool,
+    /// `decimal.format`.
+    pub decimal_format: DecimalFormat,
+}
+
+/// `decimal.format`: how `org.apache.kafka.connect.data.Decimal` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DecimalFormat {
+    /// The unscaled number's bytes in base64.
+    #[default]
+    Base64,
+    /// A JSON number.
+    Numeric,
+}
+
+impl Default for JsonConverter {
+    /// As Connect has it where nothing is configured.
+    fn default() -> Self {
+        Self { schemas_enable: true, replace_null_with_default: true, decimal_format: DecimalFormat::Base64 }
+    }
+}
+
+impl JsonConverter {
+    /// A writer of values that appends to `out`.
+    pub fn writer<'a>(&self, out: &'a mut Vec<u8>) -> JsonWriter<'a> {
+        JsonWriter { converter: *self, ..JsonWriter::new(out) }
+    }
+
+    /// What stands before a value: `{"schema":…,"payload":`, or nothing without schemas.
+    pub fn head(&self, schema: Option<&Schema>) -> Vec<u8> {
+        if !self.schemas_enable {
+            return Vec::new();
+        }
+        let mut head = b"{\"schema\":".to_vec();
+        match schema {
+            Some(schema) => schema.write_json(self, None, &mut head),
+            None => head.extend_from_slice(b"null"),
+        }
+        head.extend_from_slice(b",\"payload\":");
+        head
+    }
+}
 
 /// Writes values straight into a record's buffer.
 #[derive(Debug)]
 pub struct JsonWriter<'a> {
     out: &'a mut Vec<u8>,
-    /// Nothing stands yet in the innermost struct or array.
+    /// Nothing stands yet in the innermost struct, array or map.
     first: bool,
+    converter: JsonConverter,
+    /// Of the maps that are open, whether their keys are strings.
+    maps: Vec<bool>,
 }
 
 impl<'a> JsonWriter<'a> {
-    /// Appends to `out`.
+    /// Appends to `out`; a null stays a null.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, first: true }
+        let converter = JsonConverter { replace_null_with_default: false, ..JsonConverter::default() };
+        Self { out, first: true, converter, maps: Vec::new() }
+    }
+
+    fn in_named_map(&self) -> bool {
+        self.maps.last().copied().unwrap_or_default()
     }
 
     fn comma(&mut self) {
@@ -44,8 +103,17 @@ impl ValueWriter for JsonWriter<'_> {
     fn null(&mut self) {
         self.out.extend_from_slice(b"null");
     }
+    fn null_of(&mut self, schema: &Schema) {
+        match schema.default.as_ref().filter(|_| self.converter.replace_null_with_default) {
+            Some(default) => default.write(Some(schema), self),
+            None => self.null(),
+        }
+    }
     fn boolean(&mut self, value: bool) {
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+    fn int8(&mut self, value: i8) {
+        self.integer(value);
     }
     fn int16(&mut self, value: i16) {
         self.integer(value);
@@ -77,6 +145,12 @@ impl ValueWriter for JsonWriter<'_> {
         }
         self.out.push(b'"');
     }
+    fn decimal(&mut self, unscaled: &[u8], scale: i32) {
+        match self.converter.decimal_format {
+            DecimalFormat::Base64 => self.bytes(unscaled),
+            DecimalFormat::Numeric => self.out.extend_from_slice(java::big_decimal(unscaled, scale).as_bytes()),
+        }
+    }
     fn begin_struct(&mut self) {
         self.out.push(b'{');
         self.first = true;
@@ -85,6 +159,10 @@ impl ValueWriter for JsonWriter<'_> {
         self.comma();
         write_string(name, self.out);
         self.out.push(b':');
+    }
+    fn labelled(&mut self, label: &Label) {
+        self.comma();
+        self.out.extend_from_slice(label.json());
     }
     fn end_struct(&mut self) {
         self.out.push(b'}');
@@ -99,6 +177,32 @@ impl ValueWriter for JsonWriter<'_> {
     }
     fn end_array(&mut self) {
         self.out.push(b']');
+        self.first = false;
+    }
+    fn begin_map(&mut self, named: bool) {
+        self.maps.push(named);
+        self.out.push(if named { b'{' } else { b'[' });
+        self.first = true;
+    }
+    fn entry(&mut self) {
+        self.comma();
+        if !self.in_named_map() {
+            self.out.push(b'[');
+        }
+    }
+    fn entry_value(&mut self) {
+        let separator = if self.in_named_map() { b':' } else { b',' };
+        self.out.push(separator);
+    }
+    fn end_entry(&mut self) {
+        if !self.in_named_map() {
+            self.out.push(b']');
+        }
+        self.first = false;
+    }
+    fn end_map(&mut self) {
+        let named = self.maps.pop().unwrap_or_default();
+        self.out.push(if named { b'}' } else { b']' });
         self.first = false;
     }
 }

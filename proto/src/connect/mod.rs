@@ -1,14 +1,16 @@
-//! Kafka Connect's data model, as far as records of tables need it.
+//! Kafka Connect's data model.
 //!
 //! # Layout
 //! - [`schema`]: schemas, and the text that `JsonConverter` gives them
+//! - [`value`]: values as trees
+//! - [`record`]: key, value and headers on their way to the converters
 //! - [`writer`]: the seam between a type's conversion and a format
-//! - [`scalar`]: one simple value, for the defaults in schemas
 //! - [`json`]: `org.apache.kafka.connect.json.JsonConverter`'s bytes
 //! - [`java`]: numbers in Java's notation
 
 pub mod java;
 pub mod json;
-pub mod scalar;
+pub mod record;
 pub mod schema;
+pub mod value;
 pub mod writer;

@@ -13,12 +13,13 @@ mod row;
 mod source;
 mod table;
 
+pub use crate::connect::json::JsonConverter;
 use crate::pgoutput::Datum;
 use crate::types::NotA;
 pub use crate::types::{IntervalMode, ValueModes};
 
 pub use source::{SnapshotMarker, Source};
-pub use table::TableEnvelope;
+pub use table::{RecordSchema, TableEnvelope};
 
 /// What a connector's configuration decides about its records.
 #[derive(Debug, Clone)]
@@ -29,24 +30,14 @@ pub struct EnvelopeSettings {
     pub database: String,
     /// `source.version`: the Debezium version that the records name.
     pub source_version: String,
-    /// The key's converter.
-    pub key_converter: JsonConverter,
-    /// The value's converter.
-    pub value_converter: JsonConverter,
+    /// The key's converter, where rows are written as JSON with nothing in between; else `None`.
+    pub key_converter: Option<JsonConverter>,
+    /// The value's converter, likewise.
+    pub value_converter: Option<JsonConverter>,
     /// How values are represented.
     pub modes: ValueModes,
     /// `unavailable.value.placeholder`.
     pub placeholder: String,
-}
-
-/// `org.apache.kafka.connect.json.JsonConverter`'s settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JsonConverter {
-    /// `schemas.enable`: whether the schema goes with every record.
-    pub schemas_enable: bool,
-    /// `replace.null.with.default`: whether NULL becomes the column's default. Connect's default is yes, which loses the
-    /// difference.
-    pub replace_null_with_default: bool,
 }
 
 /// One change of one row.
@@ -60,6 +51,19 @@ pub struct Change<'a> {
     pub after: Option<&'a [Datum]>,
     /// The connector's clock, in nanoseconds since 1970.
     pub ts_ns: i64,
+    /// The change's place in its transaction (`provide.transaction.metadata`).
+    pub transaction: Option<&'a TransactionBlock>,
+}
+
+/// The envelope's `transaction` block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionBlock {
+    /// `<transaction id>:<LSN of this very event>`.
+    pub id: String,
+    /// The event's place among all of the transaction, from 1.
+    pub total_order: i64,
+    /// The event's place among those of its table, from 1.
+    pub data_collection_order: i64,
 }
 
 /// The envelope's `op`.

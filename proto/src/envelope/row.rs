@@ -1,8 +1,8 @@
 //! A tuple's fields through their codecs.
 
 use super::ValueError;
-use crate::connect::json::{JsonWriter, write_string};
 use crate::connect::schema::{Field, Schema, SchemaKind};
+use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
 use crate::table::Table;
 use crate::types::{ColumnCodec, ValueModes};
@@ -19,12 +19,8 @@ pub(super) struct RowFields {
 struct RowField {
     /// Its place in the tuple.
     index: usize,
-    name: String,
-    /// `"name":`, with a comma in front unless it is the first.
-    label: Vec<u8>,
+    label: Label,
     codec: ColumnCodec,
-    /// The default's JSON, where NULL is replaced by it.
-    for_null: Option<Vec<u8>>,
 }
 
 /// What the nulls and gaps of a tuple mean.
@@ -38,27 +34,13 @@ pub(super) enum Gaps<'a> {
 
 impl RowFields {
     /// The columns at `indexes`, as far as Debezium has a conversion for them.
-    pub(super) fn compile(
-        table: &Table,
-        indexes: impl Iterator<Item = usize>,
-        modes: &ValueModes,
-        replace_null_with_default: bool,
-    ) -> Self {
-        let mut fields: Vec<RowField> = Vec::new();
-        for index in indexes {
-            let Some(column) = table.columns.get(index) else { continue };
-            let Some(codec) = ColumnCodec::compile(column, modes) else { continue };
-            let mut label = if fields.is_empty() { Vec::new() } else { vec![b','] };
-            write_string(&column.name, &mut label);
-            label.push(b':');
-            let for_null = codec.default().filter(|_| replace_null_with_default).map(|default| {
-                let mut json = Vec::new();
-                default.write(&mut JsonWriter::new(&mut json));
-                json
-            });
-            fields.push(RowField { index, name: column.name.clone(), label, codec, for_null });
-        }
-        Self { fields, width: table.columns.len() }
+    pub(super) fn compile(table: &Table, indexes: impl Iterator<Item = usize>, modes: &ValueModes) -> Self {
+        let field = |index| {
+            let column = table.columns.get(index)?;
+            let codec = ColumnCodec::compile(column, modes)?;
+            Some(RowField { index, label: Label::new(&column.name), codec })
+        };
+        Self { fields: indexes.filter_map(field).collect(), width: table.columns.len() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -67,46 +49,53 @@ impl RowFields {
 
     /// The struct's schema.
     pub(super) fn schema(&self, name: String) -> Schema {
-        let field = |field: &RowField| Field { name: field.name.clone(), schema: field.codec.schema().clone() };
+        let field =
+            |field: &RowField| Field { name: field.label.name().to_owned(), schema: field.codec.schema().clone() };
         Schema { name: Some(name), ..Schema::new(SchemaKind::Struct(self.fields.iter().map(field).collect())) }
     }
 
-    /// Writes the tuple as a JSON object.
+    /// Writes the tuple as a struct.
     pub(super) fn write(
         &self,
         row: &[Datum],
         gaps: Gaps<'_>,
         placeholder: &str,
-        out: &mut Vec<u8>,
+        writer: &mut impl ValueWriter,
     ) -> Result<(), ValueError> {
         if row.len() != self.width {
             return Err(ValueError::Width { row: row.len(), table: self.width });
         }
-        out.push(b'{');
+        writer.begin_struct();
         for field in &self.fields {
-            out.extend_from_slice(&field.label);
-            field.write(row.get(field.index).unwrap_or(&Datum::Null), gaps, placeholder, out)?;
+            writer.labelled(&field.label);
+            field.write(row.get(field.index).unwrap_or(&Datum::Null), gaps, placeholder, writer)?;
         }
-        out.push(b'}');
+        writer.end_struct();
         Ok(())
     }
 }
 
 impl RowField {
-    fn write(&self, datum: &Datum, gaps: Gaps<'_>, placeholder: &str, out: &mut Vec<u8>) -> Result<(), ValueError> {
+    fn write(
+        &self,
+        datum: &Datum,
+        gaps: Gaps<'_>,
+        placeholder: &str,
+        writer: &mut impl ValueWriter,
+    ) -> Result<(), ValueError> {
         match (datum, gaps) {
             (Datum::Text(text), _) => self
                 .codec
-                .write(text, &mut JsonWriter::new(out))
-                .map_err(|why| ValueError::Column { column: self.name.clone(), why })?,
-            (Datum::Binary(_), _) => return Err(ValueError::Binary(self.name.clone())),
-            (Datum::Null, Gaps::KeyOnly) => self.codec.write_absent(&mut JsonWriter::new(out)),
-            (Datum::Null, Gaps::Row { .. }) => out.extend_from_slice(self.for_null.as_deref().unwrap_or(b"null")),
+                .write(text, writer)
+                .map_err(|why| ValueError::Column { column: self.label.name().to_owned(), why })?,
+            (Datum::Binary(_), _) => return Err(ValueError::Binary(self.label.name().to_owned())),
+            (Datum::Null, Gaps::KeyOnly) => self.codec.write_absent(writer),
+            (Datum::Null, Gaps::Row { .. }) => writer.null_of(self.codec.schema()),
             (Datum::Unchanged, Gaps::Row { old: Some(old) }) => {
                 let old = old.get(self.index).filter(|old| !matches!(old, Datum::Unchanged)).unwrap_or(&Datum::Null);
-                self.write(old, Gaps::Row { old: None }, placeholder, out)?;
+                self.write(old, Gaps::Row { old: None }, placeholder, writer)?;
             }
-            (Datum::Unchanged, _) => self.codec.write_unavailable(placeholder, &mut JsonWriter::new(out)),
+            (Datum::Unchanged, _) => self.codec.write_unavailable(placeholder, writer),
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The `source` block: where a record comes from.
 
 use super::EnvelopeSettings;
-use crate::connect::json::write_string;
-use crate::connect::scalar::Scalar;
-use crate::connect::schema::{Field, Schema, SchemaKind};
+use crate::connect::schema::{Schema, SchemaKind};
+use crate::connect::value::Value;
+use crate::connect::writer::{Label, ValueWriter};
 use crate::lsn::Lsn;
 use crate::xid::Xid;
 
@@ -41,6 +41,8 @@ pub enum SnapshotMarker {
     LastInDataCollection,
     /// The last row of all.
     Last,
+    /// Of an incremental snapshot.
+    Incremental,
     /// Not of a snapshot.
     False,
 }
@@ -54,74 +56,106 @@ impl SnapshotMarker {
             SnapshotMarker::FirstInDataCollection => "first_in_data_collection",
             SnapshotMarker::LastInDataCollection => "last_in_data_collection",
             SnapshotMarker::Last => "last",
+            SnapshotMarker::Incremental => "incremental",
             SnapshotMarker::False => "false",
         }
     }
 }
 
-/// The block's constant parts as JSON.
+/// The block's names, and the values that are the connector's.
 #[derive(Debug, Clone)]
-pub(super) struct SourceTemplate {
-    head: Vec<u8>,
-    database: Vec<u8>,
+pub(super) struct SourceFields {
+    labels: [Label; NAMES.len()],
+    version: String,
+    name: String,
+    database: String,
 }
 
-impl SourceTemplate {
+const NAMES: [&str; 14] = [
+    "version",
+    "connector",
+    "name",
+    "ts_ms",
+    "snapshot",
+    "db",
+    "sequence",
+    "ts_us",
+    "ts_ns",
+    "schema",
+    "table",
+    "txId",
+    "lsn",
+    "xmin",
+];
+
+impl SourceFields {
     pub(super) fn new(settings: &EnvelopeSettings) -> Self {
-        let mut head = b"{\"version\":".to_vec();
-        write_string(&settings.source_version, &mut head);
-        head.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":");
-        write_string(&settings.topic_prefix, &mut head);
-        head.extend_from_slice(b",\"ts_ms\":");
-        let mut database = b"\",\"db\":".to_vec();
-        write_string(&settings.database, &mut database);
-        database.extend_from_slice(b",\"sequence\":\"[");
-        Self { head, database }
+        Self {
+            labels: NAMES.map(Label::new),
+            version: settings.source_version.clone(),
+            name: settings.topic_prefix.clone(),
+            database: settings.database.clone(),
+        }
     }
 
-    pub(super) fn write(&self, source: &Source<'_>, out: &mut Vec<u8>) {
-        let mut integers = itoa::Buffer::new();
-        let mut integer = |out: &mut Vec<u8>, value: i64| out.extend_from_slice(integers.format(value).as_bytes());
-        out.extend_from_slice(&self.head);
-        integer(out, source.ts_us.div_euclid(1000));
-        out.extend_from_slice(b",\"snapshot\":\"");
-        out.extend_from_slice(source.snapshot.as_str().as_bytes());
-        out.extend_from_slice(&self.database);
-        for (index, lsn) in [source.last_commit_lsn, source.lsn].into_iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            match lsn {
-                Some(lsn) => {
-                    out.extend_from_slice(b"\\\"");
-                    integer(out, lsn.as_u64() as i64);
-                    out.extend_from_slice(b"\\\"");
-                }
-                None => out.extend_from_slice(b"null"),
-            }
+    pub(super) fn write(&self, source: &Source<'_>, writer: &mut impl ValueWriter) {
+        let [version, connector, name, ts_ms, snapshot, db, sequence, ts_us, ts_ns, schema, table, tx_id, lsn, xmin] =
+            &self.labels;
+        writer.begin_struct();
+        for (label, text) in [(version, self.version.as_str()), (connector, "postgresql"), (name, &self.name)] {
+            writer.labelled(label);
+            writer.string(text);
         }
-        out.extend_from_slice(b"]\",\"ts_us\":");
-        integer(out, source.ts_us);
-        out.extend_from_slice(b",\"ts_ns\":");
-        integer(out, source.ts_us.wrapping_mul(1000));
-        out.extend_from_slice(b",\"schema\":");
-        write_string(source.schema, out);
-        out.extend_from_slice(b",\"table\":");
-        write_string(source.table, out);
+        writer.labelled(ts_ms);
+        writer.int64(source.ts_us.div_euclid(1000));
+        writer.labelled(snapshot);
+        writer.string(source.snapshot.as_str());
+        writer.labelled(db);
+        writer.string(&self.database);
+        writer.labelled(sequence);
+        writer.string(&self::sequence(source.last_commit_lsn, source.lsn));
+        writer.labelled(ts_us);
+        writer.int64(source.ts_us);
+        writer.labelled(ts_ns);
+        writer.int64(source.ts_us.wrapping_mul(1000));
+        for (label, text) in [(schema, source.schema), (table, source.table)] {
+            writer.labelled(label);
+            writer.string(text);
+        }
         let numbers = [
-            (",\"txId\":", source.tx_id.map(|id| id.as_u32().into())),
-            (",\"lsn\":", source.lsn.map(|lsn| lsn.as_u64() as i64)),
-            (",\"xmin\":", source.xmin),
+            (tx_id, source.tx_id.map(|id| id.as_u32().into())),
+            (lsn, source.lsn.map(|lsn| lsn.as_u64() as i64)),
+            (xmin, source.xmin),
         ];
-        for (name, value) in numbers {
-            out.extend_from_slice(name.as_bytes());
-            match value {
-                Some(value) => integer(out, value),
-                None => out.extend_from_slice(b"null"),
+        for (label, number) in numbers {
+            writer.labelled(label);
+            match number {
+                Some(number) => writer.int64(number),
+                None => writer.null(),
             }
         }
-        out.push(b'}');
+        writer.end_struct();
     }
+}
+
+/// `source.sequence`: a JSON array of the two LSNs as strings.
+fn sequence(last_commit: Option<Lsn>, lsn: Option<Lsn>) -> String {
+    let mut text = "[".to_owned();
+    for (index, lsn) in [last_commit, lsn].into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        match lsn {
+            Some(lsn) => {
+                text.push('"');
+                text.push_str(itoa::Buffer::new().format(lsn.as_u64() as i64));
+                text.push('"');
+            }
+            None => text.push_str("null"),
+        }
+    }
+    text.push(']');
+    text
 }
 
 /// The block's schema.
@@ -130,7 +164,7 @@ pub(super) fn schema() -> Schema {
     let int64 = || Schema::new(SchemaKind::Int64);
     let markers = "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental";
     let snapshot = Schema {
-        default: Some(Scalar::String("false".to_owned())),
+        default: Some(Value::String("false".to_owned())),
         ..Schema::logical(SchemaKind::String, "io.debezium.data.Enum").optional().with("allowed", markers)
     };
     let fields = [
@@ -149,6 +183,5 @@ pub(super) fn schema() -> Schema {
         ("lsn", int64().optional()),
         ("xmin", int64().optional()),
     ];
-    let fields = fields.into_iter().map(|(name, schema)| Field { name: name.to_owned(), schema }).collect();
-    Schema::logical(SchemaKind::Struct(fields), "io.debezium.connector.postgresql.Source")
+    Schema::structure(fields).named("io.debezium.connector.postgresql.Source", 1)
 }

@@ -1,46 +1,85 @@
 //! One table version's key and value, compiled once.
 
+use std::sync::Arc;
+
 use super::row::{Gaps, RowFields};
-use super::source::{self, SourceTemplate};
-use super::{Before, Change, EnvelopeSettings, Source, ValueError};
-use crate::connect::schema::{Field, Schema, SchemaKind};
+use super::source::{self, SourceFields};
+use super::{Before, Change, EnvelopeSettings, JsonConverter, Source, ValueError};
+use crate::connect::schema::{Schema, SchemaKind};
+use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
 use crate::table::Table;
 use crate::topic;
 
-/// Writes the records of one version of one table. All that does not change from row to row is rendered already.
+/// A record's schema, and what it is as JSON before every value.
+#[derive(Debug, Clone)]
+pub struct RecordSchema {
+    schema: Arc<Schema>,
+    head: Vec<u8>,
+}
+
+impl RecordSchema {
+    fn new(schema: Schema, converter: Option<JsonConverter>) -> Self {
+        let head = converter.map(|converter| converter.head(Some(&schema))).unwrap_or_default();
+        Self { schema: Arc::new(schema), head }
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// `{"schema":…,"payload":` where schemas go with the records, else empty.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+}
+
+/// Writes the records of one version of one table. All that does not change from row to row is made already.
 #[derive(Debug, Clone)]
 pub struct TableEnvelope {
     table: Table,
     topic: String,
     key: RowFields,
     value: RowFields,
-    source: SourceTemplate,
+    source: SourceFields,
+    labels: EnvelopeLabels,
     placeholder: String,
-    /// `{"schema":…,"payload":` where schemas go with the records, else empty.
-    key_head: Vec<u8>,
-    value_head: Vec<u8>,
+    key_schema: RecordSchema,
+    value_schema: RecordSchema,
 }
 
 impl TableEnvelope {
     /// Compiles a table; `included` says which columns the value has. The key has its columns in any case.
     pub fn compile(table: &Table, included: &dyn Fn(&str) -> bool, settings: &EnvelopeSettings) -> Self {
         let columns = table.columns.iter().enumerate().filter(|(_, column)| included(&column.name));
-        let value_nulls = settings.value_converter.replace_null_with_default;
-        let value = RowFields::compile(table, columns.map(|(index, _)| index), &settings.modes, value_nulls);
-        let key_nulls = settings.key_converter.replace_null_with_default;
-        let key = RowFields::compile(table, table.key.iter().copied(), &settings.modes, key_nulls);
+        let value = RowFields::compile(table, columns.map(|(index, _)| index), &settings.modes);
+        let key = RowFields::compile(table, table.key.iter().copied(), &settings.modes);
         let topic = topic::of_table(&settings.topic_prefix, &table.schema, &table.name);
-        let key_head =
-            if settings.key_converter.schemas_enable { head(&key.schema(format!("{topic}.Key"))) } else { Vec::new() };
-        let value_head = if settings.value_converter.schemas_enable {
-            head(&envelope_schema(&topic, value.schema(format!("{topic}.Value"))))
-        } else {
-            Vec::new()
-        };
-        let source = SourceTemplate::new(settings);
-        let placeholder = settings.placeholder.clone();
-        Self { table: table.clone(), topic, key, value, source, placeholder, key_head, value_head }
+        let key_schema = RecordSchema::new(key.schema(format!("{topic}.Key")), settings.key_converter);
+        let envelope = envelope_schema(&topic, value.schema(format!("{topic}.Value")));
+        let value_schema = RecordSchema::new(envelope, settings.value_converter);
+        Self {
+            table: table.clone(),
+            topic,
+            key,
+            value,
+            source: SourceFields::new(settings),
+            labels: EnvelopeLabels::default(),
+            placeholder: settings.placeholder.clone(),
+            key_schema,
+            value_schema,
+        }
+    }
+
+    /// The key's schema.
+    pub fn key_schema(&self) -> &RecordSchema {
+        &self.key_schema
+    }
+
+    /// The value's schema.
+    pub fn value_schema(&self) -> &RecordSchema {
+        &self.value_schema
     }
 
     /// The topic of its records.
@@ -58,26 +97,12 @@ impl TableEnvelope {
         &self.table
     }
 
-    /// Appends the record key of a row; `false` without one.
+    /// Writes the record key of a row.
     ///
     /// # Errors
     /// When a value is not of its type's form.
-    pub fn write_key(&self, row: &[Datum], out: &mut Vec<u8>) -> Result<bool, ValueError> {
-        if !self.has_key() {
-            return Ok(false);
-        }
-        out.extend_from_slice(&self.key_head);
-        self.key.write(row, Gaps::KeyOnly, &self.placeholder, out)?;
-        close(&self.key_head, out);
-        Ok(true)
-    }
-
-    /// Appends a row's key as Connect's `SimpleHeaderConverter` prints a struct, for the headers that link the two halves
-    /// of a key change. A value that cannot be converted fails the key itself first, so this leaves the header empty.
-    pub fn key_header(&self, row: &[Datum], out: &mut Vec<u8>) {
-        if self.key.write(row, Gaps::KeyOnly, &self.placeholder, out).is_err() {
-            out.clear();
-        }
+    pub fn write_key(&self, row: &[Datum], writer: &mut impl ValueWriter) -> Result<(), ValueError> {
+        self.key.write(row, Gaps::KeyOnly, &self.placeholder, writer)
     }
 
     /// Whether the key differs between an old and a new row.
@@ -89,78 +114,104 @@ impl TableEnvelope {
         })
     }
 
-    /// Appends the record value of a change.
+    /// Writes the record value of a change.
     ///
     /// # Errors
     /// When a value is not of its type's form.
-    pub fn write_change(&self, change: &Change<'_>, source: &Source<'_>, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        out.extend_from_slice(&self.value_head);
-        out.extend_from_slice(b"{\"before\":");
+    pub fn write_change(
+        &self,
+        change: &Change<'_>,
+        source: &Source<'_>,
+        writer: &mut impl ValueWriter,
+    ) -> Result<(), ValueError> {
+        let labels = &self.labels;
+        writer.begin_struct();
+        writer.labelled(&labels.before);
         let mut old = None;
         match change.before {
             Some(Before::Full(row)) => {
-                self.value.write(row, Gaps::Row { old: None }, &self.placeholder, out)?;
+                self.value.write(row, Gaps::Row { old: None }, &self.placeholder, writer)?;
                 old = Some(row);
             }
-            Some(Before::Key(row)) => self.value.write(row, Gaps::KeyOnly, &self.placeholder, out)?,
-            None => out.extend_from_slice(b"null"),
+            Some(Before::Key(row)) => self.value.write(row, Gaps::KeyOnly, &self.placeholder, writer)?,
+            None => writer.null(),
         }
-        out.extend_from_slice(b",\"after\":");
+        writer.labelled(&labels.after);
         match change.after {
-            Some(row) => self.value.write(row, Gaps::Row { old }, &self.placeholder, out)?,
-            None => out.extend_from_slice(b"null"),
+            Some(row) => self.value.write(row, Gaps::Row { old }, &self.placeholder, writer)?,
+            None => writer.null(),
         }
-        out.extend_from_slice(b",\"source\":");
-        self.source.write(source, out);
-        out.extend_from_slice(b",\"transaction\":null,\"op\":\"");
-        out.push(change.op.letter() as u8);
-        let mut integers = itoa::Buffer::new();
-        for (name, divisor) in [("\",\"ts_ms\":", 1_000_000), (",\"ts_us\":", 1000), (",\"ts_ns\":", 1)] {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(integers.format(change.ts_ns.div_euclid(divisor)).as_bytes());
+        writer.labelled(&labels.source);
+        self.source.write(source, writer);
+        writer.labelled(&labels.transaction);
+        match change.transaction {
+            Some(transaction) => {
+                writer.begin_struct();
+                writer.field("id");
+                writer.string(&transaction.id);
+                writer.field("total_order");
+                writer.int64(transaction.total_order);
+                writer.field("data_collection_order");
+                writer.int64(transaction.data_collection_order);
+                writer.end_struct();
+            }
+            None => writer.null(),
         }
-        out.push(b'}');
-        close(&self.value_head, out);
+        writer.labelled(&labels.op);
+        writer.string(change.op.letter().encode_utf8(&mut [0; 4]));
+        for (label, divisor) in labels.clocks.iter().zip([1_000_000, 1000, 1]) {
+            writer.labelled(label);
+            writer.int64(change.ts_ns.div_euclid(divisor));
+        }
+        writer.end_struct();
         Ok(())
     }
 }
 
-/// `{"schema":…,"payload":`.
-pub(super) fn head(schema: &Schema) -> Vec<u8> {
-    let mut head = b"{\"schema\":".to_vec();
-    schema.write_json(None, &mut head);
-    head.extend_from_slice(b",\"payload\":");
-    head
+/// The names of the envelope's fields.
+#[derive(Debug, Clone)]
+struct EnvelopeLabels {
+    before: Label,
+    after: Label,
+    source: Label,
+    transaction: Label,
+    op: Label,
+    clocks: [Label; 3],
 }
 
-/// Closes what [`head`] opened.
-pub(super) fn close(head: &[u8], out: &mut Vec<u8>) {
-    if !head.is_empty() {
-        out.push(b'}');
+impl Default for EnvelopeLabels {
+    fn default() -> Self {
+        Self {
+            before: Label::new("before"),
+            after: Label::new("after"),
+            source: Label::new("source"),
+            transaction: Label::new("transaction"),
+            op: Label::new("op"),
+            clocks: ["ts_ms", "ts_us", "ts_ns"].map(Label::new),
+        }
     }
+}
+
+/// `io.debezium.connector.common.TransactionStructMaker`'s block.
+pub(super) fn transaction_schema() -> Schema {
+    let int64 = || Schema::new(SchemaKind::Int64);
+    let fields =
+        [("id", Schema::new(SchemaKind::String)), ("total_order", int64()), ("data_collection_order", int64())];
+    Schema::structure(fields).named("event.block", 1)
 }
 
 fn envelope_schema(topic: &str, row: Schema) -> Schema {
     let row = row.optional();
     let int64 = || Schema::new(SchemaKind::Int64);
-    let field = |name: &str, schema| Field { name: name.to_owned(), schema };
-    let transaction = Schema::logical(
-        SchemaKind::Struct(vec![
-            field("id", Schema::new(SchemaKind::String)),
-            field("total_order", int64()),
-            field("data_collection_order", int64()),
-        ]),
-        "event.block",
-    );
-    let fields = vec![
-        field("before", row.clone()),
-        field("after", row),
-        field("source", source::schema()),
-        field("transaction", transaction.optional()),
-        field("op", Schema::new(SchemaKind::String)),
-        field("ts_ms", int64().optional()),
-        field("ts_us", int64().optional()),
-        field("ts_ns", int64().optional()),
+    let fields = [
+        ("before", row.clone()),
+        ("after", row),
+        ("source", source::schema()),
+        ("transaction", transaction_schema().optional()),
+        ("op", Schema::new(SchemaKind::String)),
+        ("ts_ms", int64().optional()),
+        ("ts_us", int64().optional()),
+        ("ts_ns", int64().optional()),
     ];
-    Schema { version: Some(2), ..Schema::logical(SchemaKind::Struct(fields), &format!("{topic}.Envelope")) }
+    Schema::structure(fields).named(format!("{topic}.Envelope"), 2)
 }

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::connect::json::JsonWriter;
 use crate::lsn::Lsn;
 use crate::oid::Oid;
 use crate::pgoutput::ReplicaIdentity;
@@ -36,7 +37,8 @@ fn table() -> Table {
 }
 
 fn envelope(schemas_enable: bool) -> TableEnvelope {
-    let converter = JsonConverter { schemas_enable, replace_null_with_default: false };
+    let converter =
+        Some(JsonConverter { schemas_enable, replace_null_with_default: false, ..JsonConverter::default() });
     let settings = EnvelopeSettings {
         topic_prefix: "srv".to_owned(),
         database: "parity".to_owned(),
@@ -65,7 +67,7 @@ fn write(envelope: &TableEnvelope, change: &Change<'_>) -> String {
         xmin: None,
     };
     let mut out = Vec::new();
-    envelope.write_change(change, &source, &mut out).unwrap();
+    envelope.write_change(change, &source, &mut JsonWriter::new(&mut out)).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -75,7 +77,7 @@ const TS_NS: i64 = 1_795_453_412_299_866_884;
 #[test]
 fn a_toasted_value_that_was_not_sent_is_the_placeholder() {
     let row = [text("1"), text("s2"), Datum::Unchanged, text("12345678.90")];
-    let change = Change { op: Op::Update, before: None, after: Some(&row), ts_ns: TS_NS };
+    let change = Change { op: Op::Update, before: None, after: Some(&row), ts_ns: TS_NS, transaction: None };
     let expected =
         r#"{"before":null,"after":{"id":1,"small":"s2","nn":"__debezium_unavailable_value","n":"SZYC0g=="},"#;
     assert_eq!(write(&envelope(false), &change), format!("{expected}{}", BEHIND.replace("OP", "u")));
@@ -85,7 +87,8 @@ fn a_toasted_value_that_was_not_sent_is_the_placeholder() {
 fn a_toasted_value_that_was_not_sent_comes_from_a_whole_old_row() {
     let old = [text("1"), text("s"), text("long"), Datum::Null];
     let new = [text("1"), text("s2"), Datum::Unchanged, Datum::Null];
-    let change = Change { op: Op::Update, before: Some(Before::Full(&old)), after: Some(&new), ts_ns: TS_NS };
+    let change =
+        Change { op: Op::Update, before: Some(Before::Full(&old)), after: Some(&new), ts_ns: TS_NS, transaction: None };
     let written = write(&envelope(false), &change);
     assert!(written.contains(r#""after":{"id":1,"small":"s2","nn":"long","n":null}"#), "{written}");
 }
@@ -93,7 +96,8 @@ fn a_toasted_value_that_was_not_sent_comes_from_a_whole_old_row() {
 #[test]
 fn the_old_row_of_a_delete_has_defaults_where_null_is_excluded() {
     let old = [text("2"), Datum::Null, Datum::Null, Datum::Null];
-    let change = Change { op: Op::Delete, before: Some(Before::Key(&old)), after: None, ts_ns: TS_NS };
+    let change =
+        Change { op: Op::Delete, before: Some(Before::Key(&old)), after: None, ts_ns: TS_NS, transaction: None };
     let expected = r#"{"before":{"id":2,"small":null,"nn":"x","n":null},"after":null,"#;
     assert_eq!(write(&envelope(false), &change), format!("{expected}{}", BEHIND.replace("OP", "d")));
 }
@@ -101,21 +105,22 @@ fn the_old_row_of_a_delete_has_defaults_where_null_is_excluded() {
 #[test]
 fn the_key_carries_its_schema_where_schemas_are_enabled() {
     let row = [text("7"), Datum::Null, text("x"), Datum::Null];
-    let mut out = Vec::new();
-    assert_eq!(envelope(true).write_key(&row, &mut out), Ok(true));
-    let expected = r#"{"schema":{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false,"name":"srv.public.toast.Key"},"payload":{"id":7}}"#;
+    let envelope = envelope(true);
+    let mut out = envelope.key_schema().head().to_vec();
+    envelope.write_key(&row, &mut JsonWriter::new(&mut out)).unwrap();
+    let expected = r#"{"schema":{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false,"name":"srv.public.toast.Key"},"payload":{"id":7}"#;
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
 
 #[test]
 fn a_value_that_cannot_be_read_is_named_by_its_column_and_not_shown() {
     let row = [text("secret"), Datum::Null, text("x"), Datum::Null];
-    let error = envelope(false).write_key(&row, &mut Vec::new()).unwrap_err();
+    let error = envelope(false).write_key(&row, &mut JsonWriter::new(&mut Vec::new())).unwrap_err();
     assert_eq!(error.to_string(), "column id is not an integer as PostgreSQL writes it");
 }
 
 #[test]
 fn a_row_of_another_width_is_refused() {
-    let error = envelope(false).write_key(&[text("1")], &mut Vec::new()).unwrap_err();
+    let error = envelope(false).write_key(&[text("1")], &mut JsonWriter::new(&mut Vec::new())).unwrap_err();
     assert_eq!(error, ValueError::Width { row: 1, table: 4 });
 }

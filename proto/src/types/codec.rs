@@ -3,8 +3,8 @@
 use super::{
     IntervalMode, NotA, ValueModes, array, binary, datetime, decimal, default, hstore, interval, number, point,
 };
-use crate::connect::scalar::{Scalar, ScalarWriter};
 use crate::connect::schema::{Field, Schema, SchemaKind};
+use crate::connect::value::{TreeWriter, Value};
 use crate::connect::writer::ValueWriter;
 use crate::table::{Column, PgType, PgTypeKind};
 
@@ -69,9 +69,9 @@ impl ColumnCodec {
         // Debezium shows no default for a domain over a domain.
         if let Some(expression) = column.default.as_ref().filter(|_| !is_nested_domain(&column.pg_type)) {
             schema.default = default::parse(expression, &codec, base(&column.pg_type)).and_then(|text| {
-                let mut scalar = ScalarWriter::default();
-                codec.write(text.as_bytes(), &mut scalar).ok()?;
-                scalar.finish()
+                let mut writer = TreeWriter::default();
+                codec.write(text.as_bytes(), &mut writer).ok()?;
+                Some(writer.finish()).filter(|value| *value != Value::Null && !value.is_compound())
             });
         }
         Some(Self { codec, schema })
@@ -83,7 +83,7 @@ impl ColumnCodec {
     }
 
     /// The default in the schema.
-    pub fn default(&self) -> Option<&Scalar> {
+    pub fn default(&self) -> Option<&Value> {
         self.schema.default.as_ref()
     }
 
@@ -122,7 +122,7 @@ impl ColumnCodec {
     /// the schema, else the type's zero.
     pub fn write_absent(&self, writer: &mut impl ValueWriter) {
         if let Some(default) = self.default() {
-            return default.write(writer);
+            return default.write(Some(&self.schema), writer);
         }
         if self.schema.optional {
             return writer.null();
@@ -272,8 +272,10 @@ fn base_type(name: &str, typmod: i32, modes: &ValueModes) -> Option<(Codec, Sche
                 field("wkb", Schema::new(SchemaKind::Bytes).optional()),
                 field("srid", Schema::new(SchemaKind::Int32).optional()),
             ]);
-            let schema =
-                Schema { doc: Some("Geometry (POINT)"), ..Schema::logical(kind, "io.debezium.data.geometry.Point") };
+            let schema = Schema {
+                doc: Some("Geometry (POINT)".into()),
+                ..Schema::logical(kind, "io.debezium.data.geometry.Point")
+            };
             Some((Codec::Point, schema))
         }
         _ => None,
@@ -285,7 +287,7 @@ fn numeric(typmod: i32) -> (Codec, Schema) {
         let field = |name: &str, kind| Field { name: name.to_owned(), schema: Schema::new(kind) };
         let kind = SchemaKind::Struct(vec![field("scale", SchemaKind::Int32), field("value", SchemaKind::Bytes)]);
         let schema = Schema::logical(kind, "io.debezium.data.VariableScaleDecimal");
-        return (Codec::VariableDecimal, Schema { doc: Some("Variable scaled decimal"), ..schema });
+        return (Codec::VariableDecimal, Schema { doc: Some("Variable scaled decimal".into()), ..schema });
     }
     let modifier = (typmod - 4).unsigned_abs();
     // PostgreSQL 15 and later keep a signed 11-bit scale here. Debezium reads it as unsigned, so that numeric(5,-2) has
@@ -307,16 +309,17 @@ impl Codec {
             Codec::Float32 => writer.float32(number::parse(text, "a real")?),
             Codec::Float64 => writer.float64(number::parse(text, "a double precision")?),
             Codec::Decimal { scale } => match decimal::Decimal::parse(text)? {
-                Some(value) => writer.bytes(&value.with_scale(*scale).unscaled_bytes()),
+                Some(value) => writer.decimal(&value.with_scale(*scale).unscaled_bytes(), *scale as i32),
                 None => writer.null(),
             },
             Codec::VariableDecimal => match decimal::Decimal::parse(text)? {
                 Some(value) => decimal::write_variable(&value.stripped(), writer),
                 None => writer.null(),
             },
-            Codec::Money => {
-                writer.bytes(&decimal::Decimal::parse_money(text)?.with_scale(MONEY_SCALE).unscaled_bytes())
-            }
+            Codec::Money => writer.decimal(
+                &decimal::Decimal::parse_money(text)?.with_scale(MONEY_SCALE).unscaled_bytes(),
+                MONEY_SCALE as i32,
+            ),
             Codec::Text | Codec::Uuid => writer.string(super::text(text, "a text in UTF-8")?),
             Codec::Bytea => writer.bytes(&binary::bytea(text)?),
             Codec::Bit => writer.boolean(text == b"1"),

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proto::envelope::{IntervalMode, JsonConverter, ValueModes};
+use proto::connect::json::JsonConverter;
+use proto::envelope::{IntervalMode, ValueModes};
 
 use super::check::{self, SNAPSHOT_MODE_ALIASES, parse_boolean};
 use super::filters::{self, Filters, List};
 use super::{Finding, Secret, WorkerConfig, properties};
+use crate::convert::ConverterConfig;
+use crate::transform::Chain;
 
 /// The connector's class: Debezium's name, by which its users know it.
 pub const CONNECTOR_CLASS: &str = "io.debezium.connector.postgresql.PostgresConnector";
@@ -38,9 +41,11 @@ pub struct ConnectorConfig {
     /// Signs of life.
     pub heartbeat: Heartbeat,
     /// `key.converter` and its settings, the worker's unless given.
-    pub key_converter: JsonConverter,
+    pub key_converter: ConverterConfig,
     /// `value.converter` and its settings, the worker's unless given.
-    pub value_converter: JsonConverter,
+    pub value_converter: ConverterConfig,
+    /// `header.converter` and its settings, the worker's unless given.
+    pub header_converter: ConverterConfig,
     /// How values are represented.
     pub modes: ValueModes,
     /// `unavailable.value.placeholder`.
@@ -266,6 +271,7 @@ impl ConnectorConfig {
             },
             key_converter: keys.converter("key", worker)?,
             value_converter: keys.converter("value", worker)?,
+            header_converter: keys.converter("header", worker)?,
             modes: ValueModes {
                 interval: match keys.string("interval.handling.mode").to_ascii_lowercase().as_str() {
                     "string" => IntervalMode::String,
@@ -284,6 +290,19 @@ impl ConnectorConfig {
             producer_overrides: with_prefix(config, "producer.override."),
             name,
         })
+    }
+}
+
+impl ConnectorConfig {
+    /// The connector's transforms, ready for a new run.
+    pub fn transforms(&self) -> Chain {
+        Chain::default()
+    }
+
+    /// Key's and value's JSON converter, where rows become JSON with nothing in between.
+    pub fn direct(&self) -> Option<(JsonConverter, JsonConverter)> {
+        let unchanged = self.transforms().is_empty() && self.header_converter == ConverterConfig::SimpleHeader;
+        if unchanged { self.key_converter.as_json().zip(self.value_converter.as_json()) } else { None }
     }
 }
 
@@ -339,27 +358,11 @@ impl Keys<'_> {
         }
     }
 
-    fn converter(&self, side: &str, worker: &WorkerConfig) -> Result<JsonConverter, Vec<Finding>> {
-        let class = format!("{side}.converter");
+    fn converter(&self, side: &str, worker: &WorkerConfig) -> Result<ConverterConfig, Vec<Finding>> {
+        let key = format!("{side}.converter");
         // A connector that names a converter brings its settings along; the worker's are another instance's.
-        let settings = if self.text(&class).is_some() { self.config } else { &worker.properties };
-        if let Some(class_name) = settings.get(&class)
-            && class_name != "org.apache.kafka.connect.json.JsonConverter"
-        {
-            return Err(vec![Finding::value(
-                &class,
-                class_name,
-                "not supported by this worker (only JsonConverter is yet)",
-            )]);
-        }
-        let flag = |name: &str| {
-            let key = format!("{side}.converter.{name}");
-            settings.get(&key).and_then(|value| parse_boolean(value)).unwrap_or(true)
-        };
-        Ok(JsonConverter {
-            schemas_enable: flag("schemas.enable"),
-            replace_null_with_default: flag("replace.null.with.default"),
-        })
+        let settings = if self.text(&key).is_some() { self.config } else { &worker.properties };
+        ConverterConfig::parse(&key, settings).map_err(|finding| vec![finding])
     }
 }
 

@@ -17,7 +17,7 @@ pub mod properties;
 pub mod secret;
 pub mod worker;
 
-pub use check::Finding;
+pub use check::{Finding, parse_boolean};
 pub use connector::{
     Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, Snapshot,
     SnapshotMode, SslMode,

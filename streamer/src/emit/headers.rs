@@ -1,4 +1,4 @@
-//! The `__debezium.*` record headers, in the bytes Connect's `SimpleHeaderConverter` gives them.
+//! The `__debezium.*` record headers.
 
 use rdkafka::message::{Header, OwnedHeaders};
 use uuid::Uuid;
@@ -30,17 +30,16 @@ impl ContextHeaders {
         Self { context }
     }
 
-    /// The headers of a record, those of a key change first; `None` when there are none.
-    pub fn with(&self, link: Option<(&str, &[u8])>) -> Option<OwnedHeaders> {
-        let count = usize::from(link.is_some()) + self.context.as_ref().map_or(0, |context| context.len());
-        if count == 0 {
-            return None;
-        }
-        let mut headers = OwnedHeaders::new_with_capacity(count);
-        if let Some((key, value)) = link {
-            headers = headers.insert(Header { key, value: Some(value) });
-        }
-        for (key, value) in self.context.iter().flatten() {
+    /// Names and values, none when they are switched off.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.context.iter().flatten().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// As Kafka's headers; `None` when there are none.
+    pub fn as_kafka(&self) -> Option<OwnedHeaders> {
+        let context = self.context.as_ref()?;
+        let mut headers = OwnedHeaders::new_with_capacity(context.len());
+        for (key, value) in context {
             headers = headers.insert(Header { key, value: Some(value) });
         }
         Some(headers)

@@ -2,20 +2,22 @@
 //!
 //! # Layout
 //! - [`headers`]: the `__debezium.*` headers
+//! - [`outlet`]: transforms, converters, producer
 //! - [`heartbeat`]: the records that say that the connector lives
 
 pub mod headers;
 pub mod heartbeat;
+pub mod outlet;
 
-use proto::envelope::{Before, Change, Op, SnapshotMarker, Source, TableEnvelope, ValueError};
+use proto::envelope::{Before, Change, Op, SnapshotMarker, Source, TableEnvelope};
 use proto::lsn::Lsn;
 use proto::pgoutput::{Datum, Delete, Insert, OldTuple, Update};
 use proto::xid::Xid;
 
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
-use crate::publish::producer::{Record, RecordProducer};
-use headers::ContextHeaders;
+use crate::publish::producer::RecordProducer;
+use outlet::{Outlet, RowRecord};
 
 /// Where a row comes from: what its `source` block says beside the table.
 #[derive(Debug, Clone, Copy)]
@@ -32,26 +34,23 @@ pub struct RowOrigin {
     pub tx_id: Option<Xid>,
 }
 
-/// Writes one connector's row records. The two buffers are reused from record to record: the producer copies them.
+/// Writes one connector's row records.
 #[derive(Debug)]
 pub struct RowEmitter {
     skipped: crate::config::SkippedOperations,
     tombstones_on_delete: bool,
-    headers: ContextHeaders,
-    key: Vec<u8>,
-    value: Vec<u8>,
+    outlet: Outlet,
 }
 
 impl RowEmitter {
     /// Emits with the connector's settings; the run's id in the headers is new.
     pub fn new(config: &ConnectorConfig) -> Self {
-        Self {
-            skipped: config.skipped,
-            tombstones_on_delete: config.tombstones_on_delete,
-            headers: ContextHeaders::new(config),
-            key: Vec::new(),
-            value: Vec::new(),
-        }
+        Self { skipped: config.skipped, tombstones_on_delete: config.tombstones_on_delete, outlet: Outlet::new(config) }
+    }
+
+    /// The way out for records that are not of a row.
+    pub fn outlet(&mut self) -> &mut Outlet {
+        &mut self.outlet
     }
 
     /// A row of a snapshot (`r`).
@@ -65,7 +64,7 @@ impl RowEmitter {
         row: &[Datum],
         origin: RowOrigin,
     ) -> Result<(), TaskError> {
-        let change = Change { op: Op::Read, before: None, after: Some(row), ts_ns: now_ns() };
+        let change = Change { op: Op::Read, before: None, after: Some(row), ts_ns: now_ns(), transaction: None };
         self.emit(producer, table, row, &change, origin, None).await
     }
 
@@ -84,7 +83,7 @@ impl RowEmitter {
             return Ok(());
         }
         let row = insert.new.values.as_slice();
-        let change = Change { op: Op::Create, before: None, after: Some(row), ts_ns: now_ns() };
+        let change = Change { op: Op::Create, before: None, after: Some(row), ts_ns: now_ns(), transaction: None };
         self.emit(producer, table, row, &change, origin, None).await
     }
 
@@ -107,17 +106,13 @@ impl RowEmitter {
         let before = update.old.as_ref().map(before);
         if let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new))
         {
-            let mut link = Vec::new();
-            table.key_header(new, &mut link);
-            let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns() };
+            let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns(), transaction: None };
             if !self.skipped.delete {
-                self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, &link))).await?;
+                self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, new))).await?;
             }
             if self.skipped.create {
                 return Ok(());
             }
-            link.clear();
-            table.key_header(old, &mut link);
             let full;
             let after = match &update.old {
                 // What TOAST left out of the new row is in the whole old one.
@@ -127,12 +122,13 @@ impl RowEmitter {
                 }
                 _ => new,
             };
-            let create = Change { op: Op::Create, before: None, after: Some(after), ts_ns: now_ns() };
-            return self.emit(producer, table, new, &create, origin, Some((headers::OLD_KEY, &link))).await;
+            let create =
+                Change { op: Op::Create, before: None, after: Some(after), ts_ns: now_ns(), transaction: None };
+            return self.emit(producer, table, new, &create, origin, Some((headers::OLD_KEY, old))).await;
         }
         // Debezium shows only a whole old row; the key columns alone say nothing that the key does not.
         let before = before.filter(|before| matches!(before, Before::Full(_)));
-        let change = Change { op: Op::Update, before, after: Some(new), ts_ns: now_ns() };
+        let change = Change { op: Op::Update, before, after: Some(new), ts_ns: now_ns(), transaction: None };
         self.emit(producer, table, new, &change, origin, None).await
     }
 
@@ -150,7 +146,13 @@ impl RowEmitter {
         if self.skipped.delete {
             return Ok(());
         }
-        let change = Change { op: Op::Delete, before: Some(before(&delete.old)), after: None, ts_ns: now_ns() };
+        let change = Change {
+            op: Op::Delete,
+            before: Some(before(&delete.old)),
+            after: None,
+            ts_ns: now_ns(),
+            transaction: None,
+        };
         self.delete_records(producer, table, values(&delete.old), &change, origin, None).await
     }
 
@@ -167,12 +169,9 @@ impl RowEmitter {
         if self.skipped.truncate {
             return Ok(());
         }
-        let change = Change { op: Op::Truncate, before: None, after: None, ts_ns: now_ns() };
-        self.value.clear();
-        write_change(table, &change, origin, &mut self.value)?;
-        let headers = self.headers.with(None);
-        let record = Record { topic: table.topic(), partition: None, key: None, value: Some(&self.value), headers };
-        producer.publish(record).await
+        let change = Change { op: Op::Truncate, before: None, after: None, ts_ns: now_ns(), transaction: None };
+        let source = source(table, origin);
+        self.outlet.row(producer, RowRecord { table, key: None, value: Some((&change, &source)), link: None }).await
     }
 
     async fn delete_records(
@@ -182,17 +181,15 @@ impl RowEmitter {
         old: &[Datum],
         change: &Change<'_>,
         origin: RowOrigin,
-        link: Option<(&str, &[u8])>,
+        link: Option<(&'static str, &[Datum])>,
     ) -> Result<(), TaskError> {
         self.emit(producer, table, old, change, origin, link).await?;
         if !self.tombstones_on_delete {
             return Ok(());
         }
-        let headers = self.headers.with(link);
-        // The key is still in its buffer; a table without one has tombstones all the same.
-        let key = table.has_key().then_some(self.key.as_slice());
-        let record = Record { topic: table.topic(), partition: None, key, value: None, headers };
-        producer.publish(record).await
+        // A table without a key has tombstones all the same.
+        let key = table.has_key().then_some(old);
+        self.outlet.row(producer, RowRecord { table, key, value: None, link }).await
     }
 
     async fn emit(
@@ -202,30 +199,16 @@ impl RowEmitter {
         key_row: &[Datum],
         change: &Change<'_>,
         origin: RowOrigin,
-        link: Option<(&str, &[u8])>,
+        link: Option<(&'static str, &[Datum])>,
     ) -> Result<(), TaskError> {
-        self.key.clear();
-        self.value.clear();
-        let has_key = table.write_key(key_row, &mut self.key).map_err(|error| unreadable(table, &error))?;
-        write_change(table, change, origin, &mut self.value)?;
-        let record = Record {
-            topic: table.topic(),
-            partition: None,
-            key: has_key.then_some(self.key.as_slice()),
-            value: Some(&self.value),
-            headers: self.headers.with(link),
-        };
-        producer.publish(record).await
+        let source = source(table, origin);
+        let key = table.has_key().then_some(key_row);
+        self.outlet.row(producer, RowRecord { table, key, value: Some((change, &source)), link }).await
     }
 }
 
-fn write_change(
-    table: &TableEnvelope,
-    change: &Change<'_>,
-    origin: RowOrigin,
-    out: &mut Vec<u8>,
-) -> Result<(), TaskError> {
-    let source = Source {
+fn source(table: &TableEnvelope, origin: RowOrigin) -> Source<'_> {
+    Source {
         ts_us: origin.ts_us,
         snapshot: origin.snapshot,
         last_commit_lsn: origin.last_commit_lsn,
@@ -234,8 +217,7 @@ fn write_change(
         schema: &table.table().schema,
         table: &table.table().name,
         xmin: None,
-    };
-    table.write_change(change, &source, out).map_err(|error| unreadable(table, &error))
+    }
 }
 
 fn before(old: &OldTuple) -> Before<'_> {
@@ -257,15 +239,6 @@ fn filled(new: &[Datum], old: &[Datum]) -> Vec<Datum> {
         .zip(old)
         .map(|(new, old)| if matches!(new, Datum::Unchanged) { old.clone() } else { new.clone() })
         .collect()
-}
-
-fn unreadable(table: &TableEnvelope, error: &ValueError) -> TaskError {
-    TaskError::stop(format!(
-        "table {}.{}: a value cannot be converted ({error}); the change is kept in the slot and nothing behind it is \
-         published. Leave the column out with column.exclude.list, or report it",
-        table.table().schema,
-        table.table().name
-    ))
 }
 
 /// The connector's wall clock in Unix nanoseconds, for the envelope's own `ts_*`.

@@ -26,6 +26,8 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// The record's headers, `None` for none.
     pub headers: Option<OwnedHeaders>,
+    /// Its timestamp in Unix milliseconds; without one it gets the producer's clock.
+    pub timestamp: Option<i64>,
 }
 
 /// Publishes one connector's records in the order it is given them.
@@ -100,6 +102,7 @@ impl RecordProducer {
         pending.key = record.key;
         pending.payload = record.value;
         pending.headers = record.headers;
+        pending.timestamp = record.timestamp;
         loop {
             let moved = self.ledger.moved();
             match self.producer.send(pending) {

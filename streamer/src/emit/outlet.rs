@@ -1,0 +1,172 @@
+//! The way out of every record: through transforms and converters, or, where rows become JSON with nothing in between,
+//! straight into the producer's buffer.
+
+use std::sync::Arc;
+
+use proto::connect::json::JsonConverter;
+use proto::connect::record::{ConnectRecord, RecordHeader, SchemaAndValue};
+use proto::connect::schema::{Schema, SchemaKind};
+use proto::connect::value::{TreeWriter, Value};
+use proto::envelope::{Change, Source, TableEnvelope, ValueError};
+use proto::pgoutput::Datum;
+use rdkafka::message::{Header, OwnedHeaders};
+
+use super::headers::ContextHeaders;
+use crate::config::ConnectorConfig;
+use crate::convert::Converter;
+use crate::error::TaskError;
+use crate::publish::producer::{Record, RecordProducer};
+use crate::transform::Chain;
+
+/// A record of a table's row, still to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct RowRecord<'a> {
+    /// The table's version.
+    pub table: &'a TableEnvelope,
+    /// The row that the key is taken from, `None` for a record without a key.
+    pub key: Option<&'a [Datum]>,
+    /// The change with its source, `None` for a tombstone.
+    pub value: Option<(&'a Change<'a>, &'a Source<'a>)>,
+    /// The header that links the two halves of a key change, and the row whose key it holds.
+    pub link: Option<(&'static str, &'a [Datum])>,
+}
+
+/// Writes one connector's records. The buffers are reused from record to record: the producer copies them.
+#[derive(Debug)]
+pub struct Outlet {
+    chain: Chain,
+    key_converter: Converter,
+    value_converter: Converter,
+    header_converter: Converter,
+    /// Key's and value's JSON converter, where rows need neither transforms nor another format.
+    direct: Option<(JsonConverter, JsonConverter)>,
+    context: ContextHeaders,
+    string: Arc<Schema>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Outlet {
+    /// With the connector's transforms and converters; the run's id in the headers is new.
+    pub fn new(config: &ConnectorConfig) -> Self {
+        Self {
+            chain: config.transforms(),
+            key_converter: Converter::new(&config.key_converter),
+            value_converter: Converter::new(&config.value_converter),
+            header_converter: Converter::new(&config.header_converter),
+            direct: config.direct(),
+            context: ContextHeaders::new(config),
+            string: Arc::new(Schema::new(SchemaKind::String)),
+            key: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// Publishes a row's record.
+    ///
+    /// # Errors
+    /// As [`RecordProducer::publish`]; stop when a value is not of the form its type has.
+    pub async fn row(&mut self, producer: &RecordProducer, row: RowRecord<'_>) -> Result<(), TaskError> {
+        let table = row.table;
+        let Some((key_converter, value_converter)) = self.direct.filter(|_| row.link.is_none()) else {
+            let record = self.tree(&row).map_err(|error| unreadable(table, &error))?;
+            return self.publish(producer, record).await;
+        };
+        self.key.clear();
+        self.value.clear();
+        if let Some(key) = row.key {
+            self.key.extend_from_slice(table.key_schema().head());
+            table
+                .write_key(key, &mut key_converter.writer(&mut self.key))
+                .map_err(|error| unreadable(table, &error))?;
+            close(table.key_schema().head(), &mut self.key);
+        }
+        if let Some((change, source)) = row.value {
+            self.value.extend_from_slice(table.value_schema().head());
+            table
+                .write_change(change, source, &mut value_converter.writer(&mut self.value))
+                .map_err(|error| unreadable(table, &error))?;
+            close(table.value_schema().head(), &mut self.value);
+        }
+        let record = Record {
+            topic: table.topic(),
+            partition: None,
+            key: row.key.map(|_| self.key.as_slice()),
+            value: row.value.map(|_| self.value.as_slice()),
+            headers: self.context.as_kafka(),
+            timestamp: None,
+        };
+        producer.publish(record).await
+    }
+
+    /// Publishes any record.
+    ///
+    /// # Errors
+    /// Those of transforms, converters and the producer.
+    pub async fn publish(&mut self, producer: &RecordProducer, record: ConnectRecord) -> Result<(), TaskError> {
+        let Some(record) = self.chain.apply(record)? else { return Ok(()) };
+        self.key.clear();
+        self.value.clear();
+        let has_key = self.key_converter.convert(&record.topic, &record.key, &mut self.key).await?;
+        let has_value = self.value_converter.convert(&record.topic, &record.value, &mut self.value).await?;
+        let mut headers = (!record.headers.is_empty()).then(|| OwnedHeaders::new_with_capacity(record.headers.len()));
+        for RecordHeader { key, value } in &record.headers {
+            let mut bytes = Vec::new();
+            let has_value = self.header_converter.convert(&record.topic, value, &mut bytes).await?;
+            let header = Header { key, value: has_value.then_some(&bytes) };
+            headers = headers.map(|headers| headers.insert(header));
+        }
+        let record = Record {
+            topic: &record.topic,
+            partition: record.partition,
+            key: has_key.then_some(self.key.as_slice()),
+            value: has_value.then_some(self.value.as_slice()),
+            headers,
+            timestamp: record.timestamp,
+        };
+        producer.publish(record).await
+    }
+
+    /// The record as transforms see it.
+    fn tree(&self, row: &RowRecord<'_>) -> Result<ConnectRecord, ValueError> {
+        let table = row.table;
+        let key_of = |values: &[Datum]| {
+            let mut writer = TreeWriter::default();
+            table.write_key(values, &mut writer)?;
+            Ok::<_, ValueError>(SchemaAndValue::new(table.key_schema().schema().clone(), writer.finish()))
+        };
+        let mut record = ConnectRecord { topic: table.topic().to_owned(), ..ConnectRecord::default() };
+        if let Some(key) = row.key {
+            record.key = key_of(key)?;
+        }
+        if let Some((change, source)) = row.value {
+            let mut writer = TreeWriter::default();
+            table.write_change(change, source, &mut writer)?;
+            record.value = SchemaAndValue::new(table.value_schema().schema().clone(), writer.finish());
+        }
+        if let Some((name, values)) = row.link {
+            record.headers.push(RecordHeader { key: name.to_owned(), value: key_of(values)? });
+        }
+        for (name, value) in self.context.pairs() {
+            let value = SchemaAndValue::new(self.string.clone(), Value::String(value.to_owned()));
+            record.headers.push(RecordHeader { key: name.to_owned(), value });
+        }
+        Ok(record)
+    }
+}
+
+/// Closes what a schema's head opened.
+fn close(head: &[u8], out: &mut Vec<u8>) {
+    if !head.is_empty() {
+        out.push(b'}');
+    }
+}
+
+fn unreadable(table: &TableEnvelope, error: &ValueError) -> TaskError {
+    TaskError::stop(format!(
+        "table {}.{}: a value cannot be converted ({error}); the change is kept in the slot and nothing behind it is \
+         published. Leave the column out with column.exclude.list, or report it",
+        table.table().schema,
+        table.table().name
+    ))
+}
