@@ -12,9 +12,9 @@ if [ ! -x $environment/bin/python ]; then
     python3 -m venv $environment || die "Python's venv is missing. Install it: apt install python3-venv"
     $environment/bin/pip install --quiet --disable-pip-version-check "psycopg[binary]==3.3.9" confluent-kafka==2.16.1
 fi
-cargo build --release --locked -p streamer -p sink -p stack
+cargo build --locked -p streamer -p sink -p stack
 export PARITY_PYTHON=$environment/bin/python
-exec target/release/stack run --worker "${PIPELINE:-streamer}" -- bash -c '
+exec target/debug/stack run --worker "${PIPELINE:-streamer}" -- bash -c '
     PATH=$TEST_PG_BIN:$PATH
     server=${TEST_POSTGRES1#*@}
     exec "$PARITY_PYTHON" tests/parity/parity.py check --rest "$TEST_REST" --pg "${server%/*}" --kafka "$TEST_KAFKA" "$@"
