@@ -1,0 +1,222 @@
+//! The stream's messages, one after another: rows to the emitter, commits to the ledger, and signs of life between them.
+
+use std::time::Duration;
+
+use proto::envelope::SnapshotMarker;
+use proto::lsn::Lsn;
+use proto::pgoutput::Message;
+use tokio::sync::watch;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::relations::Relations;
+use super::transaction::{Progress, Transaction};
+use crate::config::ConnectorConfig;
+use crate::emit::{RowEmitter, RowOrigin, heartbeat};
+use crate::error::TaskError;
+use crate::pipeline::TaskContext;
+use crate::position::{Checkpoint, committer};
+use crate::publish::producer::RecordProducer;
+use crate::source::session;
+use crate::source::wal::{WalEvent, WalStream};
+
+/// How long a clean stop waits for Kafka to acknowledge what is under way. What is not acknowledged by then comes again
+/// after the next start.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running stream with everything it needs.
+#[expect(missing_debug_implementations, reason = "a tokio_postgres::Client shows nothing")]
+pub struct Streaming<'a> {
+    /// The task.
+    pub context: &'a TaskContext,
+    /// A session for the catalog.
+    pub client: Client,
+    /// Where records go.
+    pub producer: RecordProducer,
+    /// What makes records of rows.
+    pub emitter: RowEmitter,
+    /// The tables as the stream describes them.
+    pub relations: Relations,
+    /// Where the stream stands.
+    pub progress: Progress,
+    /// Whether a logical decoding message was passed over already.
+    pub warned_of_messages: bool,
+}
+
+impl Streaming<'_> {
+    /// Publishes what the stream brings until the task is cancelled, and ends it cleanly then.
+    ///
+    /// # Errors
+    /// Those of the stream, of what it says, and of Kafka.
+    pub async fn run(mut self, mut stream: WalStream) -> Result<(), TaskError> {
+        let config = self.context.config.clone();
+        let commit = CancellationToken::new();
+        let (confirmed, mut confirmable) = watch::channel(Lsn::ZERO);
+        let committer = tokio::spawn(committer::run(
+            self.context.clone(),
+            self.producer.ledger().clone(),
+            confirmed,
+            commit.clone(),
+        ));
+        // However this ends, the committer ends with it.
+        let _ends_with_this = commit.clone().drop_guard();
+        let mut heartbeat = config.heartbeat.interval.map(tokio::time::interval);
+        let cancel = self.context.cancel.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                error = self.producer.failed() => return Err(error),
+                changed = confirmable.changed() => match changed {
+                    Ok(()) => stream.confirm(*confirmable.borrow_and_update()),
+                    Err(_) => break,
+                },
+                () = tick(&mut heartbeat) => self.heartbeat(&config).await?,
+                event = stream.next() => {
+                    let event = event?;
+                    tokio::select! {
+                        handled = self.handle(event) => handled?,
+                        // Kafka may be away and its queue full: a stop does not wait for it.
+                        () = cancel.cancelled() => break,
+                    }
+                }
+            }
+        }
+        if !cancel.is_cancelled() {
+            // The committer ended by itself, with an error.
+            return match committer.await {
+                Ok(result) => result,
+                Err(error) => Err(TaskError::retry("the committer of positions broke off").because(error)),
+            };
+        }
+        // A stop inside a transaction goes on there, not at its beginning.
+        if let Some(checkpoint) = self.progress.inside() {
+            self.producer.ledger().checkpoint(checkpoint);
+        }
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.producer.drain()).await.is_err() {
+            tracing::warn!(connector = %config.name, "stopped before Kafka acknowledged everything: those records come again");
+        }
+        commit.cancel();
+        if let Ok(Err(error)) = committer.await {
+            tracing::warn!(connector = %config.name, %error, "the last position could not be stored: some records come again");
+        }
+        stream.confirm(*confirmable.borrow_and_update());
+        stream.close().await;
+        Ok(())
+    }
+
+    async fn handle(&mut self, event: WalEvent) -> Result<(), TaskError> {
+        let (lsn, message) = match event {
+            WalEvent::Message(lsn, message) => (lsn, message),
+            WalEvent::Keepalive(lsn) => {
+                self.context.metrics.server_lsn.set(lsn.as_u64() as f64);
+                // Inside a transaction the position says nothing about that transaction.
+                if self.progress.is_between_transactions() {
+                    self.producer.ledger().checkpoint(Checkpoint { flush: Some(lsn), offset: None });
+                }
+                return Ok(());
+            }
+        };
+        match message {
+            Message::Begin(begin) => self.progress.begin(&begin),
+            Message::Commit(commit) => {
+                let checkpoint = self.progress.commit(&commit);
+                self.producer.ledger().checkpoint(checkpoint);
+                self.context.metrics.transactions.increment(1);
+                self.context.metrics.commit_lsn.set(commit.end_lsn.as_u64() as f64);
+            }
+            Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
+            Message::Insert(insert) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                if let Some(table) = self.relations.envelope(insert.relation)? {
+                    self.emitter.insert(&self.producer, table, &insert, origin).await?;
+                    self.published(lsn, "INSERT");
+                }
+            }
+            Message::Update(update) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                if let Some(table) = self.relations.envelope(update.relation)? {
+                    self.emitter.update(&self.producer, table, &update, origin).await?;
+                    self.published(lsn, "UPDATE");
+                }
+            }
+            Message::Delete(delete) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                if let Some(table) = self.relations.envelope(delete.relation)? {
+                    self.emitter.delete(&self.producer, table, &delete, origin).await?;
+                    self.published(lsn, "DELETE");
+                }
+            }
+            Message::Truncate(truncate) => {
+                let last_commit = self.progress.last_commit();
+                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
+                let origin = origin(transaction, last_commit, lsn);
+                for relation in &truncate.relations {
+                    if let Some(table) = self.relations.envelope(*relation)? {
+                        self.emitter.truncate(&self.producer, table, origin).await?;
+                    }
+                }
+                self.published(lsn, "TRUNCATE");
+            }
+            Message::LogicalMessage(message) => {
+                if !std::mem::replace(&mut self.warned_of_messages, true) {
+                    tracing::warn!(
+                        connector = %self.context.config.name,
+                        prefix = %message.prefix,
+                        "logical decoding messages are not published yet; this one and those that follow are passed over"
+                    );
+                }
+            }
+            // Types are described by the catalog, and origins are in no record.
+            Message::Type(_) | Message::Origin(_) => {}
+        }
+        Ok(())
+    }
+
+    fn published(&mut self, lsn: Lsn, message_type: &'static str) {
+        if let Some(checkpoint) = self.progress.published(lsn, message_type) {
+            self.producer.ledger().checkpoint(checkpoint);
+        }
+    }
+
+    async fn heartbeat(&mut self, config: &ConnectorConfig) -> Result<(), TaskError> {
+        heartbeat::emit(&self.producer, self.emitter.outlet(), config).await?;
+        if let Some(query) = &config.heartbeat.action_query {
+            if self.client.is_closed() {
+                self.client = session::connect(&config.connection, "heartbeat").await?;
+            }
+            // As in Debezium, a query that fails is reported and does not stop the stream.
+            if let Err(error) = self.client.batch_execute(query).await {
+                let error = session::query_error("running heartbeat.action.query", error);
+                tracing::warn!(connector = %config.name, %error, "heartbeat");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn origin(transaction: &Transaction, last_commit_lsn: Option<Lsn>, lsn: Lsn) -> RowOrigin {
+    RowOrigin {
+        ts_us: transaction.commit_time_us,
+        snapshot: SnapshotMarker::False,
+        last_commit_lsn,
+        lsn: Some(lsn),
+        tx_id: Some(transaction.xid),
+    }
+}
+
+/// The next heartbeat, or never.
+async fn tick(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
