@@ -16,7 +16,7 @@ mod table;
 pub use crate::connect::json::JsonConverter;
 use crate::pgoutput::Datum;
 use crate::types::NotA;
-pub use crate::types::{IntervalMode, ValueModes};
+use crate::types::{Phase, Placeholder, ValueModes};
 
 pub use source::{SnapshotMarker, Source};
 pub use table::{RecordSchema, TableEnvelope};
@@ -37,7 +37,7 @@ pub struct EnvelopeSettings {
     /// How values are represented.
     pub modes: ValueModes,
     /// `unavailable.value.placeholder`.
-    pub placeholder: String,
+    pub placeholder: Placeholder,
 }
 
 /// One change of one row.
@@ -82,6 +82,14 @@ pub enum Op {
 }
 
 impl Op {
+    /// Where the row's values come from.
+    pub const fn phase(self) -> Phase {
+        match self {
+            Op::Read => Phase::Snapshot,
+            Op::Create | Op::Update | Op::Delete | Op::Truncate => Phase::Streaming,
+        }
+    }
+
     /// The letter.
     pub const fn letter(self) -> char {
         match self {

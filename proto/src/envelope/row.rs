@@ -5,7 +5,7 @@ use crate::connect::schema::{Field, Schema, SchemaKind};
 use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
 use crate::table::Table;
-use crate::types::{ColumnCodec, ValueModes};
+use crate::types::{ColumnCodec, Phase, Placeholder, ValueModes};
 
 /// The columns of a struct, in its order.
 #[derive(Debug, Clone)]
@@ -59,7 +59,8 @@ impl RowFields {
         &self,
         row: &[Datum],
         gaps: Gaps<'_>,
-        placeholder: &str,
+        phase: Phase,
+        placeholder: &Placeholder,
         writer: &mut impl ValueWriter,
     ) -> Result<(), ValueError> {
         if row.len() != self.width {
@@ -68,7 +69,7 @@ impl RowFields {
         writer.begin_struct();
         for field in &self.fields {
             writer.labelled(&field.label);
-            field.write(row.get(field.index).unwrap_or(&Datum::Null), gaps, placeholder, writer)?;
+            field.write(row.get(field.index).unwrap_or(&Datum::Null), gaps, phase, placeholder, writer)?;
         }
         writer.end_struct();
         Ok(())
@@ -80,20 +81,23 @@ impl RowField {
         &self,
         datum: &Datum,
         gaps: Gaps<'_>,
-        placeholder: &str,
+        phase: Phase,
+        placeholder: &Placeholder,
         writer: &mut impl ValueWriter,
     ) -> Result<(), ValueError> {
         match (datum, gaps) {
-            (Datum::Text(text), _) => self
-                .codec
-                .write(text, writer)
-                .map_err(|why| ValueError::Column { column: self.label.name().to_owned(), why })?,
+            (Datum::Text(text), _) => {
+                let _kept = self
+                    .codec
+                    .write(text, phase, writer)
+                    .map_err(|why| ValueError::Column { column: self.label.name().to_owned(), why })?;
+            }
             (Datum::Binary(_), _) => return Err(ValueError::Binary(self.label.name().to_owned())),
             (Datum::Null, Gaps::KeyOnly) => self.codec.write_absent(writer),
             (Datum::Null, Gaps::Row { .. }) => writer.null_of(self.codec.schema()),
             (Datum::Unchanged, Gaps::Row { old: Some(old) }) => {
                 let old = old.get(self.index).filter(|old| !matches!(old, Datum::Unchanged)).unwrap_or(&Datum::Null);
-                self.write(old, Gaps::Row { old: None }, placeholder, writer)?;
+                self.write(old, Gaps::Row { old: None }, phase, placeholder, writer)?;
             }
             (Datum::Unchanged, _) => self.codec.write_unavailable(placeholder, writer),
         }

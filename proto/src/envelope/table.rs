@@ -10,6 +10,7 @@ use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
 use crate::table::Table;
 use crate::topic;
+use crate::types::{Phase, Placeholder};
 
 /// A record's schema, and what it is as JSON before every value.
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ pub struct TableEnvelope {
     value: RowFields,
     source: SourceFields,
     labels: EnvelopeLabels,
-    placeholder: String,
+    placeholder: Placeholder,
     key_schema: RecordSchema,
     value_schema: RecordSchema,
 }
@@ -101,8 +102,8 @@ impl TableEnvelope {
     ///
     /// # Errors
     /// When a value is not of its type's form.
-    pub fn write_key(&self, row: &[Datum], writer: &mut impl ValueWriter) -> Result<(), ValueError> {
-        self.key.write(row, Gaps::KeyOnly, &self.placeholder, writer)
+    pub fn write_key(&self, row: &[Datum], phase: Phase, writer: &mut impl ValueWriter) -> Result<(), ValueError> {
+        self.key.write(row, Gaps::KeyOnly, phase, &self.placeholder, writer)
     }
 
     /// Whether the key differs between an old and a new row.
@@ -125,20 +126,21 @@ impl TableEnvelope {
         writer: &mut impl ValueWriter,
     ) -> Result<(), ValueError> {
         let labels = &self.labels;
+        let phase = change.op.phase();
         writer.begin_struct();
         writer.labelled(&labels.before);
         let mut old = None;
         match change.before {
             Some(Before::Full(row)) => {
-                self.value.write(row, Gaps::Row { old: None }, &self.placeholder, writer)?;
+                self.value.write(row, Gaps::Row { old: None }, phase, &self.placeholder, writer)?;
                 old = Some(row);
             }
-            Some(Before::Key(row)) => self.value.write(row, Gaps::KeyOnly, &self.placeholder, writer)?,
+            Some(Before::Key(row)) => self.value.write(row, Gaps::KeyOnly, phase, &self.placeholder, writer)?,
             None => writer.null(),
         }
         writer.labelled(&labels.after);
         match change.after {
-            Some(row) => self.value.write(row, Gaps::Row { old }, &self.placeholder, writer)?,
+            Some(row) => self.value.write(row, Gaps::Row { old }, phase, &self.placeholder, writer)?,
             None => writer.null(),
         }
         writer.labelled(&labels.source);

@@ -46,7 +46,7 @@ fn envelope(schemas_enable: bool) -> TableEnvelope {
         key_converter: converter,
         value_converter: converter,
         modes: ValueModes::default(),
-        placeholder: "__debezium_unavailable_value".to_owned(),
+        placeholder: "__debezium_unavailable_value".into(),
     };
     TableEnvelope::compile(&table(), &|_| true, &settings)
 }
@@ -107,7 +107,7 @@ fn the_key_carries_its_schema_where_schemas_are_enabled() {
     let row = [text("7"), Datum::Null, text("x"), Datum::Null];
     let envelope = envelope(true);
     let mut out = envelope.key_schema().head().to_vec();
-    envelope.write_key(&row, &mut JsonWriter::new(&mut out)).unwrap();
+    envelope.write_key(&row, Phase::Streaming, &mut JsonWriter::new(&mut out)).unwrap();
     let expected = r#"{"schema":{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false,"name":"srv.public.toast.Key"},"payload":{"id":7}"#;
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
@@ -115,12 +115,13 @@ fn the_key_carries_its_schema_where_schemas_are_enabled() {
 #[test]
 fn a_value_that_cannot_be_read_is_named_by_its_column_and_not_shown() {
     let row = [text("secret"), Datum::Null, text("x"), Datum::Null];
-    let error = envelope(false).write_key(&row, &mut JsonWriter::new(&mut Vec::new())).unwrap_err();
+    let error = envelope(false).write_key(&row, Phase::Streaming, &mut JsonWriter::new(&mut Vec::new())).unwrap_err();
     assert_eq!(error.to_string(), "column id is not an integer as PostgreSQL writes it");
 }
 
 #[test]
 fn a_row_of_another_width_is_refused() {
-    let error = envelope(false).write_key(&[text("1")], &mut JsonWriter::new(&mut Vec::new())).unwrap_err();
+    let error =
+        envelope(false).write_key(&[text("1")], Phase::Streaming, &mut JsonWriter::new(&mut Vec::new())).unwrap_err();
     assert_eq!(error, ValueError::Width { row: 1, table: 4 });
 }

@@ -2,8 +2,9 @@
 
 use md5::{Digest as _, Md5};
 
-use super::NotA;
-use super::codec::Codec;
+use super::codec::{Codec, Kept};
+use super::modes::Phase;
+use super::{NotA, decimal};
 use crate::connect::writer::ValueWriter;
 
 /// One element of an array's text.
@@ -93,18 +94,35 @@ fn skip_nested(characters: &mut impl Iterator<Item = char>) -> Option<()> {
     }
 }
 
-pub(super) fn write(text: &str, element: &Codec, writer: &mut impl ValueWriter) -> Result<(), NotA> {
+/// Writes an array. A numeric that `BigDecimal` does not have spoils it whole: Debezium's driver reads all or nothing.
+pub(super) fn write(
+    text: &str,
+    element: &Codec,
+    elements_from: Phase,
+    writer: &mut impl ValueWriter,
+) -> Result<Kept, NotA> {
     let elements = parse(text)?;
+    let is_not_finite =
+        |value: &Element| matches!(value, Element::Text(text) if decimal::is_not_finite(text.as_bytes()));
+    if matches!(element, Codec::Decimal { .. }) && elements.iter().any(is_not_finite) {
+        writer.null();
+        return Ok(Kept::Part);
+    }
+    let mut kept = Kept::All;
     writer.begin_array();
     for value in &elements {
         writer.element();
         match value {
-            Element::Text(text) => element.write(text.as_bytes(), writer)?,
-            Element::Null | Element::Nested => writer.null(),
+            Element::Text(text) => kept = kept.and(element.write(text.as_bytes(), elements_from, writer)?),
+            Element::Null => writer.null(),
+            Element::Nested => {
+                writer.null();
+                kept = Kept::Part;
+            }
         }
     }
     writer.end_array();
-    Ok(())
+    Ok(kept)
 }
 
 /// An array of values that need no conversion.
@@ -122,8 +140,8 @@ pub(super) fn write_all<W: ValueWriter, T>(
 }
 
 /// `UUID.nameUUIDFromBytes`: the MD5 of the name with the version and variant of a name-based UUID.
-pub fn name_uuid(name: &str) -> String {
-    let mut bytes: [u8; 16] = Md5::digest(name.as_bytes()).into();
+pub fn name_uuid(name: &[u8]) -> String {
+    let mut bytes: [u8; 16] = Md5::digest(name).into();
     if let Some(version) = bytes.get_mut(6) {
         *version = *version & 0x0F | 0x30;
     }
@@ -161,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_uuid_of_the_placeholder_is_javas() {
-        assert_eq!(name_uuid("__debezium_unavailable_value"), "b68a35a7-17ad-35b3-af2a-ae46edb4545a");
+        assert_eq!(name_uuid(b"__debezium_unavailable_value"), "b68a35a7-17ad-35b3-af2a-ae46edb4545a");
     }
 
     proptest! {

@@ -1,6 +1,28 @@
 //! `bytea`, `bit`, `varbit`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
 use super::NotA;
+use super::modes::BinaryMode;
+use crate::connect::writer::ValueWriter;
+
+/// Writes bytes in the mode's form.
+pub(super) fn write(bytes: &[u8], mode: BinaryMode, writer: &mut impl ValueWriter) {
+    match mode {
+        BinaryMode::Bytes => writer.bytes(bytes),
+        BinaryMode::Base64 => writer.string(&STANDARD.encode(bytes)),
+        BinaryMode::Base64UrlSafe => writer.string(&URL_SAFE.encode(bytes)),
+        BinaryMode::Hex => writer.string(&hex(bytes)),
+    }
+}
+
+/// Two digits a byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
 
 /// The hexadecimal form `\xdeadbeef`.
 pub(super) fn bytea(text: &[u8]) -> Result<Vec<u8>, NotA> {

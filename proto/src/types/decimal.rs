@@ -2,11 +2,11 @@
 
 use num_bigint::BigInt;
 
-use super::NotA;
+use super::codec::Kept;
+use super::modes::{DecimalMode, Phase};
+use super::{NotA, number};
+use crate::connect::java;
 use crate::connect::writer::ValueWriter;
-
-/// The logical type of Connect's decimals.
-pub(super) const CONNECT_DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
 
 /// `unscaled` × 10^-`scale`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,9 +21,9 @@ impl Decimal {
     /// # Errors
     /// When the text is no number.
     pub fn parse(text: &[u8]) -> Result<Option<Self>, NotA> {
-        match text {
-            b"NaN" | b"Infinity" | b"-Infinity" => Ok(None),
-            _ => Self::parse_finite(super::text(text, "a numeric")?).map(Some),
+        match is_not_finite(text) {
+            true => Ok(None),
+            false => Self::parse_finite(super::text(text, "a numeric")?).map(Some),
         }
     }
 
@@ -77,6 +77,21 @@ impl Decimal {
         Self { unscaled, scale }
     }
 
+    /// The same number with `scale` digits behind the point, rounded half away from zero.
+    pub fn rounded(self, scale: u32) -> Self {
+        let Some(cut) = self.scale.checked_sub(scale).filter(|cut| *cut > 0) else { return self.with_scale(scale) };
+        let divisor = power_of_ten(cut);
+        let half = BigInt::from(5) * power_of_ten(cut - 1);
+        let away = if self.unscaled < BigInt::ZERO { -half } else { half };
+        Self { unscaled: (self.unscaled + away) / divisor, scale }
+    }
+
+    /// The nearest double.
+    pub fn to_double(&self) -> f64 {
+        // Digits and a point are what f64 reads.
+        self.to_string().parse().unwrap_or(f64::NAN)
+    }
+
     /// The same number without trailing zeros behind the point.
     pub fn stripped(mut self) -> Self {
         let ten = BigInt::from(10);
@@ -120,8 +135,87 @@ fn power_of_ten(exponent: u32) -> BigInt {
     BigInt::from(10).pow(exponent)
 }
 
+/// `NaN` and the infinities.
+pub(super) fn is_not_finite(text: &[u8]) -> bool {
+    matches!(text, b"NaN" | b"Infinity" | b"-Infinity")
+}
+
+/// Writes a numeric in the mode's form; without a scale each value has its own.
+pub(super) fn write(
+    text: &[u8],
+    scale: Option<u32>,
+    mode: DecimalMode,
+    writer: &mut impl ValueWriter,
+) -> Result<Kept, NotA> {
+    let Some(value) = Decimal::parse(text)? else {
+        match mode {
+            DecimalMode::Precise => {
+                writer.null();
+                return Ok(Kept::Part);
+            }
+            DecimalMode::Double => writer.float64(number::parse(text, "a numeric")?),
+            // `SpecialValueDecimal`'s names.
+            DecimalMode::String => writer.string(match text {
+                b"NaN" => "NAN",
+                b"Infinity" => "POSITIVE_INFINITY",
+                _ => "NEGATIVE_INFINITY",
+            }),
+        }
+        return Ok(Kept::All);
+    };
+    write_value(value, scale, mode, writer);
+    Ok(Kept::All)
+}
+
+fn write_value(value: Decimal, scale: Option<u32>, mode: DecimalMode, writer: &mut impl ValueWriter) {
+    match (mode, scale) {
+        (DecimalMode::Precise, Some(scale)) => {
+            writer.decimal(&value.with_scale(scale).unscaled_bytes(), i32::try_from(scale).unwrap_or(i32::MAX));
+        }
+        (DecimalMode::Precise, None) => write_variable(&value.stripped(), writer),
+        (DecimalMode::Double, _) => writer.float64(value.to_double()),
+        (DecimalMode::String, Some(scale)) => writer.string(&value.with_scale(scale).to_string()),
+        (DecimalMode::String, None) => writer.string(&value.to_string()),
+    }
+}
+
+/// Writes zero.
+pub(super) fn write_zero(scale: Option<u32>, mode: DecimalMode, writer: &mut impl ValueWriter) {
+    write_value(Decimal::default(), scale, mode, writer);
+}
+
+/// Writes money. A snapshot's is a double by the time Debezium converts it (`PGmoney`).
+pub(super) fn write_money(
+    text: &[u8],
+    digits: u32,
+    mode: DecimalMode,
+    phase: Phase,
+    writer: &mut impl ValueWriter,
+) -> Result<Kept, NotA> {
+    let exact = Decimal::parse_money(text)?;
+    let mut kept = Kept::All;
+    let value = match phase {
+        Phase::Streaming => exact,
+        Phase::Snapshot => {
+            let text = java::double(exact.to_double());
+            if mode == DecimalMode::String {
+                writer.string(&text);
+                return Ok(kept);
+            }
+            let value = Decimal::parse_finite(&text)?;
+            kept = Kept::unless(value.clone().stripped() != exact.stripped());
+            value
+        }
+    };
+    match mode {
+        DecimalMode::Precise => write_value(value.rounded(digits), Some(digits), mode, writer),
+        DecimalMode::Double | DecimalMode::String => write_value(value, None, mode, writer),
+    }
+    Ok(kept)
+}
+
 /// A `VariableScaleDecimal`.
-pub(super) fn write_variable(value: &Decimal, writer: &mut impl ValueWriter) {
+fn write_variable(value: &Decimal, writer: &mut impl ValueWriter) {
     writer.begin_struct();
     writer.field("scale");
     writer.int32(value.scale as i32);
@@ -152,6 +246,13 @@ mod tests {
         assert_eq!(parse("123.4500").stripped(), Decimal { unscaled: BigInt::from(12345), scale: 2 });
         assert_eq!(parse("100").stripped(), Decimal { unscaled: BigInt::from(100), scale: 0 });
         assert_eq!(parse("0.000").stripped(), Decimal { unscaled: BigInt::from(0), scale: 0 });
+    }
+
+    #[test]
+    fn money_is_rounded_to_its_digits_half_away_from_zero() {
+        for (text, rounded) in [("1.25", "1.3"), ("-1.25", "-1.3"), ("1.24", "1.2"), ("1", "1.0")] {
+            assert_eq!(parse(text).rounded(1).to_string(), rounded);
+        }
     }
 
     #[test]

@@ -1,67 +1,45 @@
 //! A column default's expression into the schema's default, as Debezium's `PostgresDefaultValueConverter` reads it.
 
-use super::codec::Codec;
-use super::datetime::Unit;
+use super::decimal::is_not_finite;
 use crate::table::{PgType, PgTypeKind};
 
 /// The text of the default that the schema shows, in the form of the type's values; `None` when Debezium shows none.
-pub(super) fn parse(expression: &str, codec: &Codec, base: &PgType) -> Option<String> {
-    if expression.starts_with("NULL::") || expression == "NULL" {
+pub(super) fn parse(expression: &str, base: &PgType) -> Option<String> {
+    if let PgTypeKind::Enum { .. } = base.kind {
+        // As it was written, a doubled quote stays one.
+        let literal = expression.strip_suffix(&format!("::{}", base.name))?;
+        return literal.strip_prefix('\'')?.strip_suffix('\'').map(str::to_owned);
+    }
+    if base.kind != PgTypeKind::Base {
         return None;
     }
-    let has_default = match base.kind {
-        PgTypeKind::Enum { .. } => true,
-        PgTypeKind::Base => !matches!(
-            base.name.as_str(),
-            "bytea"
-                | "money"
-                | "oid"
-                | "inet"
-                | "cidr"
-                | "macaddr"
-                | "macaddr8"
-                | "timetz"
-                | "hstore"
-                | "point"
-                | "citext"
-        ),
-        _ => false,
-    };
-    if !has_default {
-        return None;
-    }
-    // A function's result is not known: the type's zero stands for it.
-    let zero = match codec {
-        Codec::Int16 | Codec::Int32 | Codec::Int64 | Codec::Float32 | Codec::Float64 | Codec::Decimal { .. } => {
-            Some("0")
-        }
-        Codec::Text => Some(""),
-        Codec::Uuid => Some("00000000-0000-0000-0000-000000000000"),
-        Codec::Date => Some("1970-01-01"),
-        Codec::Time { .. } => Some("00:00:00"),
-        Codec::Timestamp { .. } => Some("1970-01-01 00:00:00"),
-        Codec::ZonedTimestamp { .. } => Some("1970-01-01 00:00:00+00"),
-        Codec::Interval(_) => Some("00:00:00"),
-        _ => None,
+    // What stands for a function's result, which is not known. Other types have no default.
+    let generated = match base.name.as_str() {
+        "bit" | "varbit" | "int2" | "int4" | "int8" => "0",
+        "float4" | "float8" | "numeric" => "0.0",
+        "bool" => "false",
+        "bpchar" | "varchar" | "text" | "xml" => "",
+        "json" | "jsonb" => "{}",
+        "uuid" => "00000000-0000-0000-0000-000000000000",
+        "date" | "timestamp" | "timestamptz" => "1970-01-01",
+        "time" | "interval" => "00:00:00",
+        _ => return None,
     };
     let is_clock =
         matches!(expression, "CURRENT_TIMESTAMP" | "CURRENT_DATE" | "LOCALTIMESTAMP" | "CURRENT_TIME" | "LOCALTIME");
-    let is_time = matches!(
-        codec,
-        Codec::Date
-            | Codec::Time { unit: Unit::Milliseconds | Unit::Microseconds }
-            | Codec::Timestamp { .. }
-            | Codec::ZonedTimestamp { .. }
-    );
-    if is_function(expression) || is_clock && is_time {
-        return zero.map(str::to_owned);
-    }
-    let literal = literal(expression);
-    Some(match codec {
+    let literal = match expression {
+        _ if expression.starts_with("NULL::") || expression == "NULL" => return None,
+        _ if is_function(expression) || is_clock => generated,
+        _ => literal(expression),
+    };
+    Some(match base.name.as_str() {
         // The session's zone is UTC, but a literal has the zone it was written in only in its offset.
-        Codec::ZonedTimestamp { .. } if !literal.contains(':') => format!("{literal} 00:00:00+00"),
-        Codec::Timestamp { .. } if !literal.contains(':') => format!("{literal} 00:00:00"),
-        Codec::Boolean => literal.to_ascii_lowercase(),
+        "timestamptz" if !literal.contains(':') => format!("{literal} 00:00:00+00"),
+        "timestamp" if !literal.contains(':') => format!("{literal} 00:00:00"),
+        // `Boolean.parseBoolean`.
+        "bool" => literal.eq_ignore_ascii_case("true").to_string(),
+        // A BigDecimal is read, whatever it becomes.
+        "numeric" if is_not_finite(literal.as_bytes()) => return None,
         _ => literal.to_owned(),
     })
 }

@@ -1,7 +1,9 @@
 //! `hstore` as JSON text.
 
 use super::NotA;
+use super::modes::HstoreMode;
 use crate::connect::json::write_string;
+use crate::connect::writer::ValueWriter;
 
 /// The pairs of an hstore's text: `"a"=>"1", "b"=>NULL`.
 ///
@@ -51,13 +53,37 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// The JSON object that Debezium makes of it: in the order of Java's `HashMap`.
-pub fn json(pairs: &[(String, Option<String>)]) -> String {
+/// Writes an hstore in the mode's form.
+pub(super) fn write(pairs: &[(String, Option<String>)], mode: HstoreMode, writer: &mut impl ValueWriter) {
+    if mode == HstoreMode::Json {
+        return writer.string(&json(pairs));
+    }
+    writer.begin_map(true);
+    for (key, value) in ordered(pairs) {
+        writer.entry();
+        writer.string(key);
+        writer.entry_value();
+        match value {
+            Some(value) => writer.string(value),
+            None => writer.null(),
+        }
+        writer.end_entry();
+    }
+    writer.end_map();
+}
+
+/// In the order of Java's `HashMap`.
+fn ordered(pairs: &[(String, Option<String>)]) -> Vec<&(String, Option<String>)> {
     let mut ordered: Vec<_> = pairs.iter().collect();
     let buckets = buckets_for(pairs.len());
     ordered.sort_by_key(|(key, _)| java_hash(key) as usize & (buckets - 1));
+    ordered
+}
+
+/// The JSON object that Debezium makes of it.
+pub fn json(pairs: &[(String, Option<String>)]) -> String {
     let mut out = vec![b'{'];
-    for (index, (key, value)) in ordered.into_iter().enumerate() {
+    for (index, (key, value)) in ordered(pairs).into_iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }

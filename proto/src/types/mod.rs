@@ -4,9 +4,12 @@
 //! `extra_float_digits=3`.
 //!
 //! # Layout
-//! - `codec`: which conversion a type has, its schema, its values for special cases
+//! - `modes`: where the configuration gives a choice
+//! - `mapping`: which conversion and which schema a type has
+//! - `codec`: a column's conversion, compiled once
+//! - `stand_in`: what stands for values that were not sent
 //! - `default`: a default's expression into the schema's default
-//! - one file a type family: `number`, [`decimal`], [`datetime`], [`interval`], `binary`, [`mod@array`], [`hstore`], `point`
+//! - one file a type family: `number`, [`decimal`], [`datetime`] and `temporal`, [`interval`], `binary`, [`mod@array`], [`hstore`], `point`
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -18,27 +21,17 @@ pub mod decimal;
 mod default;
 pub mod hstore;
 pub mod interval;
+mod mapping;
+mod modes;
 mod number;
 mod point;
+mod stand_in;
+mod temporal;
 
 pub use codec::ColumnCodec;
-
-/// How values are represented where Debezium gives a choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ValueModes {
-    /// `interval.handling.mode`.
-    pub interval: IntervalMode,
-}
-
-/// `interval.handling.mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IntervalMode {
-    /// Microseconds, a month being 365.25 / 12 days: it does not say which interval it was.
-    #[default]
-    Numeric,
-    /// ISO 8601: `P1Y2M3DT4H5M6.789S`.
-    String,
-}
+pub use modes::{
+    BinaryMode, DecimalMode, Fidelity, HstoreMode, IntervalMode, Phase, Placeholder, TimePrecision, ValueModes,
+};
 
 /// A text is not what its type's output function writes. The text itself is a row's value and is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -42,7 +42,7 @@ fn is_placeholder(value: &Value, column: &ColumnType) -> bool {
         },
         (Value::String(text), _) => text == PLACEHOLDER,
         (Value::Array(elements), TypeKind::Array(element)) => match elements.as_slice() {
-            [Value::String(only)] if element.name == "uuid" => *only == name_uuid(PLACEHOLDER),
+            [Value::String(only)] if element.name == "uuid" => *only == name_uuid(PLACEHOLDER.as_bytes()),
             [Value::String(only)] => only == PLACEHOLDER,
             bytes => {
                 bytes.len() == PLACEHOLDER.len()

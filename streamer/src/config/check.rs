@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::properties::{self, DECLARED, HIDDEN, Kind, Property, REFUSED_FAMILIES, Support};
+use super::properties::{self, DECLARED, HIDDEN, Kind, OURS, Property, REFUSED_FAMILIES, Support};
 
 /// One thing wrong with a configuration: the key it belongs to (none for the configuration as a whole) and the sentence
 /// that Connect's answer carries.
@@ -40,7 +40,7 @@ pub struct Checked {
 }
 
 /// Keys of Connect itself that a connector's configuration may have.
-const CONNECT_KEYS: [&str; 15] = [
+const CONNECT_KEYS: [&str; 14] = [
     "name",
     "connector.class",
     "tasks.max",
@@ -55,7 +55,6 @@ const CONNECT_KEYS: [&str; 15] = [
     "errors.log.enable",
     "errors.log.include.messages",
     "exactly.once.support",
-    "source.version",
 ];
 
 /// Aliases of values that older Debezium versions took.
@@ -65,7 +64,7 @@ pub const SNAPSHOT_MODE_ALIASES: [(&str, &str); 1] = [("never", "no_data")];
 pub fn check(config: &BTreeMap<String, String>) -> Checked {
     let mut checked = Checked::default();
     connect_keys(config, &mut checked);
-    for property in DECLARED.iter().chain(HIDDEN) {
+    for property in DECLARED.iter().chain(HIDDEN).chain(OURS) {
         declared(config, property, &mut checked);
     }
     for key in config.keys() {

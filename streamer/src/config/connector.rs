@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proto::connect::json::JsonConverter;
-use proto::envelope::{IntervalMode, ValueModes};
+use proto::types::{Placeholder, ValueModes};
 
 use super::check::{self, SNAPSHOT_MODE_ALIASES, parse_boolean};
 use super::filters::{self, Filters, List};
-use super::{Finding, Secret, WorkerConfig, properties};
+use super::{Finding, Secret, WorkerConfig, properties, values};
 use crate::convert::ConverterConfig;
 use crate::transform::Chain;
 
@@ -49,7 +49,7 @@ pub struct ConnectorConfig {
     /// How values are represented.
     pub modes: ValueModes,
     /// `unavailable.value.placeholder`.
-    pub placeholder: String,
+    pub placeholder: Placeholder,
     /// `extended.headers.enabled`.
     pub extended_headers: bool,
     /// `source.version`, a key of our own: the version that the records name.
@@ -272,13 +272,8 @@ impl ConnectorConfig {
             key_converter: keys.converter("key", worker)?,
             value_converter: keys.converter("value", worker)?,
             header_converter: keys.converter("header", worker)?,
-            modes: ValueModes {
-                interval: match keys.string("interval.handling.mode").to_ascii_lowercase().as_str() {
-                    "string" => IntervalMode::String,
-                    _ => IntervalMode::Numeric,
-                },
-            },
-            placeholder: placeholder(&keys.string("unavailable.value.placeholder"))?,
+            modes: values::modes(&keys),
+            placeholder: values::placeholder(&keys.string("unavailable.value.placeholder"))?,
             extended_headers: keys.flag("extended.headers.enabled"),
             source_version: keys.text("source.version").unwrap_or(DEBEZIUM_VERSION).to_owned(),
             status_update_interval: keys.milliseconds("status.update.interval.ms"),
@@ -319,7 +314,7 @@ impl SkippedOperations {
 }
 
 /// A checked configuration's keys with their defaults.
-struct Keys<'a> {
+pub(super) struct Keys<'a> {
     config: &'a BTreeMap<String, String>,
 }
 
@@ -330,16 +325,16 @@ impl Keys<'_> {
     }
 
     /// What is given, or the default.
-    fn string(&self, key: &str) -> String {
+    pub(super) fn string(&self, key: &str) -> String {
         let default = || properties::find(key).and_then(|property| property.default).unwrap_or_default();
         self.text(key).unwrap_or_else(default).to_owned()
     }
 
-    fn flag(&self, key: &str) -> bool {
+    pub(super) fn flag(&self, key: &str) -> bool {
         parse_boolean(&self.string(key)).unwrap_or_default()
     }
 
-    fn number(&self, key: &str) -> i64 {
+    pub(super) fn number(&self, key: &str) -> i64 {
         self.string(key).parse().unwrap_or_default()
     }
 
@@ -373,17 +368,6 @@ fn statements(text: &str) -> Vec<String> {
     marked.split(';').map(statement).filter(|statement| !statement.is_empty()).collect()
 }
 
-/// The placeholder's text; `hex:` introduces its bytes.
-fn placeholder(value: &str) -> Result<String, Vec<Finding>> {
-    const KEY: &str = "unavailable.value.placeholder";
-    let Some(digits) = value.strip_prefix("hex:") else { return Ok(value.to_owned()) };
-    let byte = |index| u8::from_str_radix(digits.get(index..index + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| vec![Finding::invalid(KEY, "hex: must be followed by the hexadecimal bytes of a UTF-8 text")])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,11 +383,5 @@ mod tests {
         assert!(SkippedOperations::parse(default).truncate);
         let none = SkippedOperations { create: false, update: false, delete: false, truncate: false };
         assert_eq!(SkippedOperations::parse("none"), none);
-    }
-
-    #[test]
-    fn a_placeholder_may_be_given_as_bytes() {
-        assert_eq!(placeholder("hex:c3a9"), Ok("é".to_owned()));
-        assert!(placeholder("hex:c3").is_err());
     }
 }

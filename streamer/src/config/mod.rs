@@ -5,6 +5,7 @@
 //! - [`check`]: what is wrong with a configuration, all findings at once
 //! - [`connector`]: a connector's configuration in types
 //! - [`filters`]: which tables and columns are captured
+//! - `values`: how values are represented
 //! - [`worker`]: the worker's configuration, from the environment or a file
 //! - [`java_properties`]: the `.properties` format
 //! - [`secret`]: texts that are never shown
@@ -15,6 +16,7 @@ pub mod filters;
 pub mod java_properties;
 pub mod properties;
 pub mod secret;
+mod values;
 pub mod worker;
 
 pub use check::{Finding, parse_boolean};

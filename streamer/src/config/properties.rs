@@ -178,8 +178,8 @@ pub const DECLARED: &[Property] = &[
     property("guardrail.collections.max", Kind::Int, Importance::Medium, Some("0"), &[], false, "Maximum number of collections or tables", Support::OnlyDefault("guardrails are not supported yet")),
     property("guardrail.collections.limit.action", Kind::String, Importance::Medium, Some("warn"), &["warn", "fail"], false, "Guardrail collections limit action", Support::Tuning("it says what guardrail.collections.max does")),
     property("custom.sanitize.pattern", Kind::String, Importance::Low, Some(".*secret$|.*password$|.*sasl\\.jaas\\.config$|.*basic\\.auth\\.user\\.info|.*registry\\.auth\\.client-secret"), &[], false, "Custom pattern for masking sensitive configuration", Support::Tuning("configuration values are not logged")),
-    property("decimal.handling.mode", Kind::String, Importance::Medium, Some("precise"), &["string", "double", "precise"], false, "Decimal Handling", Support::OnlyDefault("only precise is supported yet")),
-    property("time.precision.mode", Kind::String, Importance::Medium, Some("adaptive"), &["adaptive", "adaptive_time_microseconds", "isostring", "microseconds", "nanoseconds", "connect"], false, "Time Precision", Support::OnlyDefault("only adaptive is supported yet")),
+    property("decimal.handling.mode", Kind::String, Importance::Medium, Some("precise"), &["string", "double", "precise"], false, "Decimal Handling", Support::Yes),
+    property("time.precision.mode", Kind::String, Importance::Medium, Some("adaptive"), &["adaptive", "adaptive_time_microseconds", "isostring", "microseconds", "nanoseconds", "connect"], false, "Time Precision", Support::Yes),
     property("snapshot.lock.timeout.ms", Kind::Long, Importance::Medium, Some("10000"), &[], false, "Snapshot lock timeout (ms)", Support::Tuning("the snapshot takes no locks")),
     property("snapshot.mode", Kind::String, Importance::Medium, Some("initial"), &["always", "initial_only", "configuration_based", "when_needed", "initial", "custom", "no_data"], false, "Snapshot mode", Support::Partly("initial and no_data; never is taken as no_data, with a warning")),
     property("snapshot.isolation.mode", Kind::String, Importance::Low, Some("serializable"), &["read_uncommitted", "repeatable_read", "read_committed", "serializable"], false, "Snapshot isolation mode", Support::OnlyDefault("a snapshot reads the slot's exported snapshot, which is what serializable gives here; weaker levels are not offered")),
@@ -187,8 +187,8 @@ pub const DECLARED: &[Property] = &[
     property("snapshot.query.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Query Mode Custom Name", Support::OnlyDefault("this snapshot mode is not supported yet")),
     property("snapshot.locking.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Locking Mode Custom Name", Support::OnlyDefault("this snapshot mode is not supported yet")),
     property("snapshot.locking.mode", Kind::String, Importance::Low, Some("none"), &["shared", "custom", "none"], false, "Snapshot locking mode", Support::OnlyDefault("a snapshot takes no locks yet")),
-    property("hstore.handling.mode", Kind::String, Importance::Low, Some("json"), &["json", "map"], false, "HStore Handling", Support::OnlyDefault("only json is supported yet")),
-    property("binary.handling.mode", Kind::String, Importance::Low, Some("bytes"), &["bytes", "base64", "hex", "base64-url-safe"], false, "Binary Handling", Support::OnlyDefault("only bytes is supported yet")),
+    property("hstore.handling.mode", Kind::String, Importance::Low, Some("json"), &["json", "map"], false, "HStore Handling", Support::Yes),
+    property("binary.handling.mode", Kind::String, Importance::Low, Some("bytes"), &["bytes", "base64", "hex", "base64-url-safe"], false, "Binary Handling", Support::Yes),
     property("schema.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &["none", "avro_unicode", "avro"], false, "Schema Name Adjustment", Support::OnlyDefault("only none is supported yet")),
     property("interval.handling.mode", Kind::String, Importance::Low, Some("numeric"), &["string", "numeric"], false, "Interval Handling", Support::Yes),
     property("schema.refresh.mode", Kind::String, Importance::Medium, Some("columns_diff"), &["columns_diff", "columns_diff_exclude_unchanged_toast"], false, "Schema refresh mode", Support::Tuning("a table's description comes with the stream")),
@@ -233,7 +233,7 @@ pub const DECLARED: &[Property] = &[
 #[rustfmt::skip]
 pub const HIDDEN: &[Property] = &[
     property("skip.messages.without.change", Kind::Boolean, Importance::Low, Some("false"), &[], false, "skip.messages.without.change", Support::OnlyDefault("updates without change are published yet")),
-    property("money.fraction.digits", Kind::Int, Importance::Low, Some("2"), &[], false, "money.fraction.digits", Support::OnlyDefault("money has two digits behind the point yet")),
+    property("money.fraction.digits", Kind::Int, Importance::Low, Some("2"), &[], false, "money.fraction.digits", Support::Yes),
     property("field.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &[], false, "field.name.adjustment.mode", Support::OnlyDefault("only none is supported yet")),
     property("topic.delimiter", Kind::String, Importance::Low, Some("."), &[], false, "topic.delimiter", Support::OnlyDefault("only the dot is supported yet")),
     property("topic.heartbeat.prefix", Kind::String, Importance::Low, None, &[], false, "topic.heartbeat.prefix", Support::OnlyDefault("set heartbeat.topics.prefix")),
@@ -247,6 +247,30 @@ pub const HIDDEN: &[Property] = &[
     property("signal.kafka.topic", Kind::String, Importance::Low, None, &[], false, "signal.kafka.topic", Support::OnlyDefault("signals are not supported yet")),
     property("signal.kafka.bootstrap.servers", Kind::String, Importance::Low, None, &[], false, "signal.kafka.bootstrap.servers", Support::OnlyDefault("signals are not supported yet")),
     property("signal.file", Kind::String, Importance::Low, None, &[], false, "signal.file", Support::OnlyDefault("signals are not supported yet")),
+];
+
+/// Properties of our own, which Debezium passes over.
+pub const OURS: &[Property] = &[
+    property(
+        "source.version",
+        Kind::String,
+        Importance::Low,
+        Some("3.4.3.Final"),
+        &[],
+        false,
+        "The version that the records' source.version names",
+        Support::Yes,
+    ),
+    property(
+        "headwater.value.fidelity",
+        Kind::String,
+        Importance::Low,
+        Some("debezium"),
+        &["debezium", "exact"],
+        false,
+        "Values that Debezium loses something of (dates before 1582 and before Christ in snapshots, `name` in the stream, times in arrays): as Debezium writes them, or as PostgreSQL has them where the column's schema can carry it",
+        Support::Yes,
+    ),
 ];
 
 /// Families of properties, by how their keys begin, that are known and not supported yet.
@@ -264,7 +288,7 @@ pub const REFUSED_FAMILIES: &[(&str, &str)] = &[
 
 /// The property of a key.
 pub fn find(key: &str) -> Option<&'static Property> {
-    DECLARED.iter().chain(HIDDEN).find(|property| property.name == key)
+    DECLARED.iter().chain(HIDDEN).chain(OURS).find(|property| property.name == key)
 }
 
 /// A key's value as it may be shown: a password's, declared or by the look of its key, is hidden.
@@ -310,8 +334,11 @@ fn options_document() -> String {
     }
     text += "## Families, refused by how they begin\n\n| begins with | reason |\n|---|---|\n";
     text.extend(REFUSED_FAMILIES.iter().map(|(family, why)| format!("| `{family}` | {why} |\n")));
-    text += "\n## Ours\n\n| property | default | what it does |\n|---|---|---|\n\
-        | `source.version` | `3.4.3.Final` | the version that the records' `source.version` names |\n";
+    text += "\n## Ours\n\n| property | default | values | what it does |\n|---|---|---|---|\n";
+    text.extend(OURS.iter().map(|property| {
+        let values = if property.allowed.is_empty() { "string".to_owned() } else { property.allowed.join(", ") };
+        format!("| `{}` | `{}` | {values} | {} |\n", property.name, property.default.unwrap_or("-"), property.title)
+    }));
     text
 }
 

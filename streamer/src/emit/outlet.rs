@@ -9,6 +9,7 @@ use proto::connect::schema::{Schema, SchemaKind};
 use proto::connect::value::{TreeWriter, Value};
 use proto::envelope::{Change, Source, TableEnvelope, ValueError};
 use proto::pgoutput::Datum;
+use proto::types::Phase;
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::headers::ContextHeaders;
@@ -29,6 +30,13 @@ pub struct RowRecord<'a> {
     pub value: Option<(&'a Change<'a>, &'a Source<'a>)>,
     /// The header that links the two halves of a key change, and the row whose key it holds.
     pub link: Option<(&'static str, &'a [Datum])>,
+}
+
+impl RowRecord<'_> {
+    /// Where the row's values come from.
+    fn phase(&self) -> Phase {
+        self.value.map_or(Phase::Streaming, |(change, _)| change.op.phase())
+    }
 }
 
 /// Writes one connector's records. The buffers are reused from record to record: the producer copies them.
@@ -77,7 +85,7 @@ impl Outlet {
         if let Some(key) = row.key {
             self.key.extend_from_slice(table.key_schema().head());
             table
-                .write_key(key, &mut key_converter.writer(&mut self.key))
+                .write_key(key, row.phase(), &mut key_converter.writer(&mut self.key))
                 .map_err(|error| unreadable(table, &error))?;
             close(table.key_schema().head(), &mut self.key);
         }
@@ -132,7 +140,7 @@ impl Outlet {
         let table = row.table;
         let key_of = |values: &[Datum]| {
             let mut writer = TreeWriter::default();
-            table.write_key(values, &mut writer)?;
+            table.write_key(values, row.phase(), &mut writer)?;
             Ok::<_, ValueError>(SchemaAndValue::new(table.key_schema().schema().clone(), writer.finish()))
         };
         let mut record = ConnectRecord { topic: table.topic().to_owned(), ..ConnectRecord::default() };

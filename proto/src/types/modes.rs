@@ -1,0 +1,151 @@
+//! How values are represented where the configuration gives a choice.
+
+/// How values are represented where Debezium gives a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValueModes {
+    /// `decimal.handling.mode`.
+    pub decimal: DecimalMode,
+    /// `time.precision.mode`.
+    pub time: TimePrecision,
+    /// `interval.handling.mode`.
+    pub interval: IntervalMode,
+    /// `binary.handling.mode`.
+    pub binary: BinaryMode,
+    /// `hstore.handling.mode`.
+    pub hstore: HstoreMode,
+    /// `money.fraction.digits`: money's digits behind the point.
+    pub money_digits: u32,
+    /// `include.unknown.datatypes`: whether types without a conversion are shown by the bytes of their text.
+    pub include_unknown: bool,
+    /// `headwater.value.fidelity`, a property of our own.
+    pub fidelity: Fidelity,
+}
+
+impl Default for ValueModes {
+    fn default() -> Self {
+        Self {
+            decimal: DecimalMode::default(),
+            time: TimePrecision::default(),
+            interval: IntervalMode::default(),
+            binary: BinaryMode::default(),
+            hstore: HstoreMode::default(),
+            money_digits: 2,
+            include_unknown: false,
+            fidelity: Fidelity::default(),
+        }
+    }
+}
+
+/// `decimal.handling.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DecimalMode {
+    /// An unscaled number and a scale; `NaN` and the infinities are not among them.
+    #[default]
+    Precise,
+    /// A double.
+    Double,
+    /// Plain digits.
+    String,
+}
+
+/// `time.precision.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimePrecision {
+    /// Milliseconds up to precision 3, else microseconds.
+    #[default]
+    Adaptive,
+    /// The same for timestamps; times are always microseconds.
+    AdaptiveTimeMicroseconds,
+    /// Connect's own logical types, in milliseconds.
+    Connect,
+    /// ISO 8601.
+    IsoString,
+    /// Always microseconds.
+    Microseconds,
+    /// Always nanoseconds, which overflow beyond the year 2262.
+    Nanoseconds,
+}
+
+/// `interval.handling.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IntervalMode {
+    /// Microseconds, a month being 365.25 / 12 days: it does not say which interval it was.
+    #[default]
+    Numeric,
+    /// ISO 8601: `P1Y2M3DT4H5M6.789S`.
+    String,
+}
+
+/// `binary.handling.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BinaryMode {
+    /// BYTES.
+    #[default]
+    Bytes,
+    /// Base64 as a STRING.
+    Base64,
+    /// Base64 with the alphabet for URLs, as a STRING.
+    Base64UrlSafe,
+    /// Hexadecimal as a STRING.
+    Hex,
+}
+
+/// `hstore.handling.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HstoreMode {
+    /// A JSON object's text.
+    #[default]
+    Json,
+    /// A MAP.
+    Map,
+}
+
+/// `headwater.value.fidelity`: what becomes of values that Debezium loses something of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fidelity {
+    /// What Debezium 3.4.3 writes.
+    #[default]
+    Debezium,
+    /// What PostgreSQL has, wherever the column's schema can carry it.
+    Exact,
+}
+
+/// Where a value comes from. Debezium reads a snapshot through the JDBC driver's objects and the stream by itself, and the
+/// two do not agree on every value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// A query: every kind of snapshot.
+    Snapshot,
+    /// The replication stream.
+    Streaming,
+}
+
+/// `unavailable.value.placeholder`: what stands for a TOASTed value that was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placeholder {
+    bytes: Vec<u8>,
+    text: String,
+}
+
+impl Placeholder {
+    /// From its bytes, which need not be a text: a column of texts gets replacement characters, as Java decodes them.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { text: String::from_utf8_lossy(&bytes).into_owned(), bytes }
+    }
+
+    /// For columns of texts.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// For columns of bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl From<&str> for Placeholder {
+    fn from(text: &str) -> Self {
+        Self { bytes: text.as_bytes().to_vec(), text: text.to_owned() }
+    }
+}
