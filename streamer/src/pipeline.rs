@@ -164,7 +164,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     let settings = envelope_settings(config);
     let mut relations = Relations::new(config.clone(), settings.clone());
     let producer = RecordProducer::new(&context.worker, config, context.metrics.clone())?;
-    let mut emitter = RowEmitter::new(config);
+    let mut emitter = RowEmitter::new(config)?;
     let existing = slot::read(&client, config).await?;
 
     let resume = match (&offset, existing) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::properties::{self, DECLARED, HIDDEN, Kind, OURS, Property, REFUSED_FAMILIES, Support};
+use crate::transform::plan;
 
 /// One thing wrong with a configuration: the key it belongs to (none for the configuration as a whole) and the sentence
 /// that Connect's answer carries.
@@ -64,11 +65,14 @@ pub const SNAPSHOT_MODE_ALIASES: [(&str, &str); 1] = [("never", "no_data")];
 pub fn check(config: &BTreeMap<String, String>) -> Checked {
     let mut checked = Checked::default();
     connect_keys(config, &mut checked);
+    let (findings, warnings) = plan::check(config);
+    checked.findings.extend(findings);
+    checked.warnings.extend(warnings);
     for property in DECLARED.iter().chain(HIDDEN).chain(OURS) {
         declared(config, property, &mut checked);
     }
     for key in config.keys() {
-        unknown(key, config, &mut checked);
+        unknown(key, &mut checked);
     }
     checked
 }
@@ -305,7 +309,7 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
     }
 }
 
-fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) {
+fn unknown(key: &str, checked: &mut Checked) {
     let is_converter =
         ["key.converter.", "value.converter.", "header.converter."].iter().any(|side| key.starts_with(side));
     let is_known_converter = ["schemas.enable", "schemas.cache.size", "replace.null.with.default", "decimal.format"]
@@ -315,22 +319,8 @@ fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) 
         || properties::find(key).is_some()
         || key.starts_with("producer.override.")
         || (is_converter && is_known_converter)
+        || plan::is_of_transforms(key)
     {
-        return;
-    }
-    if let Some(alias_key) = key.strip_prefix("transforms.") {
-        // Debezium's users know these two answers; the transform's own keys follow from its class.
-        if alias_key.ends_with(".type") {
-            let class = config.get(key).map(String::as_str).unwrap_or_default();
-            let known =
-                ["io.debezium.", "org.apache.kafka.connect.transforms."].iter().any(|vendor| class.starts_with(vendor));
-            let why =
-                if known { "not supported by this worker yet" } else { &format!("Class {class} could not be found.") };
-            checked.findings.push(Finding::value(key, class, why));
-        }
-        return;
-    }
-    if key == "transforms" && config.keys().any(|other| other.starts_with("transforms.")) {
         return;
     }
     match REFUSED_FAMILIES.iter().find(|(family, _)| key.starts_with(family)) {

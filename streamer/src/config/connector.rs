@@ -10,7 +10,8 @@ use super::check::{self, SNAPSHOT_MODE_ALIASES, parse_boolean};
 use super::filters::{self, Filters, List};
 use super::{Finding, Secret, WorkerConfig, properties, values};
 use crate::convert::ConverterConfig;
-use crate::transform::Chain;
+use crate::error::TaskError;
+use crate::transform::{Chain, Plan};
 
 /// The connector's class: Debezium's name, by which its users know it.
 pub const CONNECTOR_CLASS: &str = "io.debezium.connector.postgresql.PostgresConnector";
@@ -46,6 +47,8 @@ pub struct ConnectorConfig {
     pub value_converter: ConverterConfig,
     /// `header.converter` and its settings, the worker's unless given.
     pub header_converter: ConverterConfig,
+    /// `transforms` and `predicates`.
+    pub transforms: Plan,
     /// How values are represented.
     pub modes: ValueModes,
     /// `unavailable.value.placeholder`.
@@ -272,6 +275,7 @@ impl ConnectorConfig {
             key_converter: keys.converter("key", worker)?,
             value_converter: keys.converter("value", worker)?,
             header_converter: keys.converter("header", worker)?,
+            transforms: Plan::parse(config),
             modes: values::modes(&keys),
             placeholder: values::placeholder(&keys.string("unavailable.value.placeholder"))?,
             extended_headers: keys.flag("extended.headers.enabled"),
@@ -290,19 +294,22 @@ impl ConnectorConfig {
 
 impl ConnectorConfig {
     /// The connector's transforms, ready for a new run.
-    pub fn transforms(&self) -> Chain {
-        Chain::default()
+    ///
+    /// # Errors
+    /// As [`Plan::chain`].
+    pub fn transforms(&self) -> Result<Chain, TaskError> {
+        self.transforms.chain()
     }
 
     /// Key's and value's JSON converter, where rows become JSON with nothing in between.
     pub fn direct(&self) -> Option<(JsonConverter, JsonConverter)> {
-        let unchanged = self.transforms().is_empty() && self.header_converter == ConverterConfig::SimpleHeader;
+        let unchanged = self.transforms.is_empty() && self.header_converter == ConverterConfig::SimpleHeader;
         if unchanged { self.key_converter.as_json().zip(self.value_converter.as_json()) } else { None }
     }
 }
 
 /// The entries whose keys begin with `prefix`, without it.
-pub(super) fn with_prefix(config: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
+pub(crate) fn with_prefix(config: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
     config.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
 }
 

@@ -282,8 +282,6 @@ pub const REFUSED_FAMILIES: &[(&str, &str)] = &[
     ("snapshot.select.statement.overrides.", "a snapshot reads whole tables yet"),
     ("topic.key.", "topic routing is not supported yet"),
     ("topic.creation.", "topics are created by the broker (auto.create.topics.enable) yet"),
-    ("predicates", "transforms and predicates are not supported yet"),
-    ("transforms", "transforms are not supported yet"),
 ];
 
 /// The property of a key.

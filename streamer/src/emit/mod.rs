@@ -44,8 +44,12 @@ pub struct RowEmitter {
 
 impl RowEmitter {
     /// Emits with the connector's settings; the run's id in the headers is new.
-    pub fn new(config: &ConnectorConfig) -> Self {
-        Self { skipped: config.skipped, tombstones_on_delete: config.tombstones_on_delete, outlet: Outlet::new(config) }
+    ///
+    /// # Errors
+    /// As [`Outlet::new`].
+    pub fn new(config: &ConnectorConfig) -> Result<Self, TaskError> {
+        let outlet = Outlet::new(config)?;
+        Ok(Self { skipped: config.skipped, tombstones_on_delete: config.tombstones_on_delete, outlet })
     }
 
     /// The way out for records that are not of a row.

@@ -56,9 +56,12 @@ pub struct Outlet {
 
 impl Outlet {
     /// With the connector's transforms and converters; the run's id in the headers is new.
-    pub fn new(config: &ConnectorConfig) -> Self {
-        Self {
-            chain: config.transforms(),
+    ///
+    /// # Errors
+    /// As [`ConnectorConfig::transforms`].
+    pub fn new(config: &ConnectorConfig) -> Result<Self, TaskError> {
+        Ok(Self {
+            chain: config.transforms()?,
             key_converter: Converter::new(&config.key_converter),
             value_converter: Converter::new(&config.value_converter),
             header_converter: Converter::new(&config.header_converter),
@@ -67,7 +70,7 @@ impl Outlet {
             string: Arc::new(Schema::new(SchemaKind::String)),
             key: Vec::new(),
             value: Vec::new(),
-        }
+        })
     }
 
     /// Publishes a row's record.
@@ -112,7 +115,10 @@ impl Outlet {
     /// # Errors
     /// Those of transforms, converters and the producer.
     pub async fn publish(&mut self, producer: &RecordProducer, record: ConnectRecord) -> Result<(), TaskError> {
-        let Some(record) = self.chain.apply(record)? else { return Ok(()) };
+        let applied = self.chain.apply(record);
+        let tolerated =
+            applied.map_err(|error| TaskError::stop("Tolerance exceeded in error handler").because(error))?;
+        let Some(record) = tolerated else { return Ok(()) };
         self.key.clear();
         self.value.clear();
         let has_key = self.key_converter.convert(&record.topic, &record.key, &mut self.key).await?;

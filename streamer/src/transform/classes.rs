@@ -1,0 +1,92 @@
+//! Which transforms and predicates there are, by their Java class.
+
+use super::Transform;
+use super::kafka::{drop_headers, filter, regex_router};
+use super::predicate::{
+    HAS_HEADER_KEY, HasHeaderKey, Predicate, RecordIsTombstone, TOPIC_NAME_MATCHES, TopicNameMatches,
+};
+use super::settings::{Setting, Settings};
+use crate::config::connector::DEBEZIUM_VERSION;
+
+/// Kafka's version whose transforms these are.
+pub const KAFKA_VERSION: &str = "4.1.1";
+
+/// A class that `transforms.<alias>.type` or `predicates.<alias>.type` may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Class {
+    /// The Java class.
+    pub name: &'static str,
+    /// What it declares.
+    pub settings: &'static [Setting],
+    /// How one is made.
+    pub make: Make,
+}
+
+/// How a transform or predicate is made of its settings. What is wrong then, beyond what the settings' own checks find,
+/// Connect says when the task starts: the error is the exception's text.
+#[derive(Debug, Clone, Copy)]
+pub enum Make {
+    /// A transform.
+    Transform(fn(&Settings) -> Result<Box<dyn Transform>, String>),
+    /// A predicate.
+    Predicate(fn(&Settings) -> Result<Box<dyn Predicate>, String>),
+    /// A transform that Debezium's distribution has and this worker does not, for this reason.
+    Refused(&'static str),
+}
+
+impl Class {
+    /// The version that Connect lists it with.
+    pub fn version(&self) -> &'static str {
+        if self.name.starts_with("org.apache.kafka.") { KAFKA_VERSION } else { DEBEZIUM_VERSION }
+    }
+
+    /// The kind that Connect lists it as.
+    pub fn kind(&self) -> &'static str {
+        if matches!(self.make, Make::Predicate(_)) { "predicate" } else { "transformation" }
+    }
+
+    /// Whether it can be used here.
+    pub fn is_supported(&self) -> bool {
+        !matches!(self.make, Make::Refused(_))
+    }
+
+    /// The class of a name: all of it, or, as Connect has it too, the part behind the last dot.
+    pub fn find(name: &str) -> Option<&'static Class> {
+        let alias = |class: &&Class| class.name.rsplit('.').next() == Some(name);
+        CLASSES.iter().find(|class| class.name == name).or_else(|| CLASSES.iter().find(alias))
+    }
+}
+
+const fn transform(
+    name: &'static str,
+    settings: &'static [Setting],
+    make: fn(&Settings) -> Result<Box<dyn Transform>, String>,
+) -> Class {
+    Class { name, settings, make: Make::Transform(make) }
+}
+
+const fn predicate(
+    name: &'static str,
+    settings: &'static [Setting],
+    make: fn(&Settings) -> Result<Box<dyn Predicate>, String>,
+) -> Class {
+    Class { name, settings, make: Make::Predicate(make) }
+}
+
+const fn refused(name: &'static str, why: &'static str) -> Class {
+    Class { name, settings: &[], make: Make::Refused(why) }
+}
+
+/// Every class, in the order in which `GET /connector-plugins?connectorsOnly=false` lists them.
+#[rustfmt::skip]
+pub const CLASSES: &[Class] = &[
+    refused("io.debezium.transforms.ByLogicalTableRouter", "not yet"),
+    refused("io.debezium.transforms.ExtractNewRecordState", "not yet"),
+    refused("io.debezium.transforms.outbox.EventRouter", "not yet"),
+    transform("org.apache.kafka.connect.transforms.DropHeaders", drop_headers::SETTINGS, drop_headers::make),
+    transform("org.apache.kafka.connect.transforms.Filter", &[], filter::make),
+    transform("org.apache.kafka.connect.transforms.RegexRouter", regex_router::SETTINGS, regex_router::make),
+    predicate("org.apache.kafka.connect.transforms.predicates.HasHeaderKey", HAS_HEADER_KEY, HasHeaderKey::make),
+    predicate("org.apache.kafka.connect.transforms.predicates.RecordIsTombstone", &[], |_| Ok(Box::new(RecordIsTombstone))),
+    predicate("org.apache.kafka.connect.transforms.predicates.TopicNameMatches", TOPIC_NAME_MATCHES, TopicNameMatches::make),
+];

@@ -1,0 +1,168 @@
+//! Java's regular expressions (`java.util.regex`), as far as the `regex` crate has them: look-around and back references
+//! are refused by name.
+
+use regex::Regex;
+
+use super::settings::invalid;
+
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    whole: Regex,
+    anywhere: Regex,
+}
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// Why it is none, in one sentence.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        let compile = |pattern: &str| Regex::new(pattern).map_err(|error| error.to_string());
+        let anywhere = compile(pattern)?;
+        Ok(Self { whole: compile(&format!("^(?:{pattern})$"))?, anywhere })
+    }
+
+    /// Whether the whole text matches (`Matcher.matches`).
+    pub fn matches(&self, text: &str) -> bool {
+        self.whole.is_match(text)
+    }
+
+    /// The text with the first match replaced (`Matcher.replaceFirst`).
+    ///
+    /// # Errors
+    /// As [`Replacement::new`] and for a group that the pattern does not have.
+    pub fn replace_first(&self, text: &str, replacement: &Replacement) -> Result<String, String> {
+        let Some(captures) = self.anywhere.captures(text) else { return Ok(text.to_owned()) };
+        let (start, end) = captures.get(0).map_or((0, 0), |found| (found.start(), found.end()));
+        let mut out = text.get(..start).unwrap_or_default().to_owned();
+        for part in &replacement.0 {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Number(digits) => {
+                    // Java takes as many digits as still name a group.
+                    let groups = self.anywhere.captures_len();
+                    let number = |digits: &str| digits.parse::<usize>().ok().filter(|number| *number < groups);
+                    let taken = (1..=digits.len()).rev().find(|length| number(&digits[..*length]).is_some());
+                    let Some(taken) = taken else { return Err(format!("No group {}", &digits[..1])) };
+                    let (group, rest) = digits.split_at(taken);
+                    out.push_str(
+                        number(group).and_then(|group| captures.get(group)).map_or("", |found| found.as_str()),
+                    );
+                    out.push_str(rest);
+                }
+                Part::Name(name) => {
+                    if !self.anywhere.capture_names().flatten().any(|known| known == name) {
+                        return Err(format!("No group with name {{{name}}}"));
+                    }
+                    out.push_str(captures.name(name).map_or("", |found| found.as_str()));
+                }
+            }
+        }
+        out.push_str(text.get(end..).unwrap_or_default());
+        Ok(out)
+    }
+}
+
+/// A pattern that is none, in the words of Connect's `RegexValidator`.
+pub fn check(name: &str, value: Option<&str>) -> Result<(), String> {
+    let why = match value {
+        None => "Cannot invoke \"String.isEmpty()\" because \"this.pattern\" is null".to_owned(),
+        Some(pattern) => match Pattern::new(pattern) {
+            Ok(_) => return Ok(()),
+            Err(why) => why,
+        },
+    };
+    Err(invalid(name, value.unwrap_or("null"), format_args!("Invalid regex: {why}")))
+}
+
+/// A replacement in Java's syntax: `$1`, `${name}`, and a backslash before what is meant as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// Digits behind `$`: a group's number, and perhaps digits of the text.
+    Number(String),
+    Name(String),
+}
+
+impl Replacement {
+    /// Reads a replacement.
+    ///
+    /// # Errors
+    /// Java's words for what is wrong.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut characters = text.chars().peekable();
+        while let Some(character) = characters.next() {
+            match character {
+                '\\' => plain.push(characters.next().ok_or("character to be escaped is missing")?),
+                '$' => {
+                    if !plain.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut plain)));
+                    }
+                    match characters.next() {
+                        Some('{') => {
+                            let mut name = String::new();
+                            loop {
+                                match characters.next() {
+                                    Some('}') => break,
+                                    Some(letter) if letter.is_ascii_alphanumeric() => name.push(letter),
+                                    _ => return Err("named capturing group is missing trailing '}'".to_owned()),
+                                }
+                            }
+                            parts.push(Part::Name(name));
+                        }
+                        Some(digit) if digit.is_ascii_digit() => {
+                            let mut digits = digit.to_string();
+                            while let Some(digit) = characters.next_if(char::is_ascii_digit) {
+                                digits.push(digit);
+                            }
+                            parts.push(Part::Number(digits));
+                        }
+                        Some(_) => return Err("Illegal group reference".to_owned()),
+                        None => return Err("Illegal group reference: group index is missing".to_owned()),
+                    }
+                }
+                other => plain.push(other),
+            }
+        }
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain));
+        }
+        Ok(Self(parts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replaced(pattern: &str, replacement: &str, text: &str) -> Result<String, String> {
+        Pattern::new(pattern).unwrap().replace_first(text, &Replacement::new(replacement)?)
+    }
+
+    #[test]
+    fn a_replacement_names_groups_as_java_does() {
+        assert_eq!(replaced("srv\\.(.*)\\.(?<table>.*)", "${table}_$1x$0", "srv.a.b"), Ok("b_axsrv.a.b".to_owned()));
+        assert_eq!(replaced("(a)b", "$12", "ab"), Ok("a2".to_owned()), "there is no group 12");
+        assert_eq!(replaced("a", "\\$1\\\\", "ab"), Ok("$1\\b".to_owned()));
+        assert_eq!(replaced("(a)|(b)", "<$1>", "b"), Ok("<>".to_owned()), "a group without a match is empty");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_replacement_is_said_in_javas_words() {
+        assert_eq!(replaced("a", "$2", "a"), Err("No group 2".to_owned()));
+        assert_eq!(replaced("a", "${b}", "a"), Err("No group with name {b}".to_owned()));
+        assert_eq!(replaced("a", "$x", "a"), Err("Illegal group reference".to_owned()));
+    }
+
+    #[test]
+    fn a_match_is_of_the_whole_text() {
+        let pattern = Pattern::new("a|ab").unwrap();
+        assert!(pattern.matches("ab") && pattern.matches("a") && !pattern.matches("abc"));
+    }
+}
