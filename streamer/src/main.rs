@@ -1,5 +1,6 @@
 //! The streamer: a Kafka Connect worker for PostgreSQL.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,14 +13,23 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use streamer::config::WorkerConfig;
 use streamer::error::TaskError;
 use streamer::worker::deploy;
+use streamer::worker::group::Membership;
 use streamer::worker::herder::Herder;
+use streamer::worker::log_levels::LogLevels;
 use streamer::worker::rest::{self, Api};
 use streamer::worker::storage::configs::TargetState;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, reload};
 
 /// How long Kafka may be away at the start.
 const KAFKA_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long it is not said that this worker stands by: joining the group takes a moment.
+const STANDBY_NOTICE: Duration = Duration::from_secs(5);
 
 /// PostgreSQL's changes to Kafka, in Debezium's records.
 ///
@@ -40,8 +50,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_logging();
-    match run(&arguments).await {
+    let levels = start_logging();
+    match run(&arguments, levels).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without a backtrace, whatever the environment asks for: it is for a person who configures, not for one who debugs.
@@ -51,7 +61,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
     let worker = Arc::new(match &arguments.worker {
         Some(path) => WorkerConfig::from_file(path)?,
         None => WorkerConfig::from_environment(std::env::vars())?,
@@ -61,58 +71,131 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let listener = TcpListener::bind(worker.listen)
         .await
         .with_context(|| format!("the REST API cannot listen on {} (listeners)", worker.listen))?;
-
-    let herder = Arc::new(start_herder(&worker).await?);
-    let cluster_id = cluster_id(&worker);
-    for (name, config) in connectors {
-        herder
-            .put(&name, config, false, TargetState::Started)
-            .await
-            .with_context(|| format!("connector {name} could not be deployed"))?;
-    }
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        group = %worker.group_id,
-        brokers = worker.bootstrap_servers(),
-        rest = %worker.listen,
-        "streamer is ready"
-    );
-    let api = Api { herder: herder.clone(), metrics, cluster_id: cluster_id.into() };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    axum::serve(listener, rest::router(api))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .context("the REST API failed")?;
-    herder.shut_down().await;
+
+    let mut membership = when_kafka_answers(&worker, || Membership::join(&worker)).await?;
+    let (sender, active) = watch::channel(None);
+    let api = Api {
+        worker: worker.clone(),
+        active,
+        leader: membership.leader(),
+        client: reqwest::Client::new(),
+        levels,
+        metrics,
+        cluster_id: cluster_id(&worker).into(),
+    };
+    let rest = tokio::spawn(
+        axum::serve(listener, rest::router(api)).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future(),
+    );
+    let result = while_member(&worker, &mut membership, connectors, &sender, &stop).await;
+    // Other requests get no answer from here on, and what runs is stopped before another worker may start it.
+    stop.cancel();
+    rest.await.context("the REST API broke off")?.context("the REST API failed")?;
+    if let Some(herder) = sender.send_replace(None) {
+        herder.shut_down().await;
+    }
+    membership.leave().await;
+    result?;
     tracing::info!("stopped");
     Ok(())
 }
 
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rdkafka=off"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    if std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json") {
-        log.json().init();
-    } else {
-        log.init();
+/// Runs the connectors whenever this worker is the active one, until it is stopped.
+async fn while_member(
+    worker: &Arc<WorkerConfig>,
+    membership: &mut Membership,
+    mut connectors: Vec<(String, BTreeMap<String, String>)>,
+    herders: &watch::Sender<Option<Arc<Herder>>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut active = membership.active();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            error = membership.failed() => return Err(error.into()),
+            () = becomes(&mut active, true) => {}
+            () = tokio::time::sleep(STANDBY_NOTICE) => {
+                tracing::info!(group = %worker.group_id, "standing by: another streamer of the group is active");
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    error = membership.failed() => return Err(error.into()),
+                    () = becomes(&mut active, true) => {}
+                }
+            }
+        }
+        let herder = Arc::new(when_kafka_answers(worker, || Herder::start(worker.clone())).await?);
+        herders.send_replace(Some(herder.clone()));
+        for (name, config) in std::mem::take(&mut connectors) {
+            herder
+                .put(&name, config, false, TargetState::Started)
+                .await
+                .with_context(|| format!("connector {name} could not be deployed"))?;
+        }
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            group = %worker.group_id,
+            brokers = worker.bootstrap_servers(),
+            rest = %worker.listen,
+            "streamer is ready"
+        );
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            error = membership.failed() => {
+                herders.send_replace(None);
+                herder.abandon().await;
+                return Err(error.into());
+            }
+            () = becomes(&mut active, false) => {
+                herders.send_replace(None);
+                tracing::warn!(
+                    group = %worker.group_id,
+                    "this worker has lost its place in the group: its tasks are broken off, so that the one that goes on is \
+                     alone. What was not acknowledged comes again from the slot"
+                );
+                herder.abandon().await;
+            }
+        }
     }
 }
 
-/// Opens the worker's topics, waiting for Kafka.
-async fn start_herder(worker: &Arc<WorkerConfig>) -> anyhow::Result<Herder> {
+/// Completes when the value is `wanted`, and only then.
+async fn becomes(active: &mut watch::Receiver<bool>, wanted: bool) {
+    if active.wait_for(|is| *is == wanted).await.is_err() {
+        // The membership is gone, which its own future says.
+        std::future::pending::<()>().await;
+    }
+}
+
+fn start_logging() -> LogLevels {
+    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,rdkafka=off".to_owned());
+    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
+    let (filter, handle) = reload::Layer::new(filter);
+    let form = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let json = std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json");
+    let form = if json { form.json().boxed() } else { form.boxed() };
+    tracing_subscriber::registry().with(filter).with(form).init();
+    LogLevels::new(directives, move |filter| {
+        if let Err(error) = handle.reload(filter) {
+            tracing::warn!(%error, "the log's levels could not be changed");
+        }
+    })
+}
+
+/// Does something that needs Kafka, waiting for it at the start.
+async fn when_kafka_answers<T, F>(worker: &Arc<WorkerConfig>, act: impl Fn() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, TaskError>>,
+{
     let begun = Instant::now();
     loop {
-        match Herder::start(worker.clone()).await {
-            Ok(herder) => return Ok(herder),
+        match act().await {
+            Ok(done) => return Ok(done),
             Err(error @ TaskError::Retry(_)) if begun.elapsed() < KAFKA_DEADLINE => {
                 tracing::warn!(brokers = worker.bootstrap_servers(), %error, "waiting for Kafka");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
+            Err(error @ TaskError::Stop(_)) => return Err(error.into()),
             Err(error) => {
                 let servers = worker.bootstrap_servers();
                 return Err(error).with_context(|| {

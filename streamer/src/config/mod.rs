@@ -4,6 +4,8 @@
 //! - [`properties`]: every key of the connector, its type, default, and how far it is supported
 //! - [`check`]: what is wrong with a configuration, all findings at once
 //! - [`connector`]: a connector's configuration in types
+//! - [`definitions`]: what a user interface shows of each key
+//! - [`plugins`]: the classes that a configuration may name
 //! - [`filters`]: which tables and columns are captured
 //! - `values`: how values are represented
 //! - [`worker`]: the worker's configuration, from the environment or a file
@@ -12,8 +14,10 @@
 
 pub mod check;
 pub mod connector;
+pub mod definitions;
 pub mod filters;
 pub mod java_properties;
+pub mod plugins;
 pub mod properties;
 pub mod secret;
 mod values;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
+use super::check::parse_boolean;
 use super::connector::with_prefix;
 use super::java_properties;
 
@@ -30,9 +31,24 @@ pub struct WorkerConfig {
     /// `offset.flush.interval.ms`. Connect's default is a minute; storing a position is one small record, so ours is a
     /// second: the slot is confirmed that much sooner.
     pub offset_flush_interval: Duration,
+    /// `session.timeout.ms`: how long this worker may be silent before another one takes over.
+    pub session_timeout: Duration,
+    /// `heartbeat.interval.ms`: how often it says in the group that it is there.
+    pub heartbeat_interval: Duration,
+    /// Whether the topics that a connector publishes to are kept.
+    pub topic_tracking: TopicTracking,
     /// `producer.*`, without the prefix.
     pub producer_properties: BTreeMap<String, String>,
     bootstrap_servers: String,
+}
+
+/// The topics that a connector publishes to (KIP-558).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicTracking {
+    /// `topic.tracking.enable`.
+    pub enabled: bool,
+    /// `topic.tracking.allow.reset`.
+    pub allow_reset: bool,
 }
 
 /// A topic that the worker keeps something in.
@@ -190,6 +206,14 @@ impl WorkerConfig {
             None => Ok(default),
             Some(value) => value.parse::<i32>().map_err(|_| invalid(property, value, "a whole number is expected")),
         };
+        let flag = |property: &str| match given(property) {
+            None => Ok(true),
+            Some(value) => parse_boolean(value).ok_or_else(|| invalid(property, value, "true or false is expected")),
+        };
+        let milliseconds = |property: &str, default: i32| {
+            let value = number(property, default)?;
+            Ok::<_, WorkerConfigError>(Duration::from_millis(u64::try_from(value).unwrap_or_default().max(1)))
+        };
         let storage = |kind: &str, name: String, partitions: i32| {
             Ok::<_, WorkerConfigError>(StorageTopic {
                 name,
@@ -201,7 +225,6 @@ impl WorkerConfig {
         let listen = listen_address(given("listeners"), given("rest.host.name"), number("rest.port", 8083)?)?;
         let host = given("rest.advertised.host.name").map_or_else(|| known_host(listen), str::to_owned);
         let port = number("rest.advertised.port", i32::from(listen.port()))?;
-        let flush = number("offset.flush.interval.ms", 1000)?;
         let config = Self {
             bootstrap_servers: required("bootstrap.servers"),
             group_id: required("group.id"),
@@ -210,7 +233,13 @@ impl WorkerConfig {
             status_topic: storage("status", required("status.storage.topic"), 5)?,
             listen,
             worker_id: format!("{host}:{port}"),
-            offset_flush_interval: Duration::from_millis(u64::try_from(flush).unwrap_or_default().max(1)),
+            offset_flush_interval: milliseconds("offset.flush.interval.ms", 1000)?,
+            session_timeout: milliseconds("session.timeout.ms", 10_000)?,
+            heartbeat_interval: milliseconds("heartbeat.interval.ms", 3_000)?,
+            topic_tracking: TopicTracking {
+                enabled: flag("topic.tracking.enable")?,
+                allow_reset: flag("topic.tracking.allow.reset")?,
+            },
             producer_properties: with_prefix(&properties, "producer."),
             properties,
         };

@@ -42,12 +42,32 @@ impl OffsetStore {
         self.log.write(&key(connector, server), Some(&value)).await
     }
 
-    /// Forgets a position.
+    /// All positions of a connector: their partitions and offsets.
+    ///
+    /// # Errors
+    /// Stop when what is stored is no JSON.
+    pub fn of_connector(&self, connector: &str) -> Result<Vec<(Value, Value)>, TaskError> {
+        let mut found = Vec::new();
+        for (key, offset) in self.log.entries() {
+            let Ok((name, partition)) = serde_json::from_slice::<(String, Value)>(&key) else { continue };
+            if name == connector {
+                let offset = serde_json::from_slice(&offset).map_err(|error| {
+                    TaskError::stop(format!("a stored position of connector {connector} is no JSON ({error})"))
+                })?;
+                found.push((partition, offset));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stores a position under any partition, or with `None` forgets it.
     ///
     /// # Errors
     /// As [`KafkaLog::write`].
-    pub async fn remove(&self, connector: &str, server: &str) -> Result<(), TaskError> {
-        self.log.write(&key(connector, server), None).await
+    pub async fn alter(&self, connector: &str, partition: &Value, offset: Option<&Value>) -> Result<(), TaskError> {
+        let key = json!([connector, partition]).to_string();
+        let value = offset.map(Value::to_string);
+        self.log.write(key.as_bytes(), value.as_ref().map(String::as_bytes)).await
     }
 }
 

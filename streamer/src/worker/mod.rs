@@ -2,13 +2,17 @@
 //!
 //! # Layout
 //! - [`storage`]: the topics that make a restart, or a change back to a Java worker, go on where it was
+//! - [`group`]: the worker's place in its group: active, or standing by
 //! - [`herder`]: connectors' life cycle
+//! - [`log_levels`]: what the log says, changed while the worker runs
 //! - [`task`]: one running task and its state
 //! - [`rest`]: the REST API
 //! - [`deploy`]: connectors given on the command line
 
 pub mod deploy;
+pub mod group;
 pub mod herder;
+pub mod log_levels;
 pub mod rest;
 pub mod storage;
 pub mod task;

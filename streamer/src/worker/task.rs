@@ -31,12 +31,13 @@ pub struct TaskStatus {
 }
 
 impl RunningTask {
-    /// Starts the task.
+    /// Starts the task. Behind `fence` it publishes nothing any more.
     pub fn start(
         config: Arc<ConnectorConfig>,
         worker: Arc<WorkerConfig>,
         offsets: OffsetStore,
         statuses: StatusStore,
+        fence: CancellationToken,
     ) -> Self {
         let cancel = CancellationToken::new();
         let (health, receiver) = TaskHealth::new();
@@ -44,7 +45,7 @@ impl RunningTask {
         let name = config.name.clone();
         let metrics = TaskMetrics::of(&name);
         let context = TaskContext { config, worker, offsets, cancel: cancel.clone(), health, metrics };
-        let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses));
+        let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses, fence));
         Self { cancel, health: receiver, failure, run }
     }
 
@@ -60,7 +61,8 @@ impl RunningTask {
         }
     }
 
-    /// Asks the task to stop and waits until it has: its position is stored and its slot free.
+    /// Asks the task to stop and waits until it has: its position is stored and its slot free. Behind the fence it is
+    /// broken off instead.
     pub async fn stop(mut self) {
         self.cancel.cancel();
         if let Err(error) = (&mut self.run).await {
@@ -82,6 +84,7 @@ async fn watched(
     failure: Arc<OnceLock<String>>,
     mut health: watch::Receiver<TaskState>,
     statuses: StatusStore,
+    fence: CancellationToken,
 ) {
     let run = tokio::spawn(pipeline::run(context));
     let aborts_with_this = run.abort_handle();
@@ -89,6 +92,12 @@ async fn watched(
     let result = loop {
         tokio::select! {
             result = &mut run => break result,
+            () = fence.cancelled() => {
+                // What is queued is thrown away with the producer: it comes again from the slot, by another worker.
+                run.abort();
+                let _broken_off = run.await;
+                return;
+            }
             Ok(()) = health.changed() => {
                 let state = health.borrow_and_update().clone();
                 match state {

@@ -14,7 +14,7 @@ use crate::worker::deploy::flat;
 use crate::worker::herder::{ConnectorView, Put};
 use crate::worker::storage::configs::TargetState;
 
-type Answer<T> = Result<T, Refusal>;
+pub(super) type Answer<T> = Result<T, Refusal>;
 
 /// A request's body as a JSON object.
 pub(super) fn object(body: &Bytes) -> Answer<Map<String, Value>> {
@@ -28,9 +28,14 @@ pub(super) fn config_of(object: &Map<String, Value>) -> Answer<std::collections:
         .map_err(|key| Refusal::bad_request(format!("The value of {key} must be a text, a number or a boolean")))
 }
 
+/// Connect says `unknown` of a connector whose plugin it does not have.
+fn kind(view: &ConnectorView) -> &'static str {
+    if view.state == "UNASSIGNED" { "unknown" } else { "source" }
+}
+
 fn info(view: &ConnectorView) -> Value {
     let tasks: Vec<Value> = view.task.iter().map(|_| json!({ "connector": view.name, "task": 0 })).collect();
-    json!({ "name": view.name, "config": view.config, "tasks": tasks, "type": "source" })
+    json!({ "name": view.name, "config": view.config, "tasks": tasks, "type": kind(view) })
 }
 
 fn state(state: &str, worker_id: &str, trace: Option<&str>) -> Map<String, Value> {
@@ -40,7 +45,9 @@ fn state(state: &str, worker_id: &str, trace: Option<&str>) -> Map<String, Value
     if let Some(trace) = trace {
         map.insert("trace".to_owned(), trace.into());
     }
-    map.insert("version".to_owned(), DEBEZIUM_VERSION.into());
+    if state != "UNASSIGNED" || trace.is_none() {
+        map.insert("version".to_owned(), DEBEZIUM_VERSION.into());
+    }
     map
 }
 
@@ -53,17 +60,18 @@ fn task_state(view: &ConnectorView, worker_id: &str) -> Option<Value> {
 
 fn full_status(view: &ConnectorView, worker_id: &str) -> Value {
     let tasks: Vec<Value> = task_state(view, worker_id).into_iter().collect();
-    json!({ "name": view.name, "connector": state(view.state, worker_id, None), "tasks": tasks, "type": "source" })
+    let connector = state(view.state, worker_id, view.trace.as_deref());
+    json!({ "name": view.name, "connector": connector, "tasks": tasks, "type": kind(view) })
 }
 
-pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Json<Value> {
-    let views = api.herder.connectors().await;
+pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer<Json<Value>> {
+    let views = api.herder()?.connectors().await;
     let query = query.unwrap_or_default();
-    let expands = |what: &str| query.split('&').any(|pair| pair.strip_prefix("expand=") == Some(what));
-    let (with_status, with_info) = (expands("status"), expands("info"));
-    if !with_status && !with_info {
-        return Json(views.into_iter().map(|view| Value::from(view.name)).collect());
+    let expansions: Vec<&str> = query.split('&').filter_map(|pair| pair.strip_prefix("expand=")).collect();
+    if expansions.is_empty() {
+        return Ok(Json(views.into_iter().map(|view| Value::from(view.name)).collect()));
     }
+    let (with_status, with_info) = (expansions.contains(&"status"), expansions.contains(&"info"));
     let mut all = Map::new();
     for view in views {
         let mut one = Map::new();
@@ -71,11 +79,11 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> J
             one.insert("info".to_owned(), info(&view));
         }
         if with_status {
-            one.insert("status".to_owned(), full_status(&view, &api.herder.worker().worker_id));
+            one.insert("status".to_owned(), full_status(&view, &api.worker.worker_id));
         }
         all.insert(view.name, Value::Object(one));
     }
-    Json(Value::Object(all))
+    Ok(Json(Value::Object(all)))
 }
 
 pub(super) async fn create(State(api): State<Api>, body: Bytes) -> Answer<Response> {
@@ -95,14 +103,15 @@ pub(super) async fn create(State(api): State<Api>, body: Bytes) -> Answer<Respon
         .to_owned();
     check_name(&name, &config)?;
     let initial = match request.get("initial_state").and_then(Value::as_str) {
-        None | Some("RUNNING") => TargetState::Started,
-        Some("PAUSED") => TargetState::Paused,
-        Some("STOPPED") => TargetState::Stopped,
-        Some(other) => {
-            return Err(Refusal::bad_request(format!("initial_state {other} is not RUNNING, PAUSED or STOPPED")));
-        }
+        None => TargetState::Started,
+        Some(state) => match state.to_ascii_uppercase().as_str() {
+            "RUNNING" => TargetState::Started,
+            "PAUSED" => TargetState::Paused,
+            "STOPPED" => TargetState::Stopped,
+            _ => return Err(Refusal::bad_request(format!("initial_state {state} is not RUNNING, PAUSED or STOPPED"))),
+        },
     };
-    let (view, _) = api.herder.put(&name, config, true, initial).await?;
+    let (view, _) = api.herder()?.put(&name, config, true, initial).await?;
     Ok(created(&view))
 }
 
@@ -125,8 +134,8 @@ fn created(view: &ConnectorView) -> Response {
     (StatusCode::CREATED, headers, Json(info(&new))).into_response()
 }
 
-async fn view(api: &Api, name: &str) -> Answer<ConnectorView> {
-    Ok(api.herder.connector(name, || format!("Connector {name} not found")).await?)
+pub(super) async fn view(api: &Api, name: &str) -> Answer<ConnectorView> {
+    Ok(api.herder()?.connector(name, || format!("Connector {name} not found")).await?)
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> Answer<Json<Value>> {
@@ -134,7 +143,7 @@ pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> An
 }
 
 pub(super) async fn delete(State(api): State<Api>, Path(name): Path<String>) -> Answer<StatusCode> {
-    api.herder.delete(&name).await?;
+    api.herder()?.delete(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -145,16 +154,29 @@ pub(super) async fn config(State(api): State<Api>, Path(name): Path<String>) -> 
 pub(super) async fn put_config(State(api): State<Api>, Path(name): Path<String>, body: Bytes) -> Answer<Response> {
     let config = config_of(&object(&body)?)?;
     check_name(&name, &config)?;
-    let (view, put) = api.herder.put(&name, config, false, TargetState::Started).await?;
+    let (view, put) = api.herder()?.put(&name, config, false, TargetState::Started).await?;
     Ok(match put {
         Put::Created => created(&view),
         Put::Updated => Json(info(&view)).into_response(),
     })
 }
 
+/// A merge into the stored configuration: a null removes its key.
+pub(super) async fn patch_config(State(api): State<Api>, Path(name): Path<String>, body: Bytes) -> Answer<Json<Value>> {
+    let patch = object(&body)?;
+    let mut config = view(&api, &name).await?.config;
+    for key in patch.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| key) {
+        config.remove(key);
+    }
+    config.extend(config_of(&patch)?);
+    check_name(&name, &config)?;
+    let (view, _) = api.herder()?.put(&name, config, false, TargetState::Started).await?;
+    Ok(Json(info(&view)))
+}
+
 pub(super) async fn status(State(api): State<Api>, Path(name): Path<String>) -> Answer<Json<Value>> {
-    let view = api.herder.connector(&name, || format!("No status found for connector {name}")).await?;
-    Ok(Json(full_status(&view, &api.herder.worker().worker_id)))
+    let view = api.herder()?.connector(&name, || format!("No status found for connector {name}")).await?;
+    Ok(Json(full_status(&view, &api.worker.worker_id)))
 }
 
 pub(super) async fn tasks(State(api): State<Api>, Path(name): Path<String>) -> Answer<Json<Value>> {
@@ -176,8 +198,8 @@ pub(super) async fn task_status(
 ) -> Answer<Json<Value>> {
     let task = task_number(&task)?;
     let unknown = || format!("No status found for task {name}-{task}");
-    let view = api.herder.connector(&name, unknown).await?;
-    let state = task_state(&view, &api.herder.worker().worker_id).filter(|_| task == 0);
+    let view = api.herder()?.connector(&name, unknown).await?;
+    let state = task_state(&view, &api.worker.worker_id).filter(|_| task == 0);
     Ok(Json(state.ok_or_else(|| Refusal::not_found(unknown()))?))
 }
 
@@ -189,7 +211,7 @@ pub(super) async fn restart_task(
     if view(&api, &name).await?.task.is_none() || task != 0 {
         return Err(Refusal::not_found(format!("Unknown task: {name}-{task}")));
     }
-    api.herder.restart(&name, false).await?;
+    api.herder()?.restart(&name, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -201,44 +223,26 @@ pub(super) async fn restart(
     let query = query.unwrap_or_default();
     let asks = |flag: &str| query.split('&').any(|pair| pair == format!("{flag}=true"));
     // There is no connector instance apart from its task, so the task is what a restart restarts.
-    let view = api.herder.restart(&name, asks("onlyFailed")).await?;
+    let view = api.herder()?.restart(&name, asks("onlyFailed")).await?;
     if asks("includeTasks") || asks("onlyFailed") {
-        let status = full_status(&view, &api.herder.worker().worker_id);
+        let status = full_status(&view, &api.worker.worker_id);
         return Ok((StatusCode::ACCEPTED, Json(status)).into_response());
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn pause(State(api): State<Api>, Path(name): Path<String>) -> Answer<StatusCode> {
-    api.herder.set_target(&name, TargetState::Paused).await?;
+    api.herder()?.set_target(&name, TargetState::Paused).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn resume(State(api): State<Api>, Path(name): Path<String>) -> Answer<StatusCode> {
-    api.herder.set_target(&name, TargetState::Started).await?;
+    api.herder()?.set_target(&name, TargetState::Started).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 /// Connect answers 204 to a stop.
 pub(super) async fn stop(State(api): State<Api>, Path(name): Path<String>) -> Answer<StatusCode> {
-    api.herder.set_target(&name, TargetState::Stopped).await?;
+    api.herder()?.set_target(&name, TargetState::Stopped).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-pub(super) async fn offsets(State(api): State<Api>, Path(name): Path<String>) -> Answer<Json<Value>> {
-    let stored = api.herder.offsets(&name).await?;
-    let offsets: Vec<Value> = stored
-        .into_iter()
-        .map(|(server, offset)| json!({ "partition": { "server": server }, "offset": offset }))
-        .collect();
-    Ok(Json(json!({ "offsets": offsets })))
-}
-
-pub(super) async fn reset_offsets(State(api): State<Api>, Path(name): Path<String>) -> Answer<Json<Value>> {
-    api.herder.reset_offsets(&name).await?;
-    Ok(Json(json!({
-        "message": "The Connect framework-managed offsets for this connector have been reset successfully. However, if this \
-                    connector manages offsets externally, they will need to be manually reset in the system that the \
-                    connector uses.",
-    })))
 }

@@ -3,27 +3,48 @@
 //! # Layout
 //! - `answer`: errors in Connect's form
 //! - `connectors`: `/connectors…`
+//! - `offsets`: `/connectors/{name}/offsets`
+//! - `topics`: `/connectors/{name}/topics`
 //! - `plugins`: `/connector-plugins…`
+//! - `forward`: a worker that stands by lets the active one answer
+//! - `loggers`: `/admin/loggers…`
 //! - `observe`: `/`, `/health`, `/metrics`
 
 mod answer;
 mod connectors;
+mod forward;
+mod loggers;
 mod observe;
+mod offsets;
 mod plugins;
+mod topics;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware;
 use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 
+use super::group::Leader;
 use super::herder::Herder;
+use super::log_levels::LogLevels;
+use crate::config::WorkerConfig;
 
 /// What the requests work with.
 #[derive(Clone)]
 pub struct Api {
-    /// The connectors.
-    pub herder: Arc<Herder>,
+    /// The worker's configuration.
+    pub worker: Arc<WorkerConfig>,
+    /// The connectors, while this worker is the active one.
+    pub active: watch::Receiver<Option<Arc<Herder>>>,
+    /// Who is active otherwise.
+    pub leader: Leader,
+    /// For requests that the active worker answers.
+    pub client: reqwest::Client,
+    /// The log's levels.
+    pub levels: LogLevels,
     /// The metrics.
     pub metrics: PrometheusHandle,
     /// The Kafka cluster's id.
@@ -32,14 +53,14 @@ pub struct Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    Router::new()
-        .route("/", get(observe::root))
-        .route("/health", get(observe::health))
-        .route("/metrics", get(observe::metrics))
+    let of_the_active_worker = Router::new()
         .route("/connectors", get(connectors::list).post(connectors::create))
         .route("/connectors/", get(connectors::list).post(connectors::create))
         .route("/connectors/{name}", get(connectors::show).delete(connectors::delete))
-        .route("/connectors/{name}/config", get(connectors::config).put(connectors::put_config))
+        .route(
+            "/connectors/{name}/config",
+            get(connectors::config).put(connectors::put_config).patch(connectors::patch_config),
+        )
         .route("/connectors/{name}/status", get(connectors::status))
         .route("/connectors/{name}/tasks", get(connectors::tasks))
         .route("/connectors/{name}/tasks/{task}/status", get(connectors::task_status))
@@ -48,10 +69,23 @@ pub fn router(api: Api) -> Router {
         .route("/connectors/{name}/pause", put(connectors::pause))
         .route("/connectors/{name}/resume", put(connectors::resume))
         .route("/connectors/{name}/stop", put(connectors::stop))
-        .route("/connectors/{name}/offsets", get(connectors::offsets).delete(connectors::reset_offsets))
+        .route("/connectors/{name}/offsets", get(offsets::show).patch(offsets::alter).delete(offsets::reset))
+        .route("/connectors/{name}/topics", get(topics::show))
+        .route("/connectors/{name}/topics/reset", put(topics::reset))
+        .route("/connector-plugins/{plugin}/config/validate", put(plugins::validate))
+        .method_not_allowed_fallback(answer::method_not_allowed)
+        .layer(middleware::from_fn_with_state(api.clone(), forward::to_active));
+    Router::new()
+        .merge(of_the_active_worker)
+        .route("/", get(observe::root))
+        .route("/health", get(observe::health))
+        .route("/metrics", get(observe::metrics))
         .route("/connector-plugins", get(plugins::list))
         .route("/connector-plugins/", get(plugins::list))
-        .route("/connector-plugins/{plugin}/config/validate", put(plugins::validate))
+        .route("/connector-plugins/{plugin}/config", get(plugins::config))
+        .route("/admin/loggers", get(loggers::list))
+        .route("/admin/loggers/", get(loggers::list))
+        .route("/admin/loggers/{logger}", get(loggers::show).put(loggers::set))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(api)

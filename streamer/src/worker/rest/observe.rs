@@ -17,10 +17,24 @@ pub(super) async fn root(State(api): State<Api>) -> Json<Value> {
     }))
 }
 
-/// 200 while every task that should run does, 503 otherwise, with the tasks that do not.
+/// 200 while every task that should run does, or while this worker stands by behind an active one; 503 otherwise, with
+/// the tasks that do not.
 pub(super) async fn health(State(api): State<Api>) -> (StatusCode, Json<Value>) {
+    let active = api.active.borrow().clone();
+    let Some(herder) = active else {
+        return match api.leader.worker_id().await.filter(|leader| *leader != api.worker.worker_id) {
+            Some(leader) => {
+                let message = format!("Standing by: the active worker of the group is {leader}.");
+                (StatusCode::OK, Json(json!({ "status": "healthy", "message": message })))
+            }
+            None => {
+                let message = "Worker is still starting up.";
+                (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "starting", "message": message })))
+            }
+        };
+    };
     let mut standing = Vec::new();
-    for connector in api.herder.connectors().await {
+    for connector in herder.connectors().await {
         if let Some(task) = connector.task.filter(|task| matches!(task.state, "FAILED" | "RESTARTING")) {
             standing.push(json!({ "connector": connector.name, "state": task.state, "trace": task.trace }));
         }

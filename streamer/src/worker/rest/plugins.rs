@@ -1,91 +1,159 @@
 //! `/connector-plugins…`.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use serde_json::{Value, json};
 
 use super::Api;
 use super::answer::Refusal;
-use super::connectors::{config_of, object};
-use crate::config::Finding;
+use super::connectors::{Answer, config_of, object};
 use crate::config::connector::{CONNECTOR_CLASS, DEBEZIUM_VERSION};
-use crate::config::properties::{DECLARED, Property, masked};
+use crate::config::definitions::{DEFINITIONS, Definition};
+use crate::config::plugins::{self, PLUGINS, PluginKind};
+use crate::config::properties;
+use crate::config::{Finding, WorkerConfig};
 
-pub(super) async fn list() -> Json<Value> {
-    Json(json!([{ "class": CONNECTOR_CLASS, "type": "source", "version": DEBEZIUM_VERSION }]))
+pub(super) async fn list(RawQuery(query): RawQuery) -> Json<Value> {
+    let mut all = vec![json!({ "class": CONNECTOR_CLASS, "type": "source", "version": DEBEZIUM_VERSION })];
+    if query.unwrap_or_default().split('&').any(|pair| pair == "connectorsOnly=false") {
+        all.extend(
+            PLUGINS.iter().map(
+                |(kind, class)| json!({ "class": class, "type": kind.as_str(), "version": plugins::version(class) }),
+            ),
+        );
+    }
+    Json(Value::Array(all))
+}
+
+/// The connector's definitions; the connector's own come first, as in Connect.
+pub(super) async fn config(Path(plugin): Path<String>) -> Answer<Json<Value>> {
+    if ![CONNECTOR_CLASS, "PostgresConnector", "Postgres"].contains(&plugin.as_str()) {
+        return Err(Refusal::not_found(format!("Unknown plugin {plugin}.")));
+    }
+    let (connects, own): (Vec<_>, Vec<_>) = DEFINITIONS.iter().partition(|definition| definition.is_connects());
+    let all = own.into_iter().chain(connects);
+    Ok(Json(all.map(|definition| definition.to_json(definition.default_value())).collect()))
 }
 
 /// Every property with its definition, its value, and what is wrong with it.
-pub(super) async fn validate(
-    State(api): State<Api>,
-    Path(plugin): Path<String>,
-    body: Bytes,
-) -> Result<Json<Value>, Refusal> {
-    let mut config = config_of(&object(&body)?)?;
-    let class = config.entry("connector.class".to_owned()).or_insert_with(|| plugin.clone()).clone();
-    if !class.ends_with(&plugin) {
+pub(super) async fn validate(State(api): State<Api>, Path(plugin): Path<String>, body: Bytes) -> Answer<Json<Value>> {
+    let config = config_of(&object(&body)?)?;
+    let class = config.get("connector.class");
+    let normalized = |class: &str| class.strip_suffix("Connector").unwrap_or(class).to_owned();
+    if let Some(class) = class.filter(|class| !normalized(class).ends_with(&normalized(&plugin))) {
         return Err(Refusal::bad_request(format!(
             "Included connector type {class} does not match request type {plugin}"
         )));
     }
-    let findings = api.herder.findings(&config).await?;
-    let errors = |key: &str| -> Vec<&str> {
-        findings
-            .iter()
-            .filter(|finding| finding.key.as_deref() == Some(key))
-            .map(|finding| finding.message.as_str())
-            .collect()
-    };
-    let mut configs: Vec<Value> = DECLARED
-        .iter()
-        .enumerate()
-        .map(|(order, property)| {
-            let value = config.get(property.name).map(String::as_str).or(property.default);
-            described(property, order, value, &errors(property.name))
-        })
-        .collect();
-    // What is wrong with a key that Debezium does not declare, or with the whole, must not be lost.
-    let undeclared = |finding: &&Finding| {
-        finding.key.as_deref().is_none_or(|key| !DECLARED.iter().any(|property| property.name == key))
-    };
-    for finding in findings.iter().filter(undeclared) {
-        let name = finding.key.as_deref().unwrap_or("database.hostname");
+    let findings = api.herder()?.findings(&config).await.map_err(|error| match class {
+        Some(_) => Refusal::from(error),
+        // Connect finds out too late to say 400.
+        None => Refusal::internal(format!("org.apache.kafka.connect.runtime.rest.errors.BadRequestException: {error}")),
+    })?;
+    let mut configs: Vec<Value> =
+        DEFINITIONS.iter().map(|definition| described(definition, &config, &api.worker, &findings)).collect();
+    for (name, errors) in undefined(&config, &findings) {
+        let value = Some(&config).filter(|_| errors.is_empty()).and_then(|config| config.get(name));
+        let value = value.map(|value| properties::masked(name, value));
         configs.push(json!({
             "definition": null,
-            "value": { "name": name, "value": null, "recommended_values": [], "errors": [finding.message], "visible": true },
+            "value": { "name": name, "value": value, "recommended_values": [], "errors": errors, "visible": true },
         }));
+    }
+    let mut groups: Vec<Value> = Vec::new();
+    for group in configs.iter().filter_map(|config| config.pointer("/definition/group")) {
+        if !groups.contains(group) {
+            groups.push(group.clone());
+        }
     }
     Ok(Json(json!({
         "name": CONNECTOR_CLASS,
         "error_count": findings.len(),
-        "groups": ["Common", "Postgres", "Connector", "Events"],
+        "groups": groups,
         "configs": configs,
     })))
 }
 
-fn described(property: &Property, order: usize, value: Option<&str>, errors: &[&str]) -> Value {
-    let shown = value.map(|value| masked(property.name, value));
+/// What is shown without a definition: overrides of the producer, and findings that would be lost otherwise.
+fn undefined<'a>(config: &'a BTreeMap<String, String>, findings: &'a [Finding]) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut found: BTreeMap<&str, Vec<&str>> = config
+        .keys()
+        .filter(|key| key.starts_with("producer.override."))
+        .map(|key| (key.as_str(), Vec::new()))
+        .collect();
+    for finding in findings {
+        if let Some(key) = finding.key.as_deref().filter(|key| !DEFINITIONS.iter().any(|known| known.name == **key)) {
+            found.entry(key).or_default().push(&finding.message);
+        }
+    }
+    found
+}
+
+fn described(
+    definition: &Definition,
+    config: &BTreeMap<String, String>,
+    worker: &WorkerConfig,
+    findings: &[Finding],
+) -> Value {
+    let name = definition.name.as_str();
+    // What is wrong with the configuration as a whole, Debezium says at the host.
+    let of_this = |finding: &&Finding| finding.key.as_deref().unwrap_or("database.hostname") == name;
+    let errors: Vec<&str> = findings.iter().filter(of_this).map(|finding| finding.message.as_str()).collect();
+    let (default, recommended) = choices(definition, config, worker);
+    // Connect shows a value that it could read, even if it is refused; Debezium shows none of its own.
+    let unreadable = ["Not a number of type", "Expected value to be either", "could not be found"];
+    let is_readable = !errors.iter().any(|error| unreadable.iter().any(|why| error.contains(why)));
+    let value = (definition.is_connects() && is_readable)
+        .then(|| config.get(name).map(String::as_str).or(default.as_deref()))
+        .flatten();
     json!({
-        "definition": {
-            "name": property.name,
-            "type": property.kind.as_str(),
-            "required": property.required,
-            "default_value": property.default,
-            "importance": property.importance.as_str(),
-            "documentation": property.title,
-            "group": "Postgres",
-            "width": "MEDIUM",
-            "display_name": property.title,
-            "dependents": [],
-            "order": order,
-        },
+        "definition": definition.to_json(default.as_deref()),
         "value": {
-            "name": property.name,
-            "value": shown,
-            "recommended_values": property.allowed,
+            "name": name,
+            "value": value,
+            "recommended_values": recommended,
             "errors": errors,
             "visible": true,
         },
     })
+}
+
+/// A property's default, which the worker's converters decide for some, and the values offered for it.
+fn choices(
+    definition: &Definition,
+    config: &BTreeMap<String, String>,
+    worker: &WorkerConfig,
+) -> (Option<String>, Vec<&'static str>) {
+    let name = definition.name.as_str();
+    let class_of = |key: &str| {
+        let worker_s = || worker.properties.get(key).map_or(default_converter(key), String::as_str);
+        config.get(key).map_or_else(worker_s, String::as_str).to_owned()
+    };
+    match name {
+        "connector.plugin.version" => (Some(DEBEZIUM_VERSION.to_owned()), vec![DEBEZIUM_VERSION]),
+        "key.converter" | "value.converter" | "header.converter" => {
+            let kind = if name == "header.converter" { PluginKind::HeaderConverter } else { PluginKind::Converter };
+            let default = worker.properties.get(name).map_or(default_converter(name), String::as_str);
+            (Some(default.to_owned()), plugins::of_kind(kind).collect())
+        }
+        "key.converter.plugin.version" | "value.converter.plugin.version" | "header.converter.plugin.version" => {
+            let class = class_of(name.trim_end_matches(".plugin.version"));
+            let version = PLUGINS.iter().find(|(_, known)| *known == class).map(|(_, known)| plugins::version(known));
+            (version.map(str::to_owned), version.into_iter().collect())
+        }
+        _ => {
+            let allowed = properties::find(name).map_or(&[][..], |property| property.allowed);
+            (definition.default_value().map(str::to_owned), allowed.to_vec())
+        }
+    }
+}
+
+fn default_converter(key: &str) -> &'static str {
+    match key {
+        "header.converter" => "org.apache.kafka.connect.storage.SimpleHeaderConverter",
+        _ => "org.apache.kafka.connect.json.JsonConverter",
+    }
 }

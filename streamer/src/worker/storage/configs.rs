@@ -86,18 +86,42 @@ impl ConfigStore {
         }
     }
 
-    /// Stores a configuration, with its one task's, as a Java worker does.
+    /// Stores a configuration, and its one task's unless it is to be stopped, as a Java worker does.
     ///
     /// # Errors
     /// As [`KafkaLog::write`].
-    pub async fn put(&self, name: &str, config: &BTreeMap<String, String>) -> Result<(), TaskError> {
+    pub async fn put(
+        &self,
+        name: &str,
+        config: &BTreeMap<String, String>,
+        target: TargetState,
+    ) -> Result<(), TaskError> {
         let connector = json!({ "properties": config });
         self.log.write(format!("connector-{name}").as_bytes(), Some(connector.to_string().as_bytes())).await?;
+        if target == TargetState::Stopped {
+            return Ok(());
+        }
+        self.put_task(name, config).await
+    }
+
+    /// Stores the configuration of a connector's one task.
+    ///
+    /// # Errors
+    /// As [`KafkaLog::write`].
+    pub async fn put_task(&self, name: &str, config: &BTreeMap<String, String>) -> Result<(), TaskError> {
         let mut task = config.clone();
         task.insert("task.class".to_owned(), "io.debezium.connector.postgresql.PostgresConnectorTask".to_owned());
         let task = json!({ "properties": task });
         self.log.write(format!("task-{name}-0").as_bytes(), Some(task.to_string().as_bytes())).await?;
-        let commit = json!({ "tasks": 1 });
+        self.commit_tasks(name, 1).await
+    }
+
+    /// Stores that a connector has no task, or one: a Java worker would start a stopped one's otherwise.
+    ///
+    /// # Errors
+    /// As [`KafkaLog::write`].
+    pub async fn commit_tasks(&self, name: &str, tasks: usize) -> Result<(), TaskError> {
+        let commit = json!({ "tasks": tasks });
         self.log.write(format!("commit-{name}").as_bytes(), Some(commit.to_string().as_bytes())).await
     }
 

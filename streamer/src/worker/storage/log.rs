@@ -11,6 +11,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::WorkerConfig;
 use crate::config::worker::StorageTopic;
@@ -25,6 +26,7 @@ pub struct KafkaLog {
     topic: String,
     producer: FutureProducer,
     entries: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
+    fence: CancellationToken,
 }
 
 impl std::fmt::Debug for KafkaLog {
@@ -34,11 +36,16 @@ impl std::fmt::Debug for KafkaLog {
 }
 
 impl KafkaLog {
-    /// Creates the topic if it is not there, and reads it to its end.
+    /// Creates the topic if it is not there, and reads it to its end. Behind `fence` nothing is written any more: another
+    /// worker writes then.
     ///
     /// # Errors
     /// Retry when Kafka does not answer; stop when it refuses the topic.
-    pub async fn open(worker: &WorkerConfig, topic: &StorageTopic) -> Result<Self, TaskError> {
+    pub async fn open(
+        worker: &WorkerConfig,
+        topic: &StorageTopic,
+        fence: CancellationToken,
+    ) -> Result<Self, TaskError> {
         create(worker, topic).await?;
         let entries = read_to_end(worker, &topic.name).await?;
         let producer = worker
@@ -50,7 +57,7 @@ impl KafkaLog {
             .set("message.timeout.ms", "30000")
             .create()
             .map_err(|error| failed(&topic.name, "writing", &error))?;
-        Ok(Self { topic: topic.name.clone(), producer, entries: Arc::new(Mutex::new(entries)) })
+        Ok(Self { topic: topic.name.clone(), producer, entries: Arc::new(Mutex::new(entries)), fence })
     }
 
     /// The value of a key.
@@ -66,8 +73,14 @@ impl KafkaLog {
     /// Writes a value, or with `None` removes it; returns when all in-sync replicas have it.
     ///
     /// # Errors
-    /// Retry when Kafka does not take it in time.
+    /// Retry when Kafka does not take it in time, or the worker has lost its place in the group.
     pub async fn write(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), TaskError> {
+        if self.fence.is_cancelled() {
+            return Err(TaskError::retry(format!(
+                "{} was not written: this worker has lost its place in the group, another one goes on",
+                self.topic
+            )));
+        }
         let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic).key(key);
         record.payload = value;
         self.producer
@@ -87,7 +100,11 @@ impl KafkaLog {
     }
 }
 
-async fn create(worker: &WorkerConfig, topic: &StorageTopic) -> Result<(), TaskError> {
+/// Creates a topic of the worker's if it is not there.
+///
+/// # Errors
+/// Retry when Kafka does not answer; stop when it refuses the topic.
+pub async fn create(worker: &WorkerConfig, topic: &StorageTopic) -> Result<(), TaskError> {
     let admin: AdminClient<_> =
         worker.kafka_client().create().map_err(|error| failed(&topic.name, "creating", &error))?;
     let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication))

@@ -1,21 +1,29 @@
 //! Connectors' life cycle (Connect's `Herder`).
+//!
+//! # Layout
+//! - `view`: a connector as the REST API shows it
+//! - `validate`: what is wrong with a configuration
+//! - `offsets`: stored positions, read and changed by hand
+
+mod offsets;
+mod validate;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::storage::configs::{ConfigStore, StoredConnector, TargetState};
 use super::storage::log::KafkaLog;
 use super::storage::statuses::StatusStore;
-use super::task::{RunningTask, TaskStatus};
-use crate::config::connector::{CONNECTOR_CLASS, DEBEZIUM_VERSION};
-use crate::config::properties::masked;
-use crate::config::{ConnectorConfig, Finding, WorkerConfig};
+use super::task::RunningTask;
+use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::position::OffsetStore;
-use crate::source;
+
+pub use view::ConnectorView;
 
 /// The worker's connectors. Changes are made one at a time.
 #[derive(Debug)]
@@ -25,6 +33,7 @@ pub struct Herder {
     statuses: StatusStore,
     offsets: OffsetStore,
     connectors: Mutex<BTreeMap<String, Connector>>,
+    fence: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -43,19 +52,8 @@ enum Task {
     Running(RunningTask),
     /// Its stored configuration is not one that this worker can run.
     Unusable(String),
-}
-
-/// A connector as the REST API shows it.
-#[derive(Debug, Clone)]
-pub struct ConnectorView {
-    /// Its name.
-    pub name: String,
-    /// Its configuration.
-    pub config: BTreeMap<String, String>,
-    /// `RUNNING`, `PAUSED` or `STOPPED`.
-    pub state: &'static str,
-    /// Its task's state, where it has one.
-    pub task: Option<TaskStatus>,
+    /// It is another plugin's: this worker leaves it alone, for this reason.
+    Foreign(String),
 }
 
 /// Why a request is not carried out.
@@ -90,28 +88,22 @@ impl Herder {
     /// # Errors
     /// Retry when Kafka does not answer; stop when it refuses a topic.
     pub async fn start(worker: Arc<WorkerConfig>) -> Result<Self, TaskError> {
-        let configs = ConfigStore::new(KafkaLog::open(&worker, &worker.config_topic).await?);
-        let offsets = OffsetStore::new(KafkaLog::open(&worker, &worker.offset_topic).await?);
-        let statuses = KafkaLog::open(&worker, &worker.status_topic).await?;
+        let fence = CancellationToken::new();
+        let configs = ConfigStore::new(KafkaLog::open(&worker, &worker.config_topic, fence.clone()).await?);
+        let offsets = OffsetStore::new(KafkaLog::open(&worker, &worker.offset_topic, fence.clone()).await?);
+        let statuses = KafkaLog::open(&worker, &worker.status_topic, fence.clone()).await?;
         let statuses = StatusStore::new(statuses, worker.worker_id.clone());
         let stored = configs.connectors();
-        let herder = Self { worker, configs, statuses, offsets, connectors: Mutex::default() };
+        let herder = Self { worker, configs, statuses, offsets, connectors: Mutex::default(), fence };
         let mut connectors = herder.connectors.lock().await;
         for (name, StoredConnector { config, target }) in stored {
             tracing::info!(connector = %name, ?target, "found in the config topic");
             let mut connector = Connector { config, target, task: Task::None };
-            if target == TargetState::Started {
-                herder.launch(&mut connector);
-            }
+            herder.launch(&name, &mut connector);
             connectors.insert(name, connector);
         }
         drop(connectors);
         Ok(herder)
-    }
-
-    /// The worker's configuration.
-    pub fn worker(&self) -> &WorkerConfig {
-        &self.worker
     }
 
     /// All connectors by name.
@@ -132,56 +124,6 @@ impl Herder {
         connectors.get(name).map(|connector| connector.view(name)).ok_or_else(|| HerderError::NotFound(not_found()))
     }
 
-    /// Checks a configuration as Connect and Debezium do at a put: the keys, then whether PostgreSQL can be reached.
-    ///
-    /// # Errors
-    /// All findings, in one answer.
-    pub async fn validate(&self, config: &BTreeMap<String, String>) -> Result<ConnectorConfig, HerderError> {
-        self.check_class(config)?;
-        let parsed = ConnectorConfig::parse(config, &self.worker).map_err(|findings| invalid(&findings))?;
-        match source::validate(&parsed).await {
-            findings if findings.is_empty() => Ok(parsed),
-            findings => Err(invalid(&findings)),
-        }
-    }
-
-    /// The findings of a configuration, for the validate request.
-    ///
-    /// # Errors
-    /// When it names no connector, or one that is not here.
-    pub async fn findings(&self, config: &BTreeMap<String, String>) -> Result<Vec<Finding>, HerderError> {
-        self.check_class(config)?;
-        let mut findings = match ConnectorConfig::parse(config, &self.worker) {
-            Ok(parsed) => source::validate(&parsed).await,
-            Err(findings) => findings,
-        };
-        if !config.contains_key("name") {
-            let message = "Missing required configuration \"name\" which has no default value.".to_owned();
-            findings.push(Finding { key: Some("name".to_owned()), message });
-        }
-        Ok(findings)
-    }
-
-    fn check_class(&self, config: &BTreeMap<String, String>) -> Result<(), HerderError> {
-        let short = |class: &str| matches!(class, "PostgresConnector" | "Postgres");
-        match config.get("connector.class") {
-            None => {
-                let shown: Vec<String> =
-                    config.iter().map(|(key, value)| format!("{key}={}", masked(key, value))).collect();
-                Err(HerderError::BadRequest(format!(
-                    "Connector config {{{}}} contains no connector type",
-                    shown.join(", ")
-                )))
-            }
-            Some(class) if class == CONNECTOR_CLASS || short(class) => Ok(()),
-            Some(class) => Err(HerderError::BadRequest(format!(
-                "Failed to find any class that implements Connector and which name matches {class}, available connectors \
-                 are: PluginDesc{{klass=class {CONNECTOR_CLASS}, name='{CONNECTOR_CLASS}', version='{DEBEZIUM_VERSION}', \
-                 encodedVersion={DEBEZIUM_VERSION}, type=source, typeName='source', location='classpath'}}"
-            ))),
-        }
-    }
-
     /// Creates a connector, or gives an existing one a new configuration and starts its task anew.
     ///
     /// # Errors
@@ -199,7 +141,8 @@ impl Herder {
         if only_new && connectors.contains_key(name) {
             return Err(HerderError::Exists(name.to_owned()));
         }
-        self.configs.put(name, &config).await?;
+        let target = connectors.get(name).map_or(initial, |connector| connector.target);
+        self.configs.put(name, &config, target).await?;
         let put = if connectors.contains_key(name) { Put::Updated } else { Put::Created };
         if put == Put::Created {
             self.configs.put_target(name, initial).await?;
@@ -211,9 +154,7 @@ impl Herder {
         });
         connector.config = config;
         connector.halt().await;
-        if connector.target == TargetState::Started {
-            self.launch(connector);
-        }
+        self.launch(name, connector);
         tracing::info!(connector = name, ?put, "configuration stored");
         self.store_state(name, connector).await;
         Ok((connector.view(name), put))
@@ -227,13 +168,21 @@ impl Herder {
         let mut connectors = self.connectors.lock().await;
         let connector =
             connectors.get_mut(name).ok_or_else(|| HerderError::NotFound(format!("Unknown connector {name}")))?;
+        if connector.is_foreign() {
+            self.configs.put_target(name, target).await?;
+            connector.target = target;
+            return Ok(());
+        }
+        if target == TargetState::Stopped {
+            self.configs.commit_tasks(name, 0).await?;
+        } else if connector.target == TargetState::Stopped {
+            self.configs.put_task(name, &connector.config).await?;
+        }
         self.configs.put_target(name, target).await?;
         if connector.target != target {
             connector.target = target;
-            match target {
-                TargetState::Started => self.launch(connector),
-                TargetState::Paused | TargetState::Stopped => connector.halt().await,
-            }
+            connector.halt().await;
+            self.launch(name, connector);
             tracing::info!(connector = name, ?target, "target state");
         }
         self.store_state(name, connector).await;
@@ -251,7 +200,7 @@ impl Herder {
         let has_failed = connector.task_status().is_some_and(|status| status.state == "FAILED");
         if connector.target == TargetState::Started && (has_failed || !only_failed) {
             connector.halt().await;
-            self.launch(connector);
+            self.launch(name, connector);
             tracing::info!(connector = name, "restarted");
         }
         Ok(connector.view(name))
@@ -269,34 +218,28 @@ impl Herder {
         connector.halt().await;
         connectors.remove(name);
         self.statuses.remove(name).await;
+        self.statuses.reset_topics(name).await?;
         tracing::info!(connector = name, "deleted");
         Ok(())
     }
 
-    /// The stored position of a connector, with the server it is kept under.
-    ///
-    /// # Errors
-    /// Not found; a stored position that cannot be read.
-    pub async fn offsets(&self, name: &str) -> Result<Option<(String, Map<String, Value>)>, HerderError> {
-        let view = self.connector(name, || format!("Connector {name} not found")).await?;
-        let server = view.config.get("topic.prefix").cloned().unwrap_or_default();
-        Ok(self.offsets.read(name, &server)?.map(|offset| (server, offset)))
+    /// The topics that a connector publishes to; none of a connector that is not there.
+    pub fn topics(&self, name: &str) -> Vec<String> {
+        self.statuses.topics(name)
     }
 
-    /// Forgets the stored position of a stopped connector.
+    /// Forgets them.
     ///
     /// # Errors
-    /// Not found; not stopped.
-    pub async fn reset_offsets(&self, name: &str) -> Result<(), HerderError> {
-        let view = self.connector(name, || format!("Connector {name} not found")).await?;
-        if view.state != "STOPPED" {
-            return Err(HerderError::BadRequest(format!(
-                "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
-                 specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
-            )));
-        }
-        let server = view.config.get("topic.prefix").cloned().unwrap_or_default();
-        Ok(self.offsets.remove(name, &server).await?)
+    /// Retry when Kafka does not take it in time.
+    pub async fn reset_topics(&self, name: &str) -> Result<(), HerderError> {
+        Ok(self.statuses.reset_topics(name).await?)
+    }
+
+    /// Breaks every task off, because another worker goes on: from here on nothing is published, stored or confirmed.
+    pub async fn abandon(&self) {
+        self.fence.cancel();
+        self.shut_down().await;
     }
 
     /// Stops every task and waits for it: positions are stored, slots are free. Target states stay.
@@ -308,17 +251,29 @@ impl Herder {
         }
     }
 
-    fn launch(&self, connector: &mut Connector) {
-        let usable = self.check_class(&connector.config).and_then(|()| {
-            ConnectorConfig::parse(&connector.config, &self.worker).map_err(|findings| invalid(&findings))
-        });
-        connector.task = match usable {
+    /// Starts the task of a connector that is meant to run and that this worker can run.
+    fn launch(&self, name: &str, connector: &mut Connector) {
+        if let Err(error) = validate::check_class(&connector.config) {
+            tracing::warn!(
+                connector = name,
+                class = connector.config.get("connector.class").map_or("", String::as_str),
+                "not a PostgreSQL connector: it is left alone. A Kafka Connect worker with its plugin, in a group of its own, can run it"
+            );
+            connector.task = Task::Foreign(format!("org.apache.kafka.connect.errors.ConnectException: {error}"));
+            return;
+        }
+        if connector.target != TargetState::Started {
+            connector.task = Task::None;
+            return;
+        }
+        let usable = ConnectorConfig::parse(&connector.config, &self.worker);
+        connector.task = match usable.map_err(|findings| validate::invalid(&findings)) {
             Ok(config) => {
                 let (worker, offsets, statuses) = (self.worker.clone(), self.offsets.clone(), self.statuses.clone());
-                Task::Running(RunningTask::start(Arc::new(config), worker, offsets, statuses))
+                Task::Running(RunningTask::start(Arc::new(config), worker, offsets, statuses, self.fence.clone()))
             }
             Err(error) => {
-                tracing::error!(%error, "the stored configuration cannot be run");
+                tracing::error!(connector = name, %error, "the stored configuration cannot be run");
                 Task::Unusable(format!("org.apache.kafka.connect.errors.ConnectException: {error}"))
             }
         };
@@ -339,42 +294,4 @@ impl Connector {
             task.stop().await;
         }
     }
-
-    fn state(&self) -> &'static str {
-        match self.target {
-            TargetState::Started => "RUNNING",
-            TargetState::Paused => "PAUSED",
-            TargetState::Stopped => "STOPPED",
-        }
-    }
-
-    fn task_status(&self) -> Option<TaskStatus> {
-        match (&self.task, self.target) {
-            (Task::Running(task), _) => Some(task.status()),
-            (Task::Unusable(trace), _) => Some(TaskStatus { state: "FAILED", trace: Some(trace.clone()) }),
-            (Task::None, TargetState::Paused) => Some(TaskStatus { state: "PAUSED", trace: None }),
-            (Task::None, _) => None,
-        }
-    }
-
-    fn view(&self, name: &str) -> ConnectorView {
-        ConnectorView {
-            name: name.to_owned(),
-            config: self.config.clone(),
-            state: self.state(),
-            task: self.task_status(),
-        }
-    }
-}
-
-/// Connect's answer to an invalid configuration.
-fn invalid(findings: &[Finding]) -> HerderError {
-    let mut text =
-        format!("Connector configuration is invalid and contains the following {} error(s):", findings.len());
-    for finding in findings {
-        text.push('\n');
-        text.push_str(&finding.message);
-    }
-    text.push_str("\nYou can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`");
-    HerderError::BadRequest(text)
 }

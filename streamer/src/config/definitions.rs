@@ -1,0 +1,88 @@
+//! What Connect tells a user interface of every property: its text, group, place and width.
+//!
+//! `definitions.json` is what Debezium 3.4.3 on Connect 4.1.1 answers at `config/validate`, without what
+//! [`super::properties`] says. A test compares the whole answer with the real worker's.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::properties;
+
+/// A property as a user interface shows it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Its key.
+    pub name: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    required: bool,
+    default_value: Option<String>,
+    importance: Option<String>,
+    documentation: String,
+    group: String,
+    width: String,
+    display_name: Option<String>,
+    #[serde(default)]
+    dependents: Vec<String>,
+    order: i32,
+}
+
+/// All of them, in the order of Connect's answer.
+pub static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
+    // Part of the program; a test reads it.
+    serde_json::from_str(include_str!("definitions.json")).unwrap_or_default()
+});
+
+impl Definition {
+    /// Whether the property is Connect's own, not the connector's.
+    pub fn is_connects(&self) -> bool {
+        self.kind.is_some() && !self.name.starts_with("column.")
+    }
+
+    /// The default, as the definition has it.
+    pub fn default_value(&self) -> Option<&str> {
+        let declared = || properties::find(&self.name).and_then(|property| property.default);
+        self.default_value.as_deref().or_else(declared)
+    }
+
+    /// `ConfigKeyInfo`, with another default where the worker decides it.
+    pub fn to_json(&self, default: Option<&str>) -> Value {
+        let property = properties::find(&self.name);
+        let kind = self.kind.as_deref().or(property.map(|property| property.kind.as_str()));
+        let importance = self.importance.as_deref().or(property.map(|property| property.importance.as_str()));
+        json!({
+            "name": self.name,
+            "type": kind,
+            "required": self.required,
+            "default_value": default,
+            "importance": importance,
+            "documentation": self.documentation,
+            "group": self.group,
+            "width": self.width,
+            "display_name": self.display_name.as_deref().or(property.map(|property| property.title)),
+            "dependents": self.dependents,
+            "order": self.order,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_property_is_defined_and_nothing_is_said_twice() {
+        assert_eq!(DEFINITIONS.len(), 144);
+        for property in properties::DECLARED {
+            let definition = DEFINITIONS.iter().find(|definition| definition.name == property.name).unwrap();
+            assert!(definition.kind.is_none() && definition.default_value.is_none(), "{}", property.name);
+        }
+        let is_whole = |definition: &&Definition| definition.kind.is_some() && definition.display_name.is_some();
+        let whole: Vec<_> = DEFINITIONS.iter().filter(is_whole).collect();
+        assert_eq!(whole.len(), 27, "Connect's 24, and three families of the connector");
+    }
+}

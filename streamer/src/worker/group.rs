@@ -1,0 +1,221 @@
+//! The worker's place in its group (`group.id`): one streamer is active, the others stand by.
+//!
+//! Kafka Connect's workers are members of the group `group.id` with the protocol type `connect`. A streamer joins the same
+//! group as a consumer of the config topic: Kafka does not let members of two protocol types into one group, so a Connect
+//! worker and a streamer can never run the same connectors. The config topic has one partition, and the streamer that it is
+//! assigned to is the active one. The assignment is cooperative: it stays where it is until that streamer leaves or its
+//! session ends.
+
+use std::sync::Arc;
+
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::storage::log;
+use crate::config::WorkerConfig;
+use crate::error::TaskError;
+
+/// How long Kafka may take for one answer.
+const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What a streamer's client id begins with; its worker id follows, by which the others reach it.
+const CLIENT_PREFIX: &str = "headwater-";
+
+/// A member of the group. Dropping it leaves the group.
+pub struct Membership {
+    consumer: Arc<StreamConsumer<Place>>,
+    active: watch::Receiver<bool>,
+    group_id: String,
+    polling: JoinHandle<TaskError>,
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Membership")
+            .field("group_id", &self.group_id)
+            .field("active", &self.active)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the config topic is this member's.
+struct Place {
+    active: watch::Sender<bool>,
+}
+
+impl ClientContext for Place {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "the worker's group");
+    }
+}
+
+impl ConsumerContext for Place {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(_) => {}
+            Rebalance::Revoke(partitions) if partitions.count() == 0 => {}
+            Rebalance::Revoke(_) | Rebalance::Error(_) => {
+                self.active.send_replace(false);
+            }
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) = rebalance
+            && partitions.count() > 0
+        {
+            self.active.send_replace(true);
+        }
+    }
+}
+
+impl Membership {
+    /// Joins the group; which place it has there, [`Membership::active`] says later.
+    ///
+    /// # Errors
+    /// Stop while a Connect worker of the group is alive; retry when Kafka does not answer.
+    pub async fn join(worker: &WorkerConfig) -> Result<Self, TaskError> {
+        log::create(worker, &worker.config_topic).await?;
+        let group_id = worker.group_id.clone();
+        let failed = |error: KafkaError| TaskError::retry(format!("joining the group {group_id} failed: {error}"));
+        let (sender, active) = watch::channel(false);
+        let mut client = worker.kafka_client();
+        client
+            .set("group.id", &group_id)
+            .set("client.id", format!("{CLIENT_PREFIX}{}", worker.worker_id))
+            .set("session.timeout.ms", worker.session_timeout.as_millis().to_string())
+            .set("heartbeat.interval.ms", worker.heartbeat_interval.as_millis().to_string())
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("auto.offset.reset", "latest")
+            .set("enable.auto.commit", "false");
+        let consumer: StreamConsumer<Place> = client.create_with_context(Place { active: sender }).map_err(failed)?;
+        let consumer = Arc::new(consumer);
+        refuse_beside_connect(&consumer, &group_id).await?;
+        consumer.subscribe(&[&worker.config_topic.name]).map_err(failed)?;
+        let polling = tokio::spawn(poll(consumer.clone(), group_id.clone()));
+        Ok(Self { consumer, active, group_id, polling })
+    }
+
+    /// Whether this is the active member; changes are seen by waiting on it.
+    pub fn active(&self) -> watch::Receiver<bool> {
+        self.active.clone()
+    }
+
+    /// Completes when the membership cannot go on, and only then.
+    pub async fn failed(&mut self) -> TaskError {
+        match (&mut self.polling).await {
+            Ok(error) => error,
+            Err(error) => TaskError::stop("the membership of the worker's group broke off").because(error),
+        }
+    }
+
+    /// Where the active member's REST API is, if there is one and it is another.
+    pub fn leader(&self) -> Leader {
+        Leader { consumer: Arc::downgrade(&self.consumer), group_id: self.group_id.clone() }
+    }
+
+    /// Leaves the group, so that another member becomes the active one at once.
+    pub async fn leave(self) {
+        self.polling.abort();
+        // Ended by the abort, or before it.
+        let _ended = self.polling.await;
+        // Closing waits for Kafka's answer.
+        if let Err(error) = tokio::task::spawn_blocking(move || drop(self.consumer)).await {
+            tracing::warn!(%error, "leaving the worker's group broke off");
+        }
+    }
+}
+
+/// Who the active member is.
+#[derive(Clone)]
+pub struct Leader {
+    // Weak, so that the last request does not keep the membership.
+    consumer: std::sync::Weak<StreamConsumer<Place>>,
+    group_id: String,
+}
+
+impl std::fmt::Debug for Leader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leader").field("group_id", &self.group_id).finish_non_exhaustive()
+    }
+}
+
+impl Leader {
+    /// The active member's worker id (`host:port`), `None` while there is none.
+    pub async fn worker_id(&self) -> Option<String> {
+        let (consumer, group_id) = (self.consumer.upgrade()?, self.group_id.clone());
+        let find = move || {
+            let groups = consumer.fetch_group_list(Some(&group_id), ANSWER_TIMEOUT).ok()?;
+            let group = groups.groups().iter().find(|group| group.name() == group_id)?;
+            let leader =
+                group.members().iter().find(|member| has_partitions(member.assignment().unwrap_or_default()))?;
+            leader.client_id().strip_prefix(CLIENT_PREFIX).map(str::to_owned)
+        };
+        tokio::task::spawn_blocking(find).await.ok().flatten()
+    }
+}
+
+/// Whether an assignment in the consumer protocol names a topic: its version, 16 bits, is followed by their number.
+fn has_partitions(assignment: &[u8]) -> bool {
+    assignment.get(2..6).is_some_and(|topics| topics.iter().any(|byte| *byte != 0))
+}
+
+/// Reads the group's events for as long as the membership lasts; what is in the topic is read elsewhere.
+async fn poll(consumer: Arc<StreamConsumer<Place>>, group_id: String) -> TaskError {
+    loop {
+        let Err(error) = consumer.recv().await else { continue };
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
+            return match refuse_beside_connect(&consumer, &group_id).await {
+                Err(refusal) => refusal,
+                // It has gone again: joining is tried again by librdkafka.
+                Ok(()) => continue,
+            };
+        }
+        if let Some((_, reason)) = consumer.client().fatal_error() {
+            return TaskError::stop(format!("Kafka ended the membership of the group {group_id}: {reason}"));
+        }
+        tracing::warn!(%error, group = group_id, "the worker's group");
+    }
+}
+
+/// Refuses to be in a group that has other members than streamers.
+async fn refuse_beside_connect(consumer: &Arc<StreamConsumer<Place>>, group_id: &str) -> Result<(), TaskError> {
+    let (consumer, name) = (consumer.clone(), group_id.to_owned());
+    let find = move || {
+        let groups = consumer.fetch_group_list(Some(&name), ANSWER_TIMEOUT)?;
+        Ok::<_, KafkaError>(groups.groups().iter().find(|group| group.name() == name).and_then(|group| {
+            let others = group.members().iter().filter(|member| !member.client_id().starts_with(CLIENT_PREFIX));
+            let others: Vec<String> =
+                others.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect();
+            (!others.is_empty()).then(|| (group.protocol_type().to_owned(), others.join(", ")))
+        }))
+    };
+    let found = tokio::task::spawn_blocking(find).await;
+    match found.map_err(|error| TaskError::retry("asking for the worker's group broke off").because(error))? {
+        Ok(None) => Ok(()),
+        Ok(Some((protocol, members))) => {
+            let what = if protocol == "connect" { "a Kafka Connect worker" } else { "another program" };
+            Err(TaskError::stop(format!(
+                "{what} of the group {group_id} (group.id) is alive: {members}. Two of them would publish the same changes \
+                 twice, so nothing was started. Stop it first; if it was killed, its session ends within its \
+                 session.timeout.ms, 10 s unless set otherwise"
+            )))
+        }
+        Err(error) => Err(TaskError::retry(format!("asking Kafka for the group {group_id} failed: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assignment_without_topics_is_a_standby_s() {
+        assert!(has_partitions(b"\0\x01\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0"));
+        assert!(!has_partitions(b"\0\x01\0\0\0\0\0\0\0\0"));
+        assert!(!has_partitions(b""));
+    }
+}
