@@ -24,6 +24,18 @@ pub struct Offset {
     pub partial: Option<Partial>,
     /// Set while a snapshot is read and at its end.
     pub snapshot: Option<SnapshotOffset>,
+    /// The transaction's events so far (`provide.transaction.metadata`).
+    pub transaction: Option<TransactionOffset>,
+}
+
+/// How many events of each table a transaction had (`TransactionContext`): `transaction_id`, and
+/// `transaction_data_collection_order_<schema>.<table>` for each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransactionOffset {
+    /// The transaction's id, without an LSN.
+    pub id: String,
+    /// The tables and their events.
+    pub events: Vec<(String, i64)>,
 }
 
 /// A transaction that was published in part: `headwater_txId` and `headwater_ordinal`, which Debezium passes over. The other
@@ -51,6 +63,8 @@ pub struct SnapshotOffset {
 #[error("its {0} is not of the form that Debezium's PostgreSQL connector stores")]
 pub struct OffsetError(&'static str);
 
+const TRANSACTION_ID: &str = "transaction_id";
+const TRANSACTION_EVENTS: &str = "transaction_data_collection_order_";
 const PARTIAL_TX_ID: &str = "headwater_txId";
 const PARTIAL_ORDINAL: &str = "headwater_ordinal";
 
@@ -86,6 +100,12 @@ impl Offset {
                 .zip(number(PARTIAL_ORDINAL)?)
                 .map(|(tx_id, ordinal)| Partial { tx_id: Xid::from(tx_id as u32), ordinal: ordinal as u64 }),
             snapshot,
+            transaction: map.get(TRANSACTION_ID).and_then(Value::as_str).map(|id| {
+                let events = |(key, count): (&String, &Value)| {
+                    Some((key.strip_prefix(TRANSACTION_EVENTS)?.to_owned(), count.as_i64()?))
+                };
+                TransactionOffset { id: id.to_owned(), events: map.iter().filter_map(events).collect() }
+            }),
         })
     }
 
@@ -113,6 +133,12 @@ impl Offset {
             put("txId", self.tx_id.map(|id| id.as_u32().into()));
             put("ts_usec", self.ts_usec.map(Into::into));
         }
+        if let Some(transaction) = &self.transaction {
+            put(TRANSACTION_ID, Some(transaction.id.clone().into()));
+            for (table, events) in &transaction.events {
+                put(&format!("{TRANSACTION_EVENTS}{table}"), Some((*events).into()));
+            }
+        }
         put(PARTIAL_TX_ID, self.partial.map(|partial| partial.tx_id.as_u32().into()));
         put(PARTIAL_ORDINAL, self.partial.map(|partial| partial.ordinal.into()));
         map
@@ -139,6 +165,16 @@ mod tests {
         let map = offset.to_map();
         assert_eq!((&map["txId"], &map["headwater_txId"]), (&809.into(), &810.into()));
         assert_eq!(Offset::from_map(&map), Ok(offset));
+    }
+
+    #[test]
+    fn a_transactions_events_are_kept_as_debezium_keeps_them() {
+        let stored = r#"{"lsn_proc":7,"lsn":7,"txId":809,"transaction_id":"809","transaction_data_collection_order_public.t":3}"#;
+        let map: Map<String, Value> = serde_json::from_str(stored).unwrap();
+        let offset = Offset::from_map(&map).unwrap();
+        let transaction = TransactionOffset { id: "809".to_owned(), events: vec![("public.t".to_owned(), 3)] };
+        assert_eq!(offset.transaction, Some(transaction));
+        assert_eq!(offset.to_map(), map);
     }
 
     #[test]

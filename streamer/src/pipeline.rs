@@ -164,7 +164,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     let settings = envelope_settings(config);
     let mut relations = Relations::new(config.clone(), settings.clone());
     let producer = RecordProducer::new(&context.worker, config, context.metrics.clone())?;
-    let mut emitter = RowEmitter::new(config)?;
+    let mut emitter = RowEmitter::new(config, &settings)?;
     let existing = slot::read(&client, config).await?;
 
     let resume = match (&offset, existing) {
@@ -207,17 +207,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     *was_running = true;
     context.health.set(TaskState::Running);
     relations = Relations::new(config.clone(), settings);
-    Streaming {
-        context,
-        client,
-        producer,
-        emitter,
-        relations,
-        progress: Progress::new(resume),
-        warned_of_messages: false,
-    }
-    .run(stream)
-    .await
+    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume) }.run(stream).await
 }
 
 /// The tables that pass the connector's filters, in the order in which a snapshot reads them.

@@ -1,4 +1,5 @@
-//! Numbers in Java's notation (`Double.toString`, JDK 19 and later: the shortest decimal that reads back).
+//! What Java does its own way: numbers as texts (`Double.toString`, JDK 19 and later: the shortest decimal that reads back),
+//! and the order of a `HashMap`.
 
 use std::fmt::{LowerExp, Write};
 
@@ -40,6 +41,21 @@ pub fn big_decimal(unscaled: &[u8], scale: i32) -> String {
         0 => format!("{sign}{first}{point}{rest}"),
         _ => format!("{sign}{first}{point}{rest}E{exponent:+}"),
     }
+}
+
+/// The table's size of a `HashMap` that grew to `entries`: 16, doubled whenever it is three quarters full.
+pub fn buckets_for(entries: usize) -> usize {
+    let mut buckets = 16;
+    while entries * 4 > buckets * 3 {
+        buckets *= 2;
+    }
+    buckets
+}
+
+/// Where a `HashMap` of that size keeps a `String` key; it is walked in this order, and in that of insertion inside one.
+pub fn bucket(key: &str, buckets: usize) -> usize {
+    let hash = key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+    (hash ^ hash >> 16) as usize & (buckets - 1)
 }
 
 fn not_finite(is_nan: bool, is_negative: bool) -> String {

@@ -6,7 +6,7 @@
 //! - [`record`]: key, value and headers on their way to the converters
 //! - [`writer`]: the seam between a type's conversion and a format
 //! - [`json`]: `org.apache.kafka.connect.json.JsonConverter`'s bytes
-//! - [`java`]: numbers in Java's notation
+//! - [`java`]: numbers in Java's notation, the order of its hash maps
 
 pub mod java;
 pub mod json;

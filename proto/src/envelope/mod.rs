@@ -5,21 +5,27 @@
 //! - `source`: the `source` block
 //! - `table`: one table version's key and value, compiled once
 //! - [`heartbeat`]: heartbeat records
+//! - `message`: records of logical decoding messages
+//! - [`transaction`]: the `transaction` block, the records of a transaction's beginning and end
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod heartbeat;
+mod message;
 mod row;
 mod source;
 mod table;
+pub mod transaction;
 
 pub use crate::connect::json::JsonConverter;
 use crate::pgoutput::Datum;
 use crate::types::NotA;
 use crate::types::{Phase, Placeholder, ValueModes};
 
+pub use message::MessageEnvelope;
 pub use source::{SnapshotMarker, Source};
 pub use table::{RecordSchema, TableEnvelope};
+pub use transaction::TransactionBlock;
 
 /// What a connector's configuration decides about its records.
 #[derive(Debug, Clone)]
@@ -53,17 +59,6 @@ pub struct Change<'a> {
     pub ts_ns: i64,
     /// The change's place in its transaction (`provide.transaction.metadata`).
     pub transaction: Option<&'a TransactionBlock>,
-}
-
-/// The envelope's `transaction` block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransactionBlock {
-    /// `<transaction id>:<LSN of this very event>`.
-    pub id: String,
-    /// The event's place among all of the transaction, from 1.
-    pub total_order: i64,
-    /// The event's place among those of its table, from 1.
-    pub data_collection_order: i64,
 }
 
 /// The envelope's `op`.

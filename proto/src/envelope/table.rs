@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::row::{Gaps, RowFields};
 use super::source::{self, SourceFields};
+use super::transaction;
 use super::{Before, Change, EnvelopeSettings, JsonConverter, Source, ValueError};
 use crate::connect::schema::{Schema, SchemaKind};
 use crate::connect::writer::{Label, ValueWriter};
@@ -40,6 +41,7 @@ impl RecordSchema {
 #[derive(Debug, Clone)]
 pub struct TableEnvelope {
     table: Table,
+    collection: String,
     topic: String,
     key: RowFields,
     value: RowFields,
@@ -62,6 +64,7 @@ impl TableEnvelope {
         let value_schema = RecordSchema::new(envelope, settings.value_converter);
         Self {
             table: table.clone(),
+            collection: format!("{}.{}", table.schema, table.name),
             topic,
             key,
             value,
@@ -91,6 +94,11 @@ impl TableEnvelope {
     /// Whether its records have keys.
     pub fn has_key(&self) -> bool {
         !self.key.is_empty()
+    }
+
+    /// `<schema>.<table>`, by which transaction metadata, signals and notifications name the table.
+    pub fn collection(&self) -> &str {
+        &self.collection
     }
 
     /// The table.
@@ -194,14 +202,6 @@ impl Default for EnvelopeLabels {
     }
 }
 
-/// `io.debezium.connector.common.TransactionStructMaker`'s block.
-pub(super) fn transaction_schema() -> Schema {
-    let int64 = || Schema::new(SchemaKind::Int64);
-    let fields =
-        [("id", Schema::new(SchemaKind::String)), ("total_order", int64()), ("data_collection_order", int64())];
-    Schema::structure(fields).named("event.block", 1)
-}
-
 fn envelope_schema(topic: &str, row: Schema) -> Schema {
     let row = row.optional();
     let int64 = || Schema::new(SchemaKind::Int64);
@@ -209,7 +209,7 @@ fn envelope_schema(topic: &str, row: Schema) -> Schema {
         ("before", row.clone()),
         ("after", row),
         ("source", source::schema()),
-        ("transaction", transaction_schema().optional()),
+        ("transaction", transaction::block_schema().optional()),
         ("op", Schema::new(SchemaKind::String)),
         ("ts_ms", int64().optional()),
         ("ts_us", int64().optional()),

@@ -8,7 +8,7 @@ use super::modes::BinaryMode;
 use crate::connect::writer::ValueWriter;
 
 /// Writes bytes in the mode's form.
-pub(super) fn write(bytes: &[u8], mode: BinaryMode, writer: &mut impl ValueWriter) {
+pub(crate) fn write(bytes: &[u8], mode: BinaryMode, writer: &mut impl ValueWriter) {
     match mode {
         BinaryMode::Bytes => writer.bytes(bytes),
         BinaryMode::Base64 => writer.string(&STANDARD.encode(bytes)),

@@ -2,6 +2,7 @@
 
 use super::NotA;
 use super::modes::HstoreMode;
+use crate::connect::java;
 use crate::connect::json::write_string;
 use crate::connect::writer::ValueWriter;
 
@@ -75,8 +76,8 @@ pub(super) fn write(pairs: &[(String, Option<String>)], mode: HstoreMode, writer
 /// In the order of Java's `HashMap`.
 fn ordered(pairs: &[(String, Option<String>)]) -> Vec<&(String, Option<String>)> {
     let mut ordered: Vec<_> = pairs.iter().collect();
-    let buckets = buckets_for(pairs.len());
-    ordered.sort_by_key(|(key, _)| java_hash(key) as usize & (buckets - 1));
+    let buckets = java::buckets_for(pairs.len());
+    ordered.sort_by_key(|(key, _)| java::bucket(key, buckets));
     ordered
 }
 
@@ -97,21 +98,6 @@ pub fn json(pairs: &[(String, Option<String>)]) -> String {
     out.push(b'}');
     // Only whole strings were written.
     String::from_utf8_lossy(&out).into_owned()
-}
-
-/// The table's size of a `HashMap` that grew to `entries`: 16, doubled whenever it is three quarters full.
-fn buckets_for(entries: usize) -> usize {
-    let mut buckets = 16;
-    while entries * 4 > buckets * 3 {
-        buckets *= 2;
-    }
-    buckets
-}
-
-/// `HashMap.hash` of a `String`.
-fn java_hash(key: &str) -> u32 {
-    let hash = key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
-    hash ^ hash >> 16
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod array;
-mod binary;
+pub(crate) mod binary;
 mod codec;
 pub mod datetime;
 pub mod decimal;

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use proto::envelope::SnapshotMarker;
 use proto::lsn::Lsn;
-use proto::pgoutput::Message;
+use proto::pgoutput::{Commit, Message};
+use proto::position::TransactionOffset;
 use tokio::sync::watch;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::relations::Relations;
-use super::transaction::{Progress, Transaction};
+use super::transaction::{Change, Progress};
 use crate::config::ConnectorConfig;
-use crate::emit::{RowEmitter, RowOrigin, heartbeat};
+use crate::emit::{RowEmitter, heartbeat};
 use crate::error::TaskError;
 use crate::pipeline::TaskContext;
 use crate::position::{Checkpoint, committer};
@@ -39,8 +39,6 @@ pub struct Streaming<'a> {
     pub relations: Relations,
     /// Where the stream stands.
     pub progress: Progress,
-    /// Whether a logical decoding message was passed over already.
-    pub warned_of_messages: bool,
 }
 
 impl Streaming<'_> {
@@ -90,7 +88,7 @@ impl Streaming<'_> {
             };
         }
         // A stop inside a transaction goes on there, not at its beginning.
-        if let Some(checkpoint) = self.progress.inside() {
+        if let Some(checkpoint) = self.progress.inside(self.events()) {
             self.producer.ledger().checkpoint(checkpoint);
         }
         if tokio::time::timeout(DRAIN_TIMEOUT, self.producer.drain()).await.is_err() {
@@ -119,58 +117,50 @@ impl Streaming<'_> {
         };
         match message {
             Message::Begin(begin) => self.progress.begin(&begin),
-            Message::Commit(commit) => {
-                let checkpoint = self.progress.commit(&commit);
-                self.producer.ledger().checkpoint(checkpoint);
-                self.context.metrics.transactions.increment(1);
-                self.context.metrics.commit_lsn.set(commit.end_lsn.as_u64() as f64);
-            }
+            Message::Commit(commit) => self.commit(&commit).await?,
             Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
             Message::Insert(insert) => {
-                let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
-                let origin = origin(transaction, last_commit, lsn);
+                let Some(change) = self.change(lsn).await? else { return Ok(()) };
                 if let Some(table) = self.relations.envelope(insert.relation)? {
-                    self.emitter.insert(&self.producer, table, &insert, origin).await?;
-                    self.published(lsn, "INSERT");
+                    self.emitter.insert(&self.producer, table, &insert, change.origin).await?;
+                    self.published(&change, lsn, "INSERT");
                 }
             }
             Message::Update(update) => {
-                let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
-                let origin = origin(transaction, last_commit, lsn);
+                let Some(change) = self.change(lsn).await? else { return Ok(()) };
                 if let Some(table) = self.relations.envelope(update.relation)? {
-                    self.emitter.update(&self.producer, table, &update, origin).await?;
-                    self.published(lsn, "UPDATE");
+                    self.emitter.update(&self.producer, table, &update, change.origin).await?;
+                    self.published(&change, lsn, "UPDATE");
                 }
             }
             Message::Delete(delete) => {
-                let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
-                let origin = origin(transaction, last_commit, lsn);
+                let Some(change) = self.change(lsn).await? else { return Ok(()) };
                 if let Some(table) = self.relations.envelope(delete.relation)? {
-                    self.emitter.delete(&self.producer, table, &delete, origin).await?;
-                    self.published(lsn, "DELETE");
+                    self.emitter.delete(&self.producer, table, &delete, change.origin).await?;
+                    self.published(&change, lsn, "DELETE");
                 }
             }
             Message::Truncate(truncate) => {
-                let last_commit = self.progress.last_commit();
-                let Some(transaction) = self.progress.change(lsn)? else { return Ok(()) };
-                let origin = origin(transaction, last_commit, lsn);
+                let Some(change) = self.change(lsn).await? else { return Ok(()) };
                 for relation in &truncate.relations {
                     if let Some(table) = self.relations.envelope(*relation)? {
-                        self.emitter.truncate(&self.producer, table, origin).await?;
+                        self.emitter.truncate(&self.producer, table, change.origin).await?;
                     }
                 }
-                self.published(lsn, "TRUNCATE");
+                self.published(&change, lsn, "TRUNCATE");
+            }
+            Message::LogicalMessage(message) if message.transactional => {
+                let Some(change) = self.change(lsn).await? else { return Ok(()) };
+                if self.emitter.message(&self.producer, &message, change.origin).await? {
+                    self.published(&change, lsn, "MESSAGE");
+                }
             }
             Message::LogicalMessage(message) => {
-                if !std::mem::replace(&mut self.warned_of_messages, true) {
-                    tracing::warn!(
-                        connector = %self.context.config.name,
-                        prefix = %message.prefix,
-                        "logical decoding messages are not published yet; this one and those that follow are passed over"
-                    );
+                let origin = self.progress.message(lsn);
+                if self.emitter.message(&self.producer, &message, origin).await?
+                    && let Some(checkpoint) = self.progress.behind_message(lsn)
+                {
+                    self.producer.ledger().checkpoint(checkpoint);
                 }
             }
             // Types are described by the catalog, and origins are in no record.
@@ -179,10 +169,38 @@ impl Streaming<'_> {
         Ok(())
     }
 
-    fn published(&mut self, lsn: Lsn, message_type: &'static str) {
-        if let Some(checkpoint) = self.progress.published(lsn, message_type) {
+    /// A change of a transaction arrives: `None` when there is nothing to do with it, for it was published before a restart.
+    async fn change(&mut self, lsn: Lsn) -> Result<Option<Change>, TaskError> {
+        let change = self.progress.change(lsn)?;
+        let goes_on =
+            self.emitter.in_transaction(&self.producer, &change.origin, change.was_begun, change.was_published).await?;
+        Ok(goes_on.then_some(change))
+    }
+
+    async fn commit(&mut self, commit: &Commit) -> Result<(), TaskError> {
+        if let Some(tx_id) = self.progress.transaction() {
+            self.emitter.end_transaction(&self.producer, tx_id, commit.end_lsn, commit.commit_time_us).await?;
+        }
+        let events = self.events();
+        let checkpoint = self.progress.commit(commit, events);
+        self.producer.ledger().checkpoint(checkpoint);
+        self.context.metrics.transactions.increment(1);
+        self.context.metrics.commit_lsn.set(commit.end_lsn.as_u64() as f64);
+        Ok(())
+    }
+
+    fn published(&mut self, change: &Change, lsn: Lsn, message_type: &'static str) {
+        if !change.was_published
+            && self.progress.published(lsn, message_type)
+            && let Some(checkpoint) = self.progress.inside(self.events())
+        {
             self.producer.ledger().checkpoint(checkpoint);
         }
+    }
+
+    /// What the offset says of the transaction under way.
+    fn events(&self) -> Option<TransactionOffset> {
+        self.emitter.transaction_offset(self.progress.transaction()?)
     }
 
     async fn heartbeat(&mut self, config: &ConnectorConfig) -> Result<(), TaskError> {
@@ -198,16 +216,6 @@ impl Streaming<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn origin(transaction: &Transaction, last_commit_lsn: Option<Lsn>, lsn: Lsn) -> RowOrigin {
-    RowOrigin {
-        ts_us: transaction.commit_time_us,
-        snapshot: SnapshotMarker::False,
-        last_commit_lsn,
-        lsn: Some(lsn),
-        tx_id: Some(transaction.xid),
     }
 }
 

@@ -288,14 +288,18 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
             .then(|| "not supported by this worker (only pgoutput is: it is part of every PostgreSQL)".to_owned()),
         "snapshot.mode" => (!["initial", "no_data"].iter().any(|mode| mode.eq_ignore_ascii_case(value)))
             .then(|| "not supported by this worker (initial and no_data are yet)".to_owned()),
-        "table.exclude.list" | "schema.exclude.list" | "column.exclude.list" => {
+        "table.exclude.list" | "schema.exclude.list" | "column.exclude.list" | "message.prefix.exclude.list" => {
             let include = key.replace("exclude", "include");
             if given(&include) {
+                // Debezium calls the list of prefixes by a name that it does not have.
+                let include = include.replace("message.prefix", "logical_decoding_message.prefix");
                 return Some(format!("\"{include}\" is already specified"));
             }
             super::filters::patterns(value).err()
         }
-        "table.include.list" | "schema.include.list" | "column.include.list" => super::filters::patterns(value).err(),
+        "table.include.list" | "schema.include.list" | "column.include.list" | "message.prefix.include.list" => {
+            super::filters::patterns(value).err()
+        }
         "skipped.operations" => value
             .split(',')
             .map(str::trim)
@@ -410,10 +414,10 @@ mod tests {
 
     #[test]
     fn a_known_key_that_is_not_supported_is_refused_by_name_and_an_unknown_one_is_a_warning() {
-        let checked = checked(&[("provide.transaction.metadata", Some("true")), ("no.such.property", Some("1"))]);
-        assert_eq!(checked.findings[0].key.as_deref(), Some("provide.transaction.metadata"));
+        let checked = checked(&[("table.ignore.builtin", Some("false")), ("no.such.property", Some("1"))]);
+        assert_eq!(checked.findings[0].key.as_deref(), Some("table.ignore.builtin"));
         assert_eq!(checked.warnings, ["no.such.property is not known and has no effect"]);
-        assert_eq!(messages(&[("provide.transaction.metadata", Some("false"))]), Vec::<String>::new());
+        assert_eq!(messages(&[("table.ignore.builtin", Some("true"))]), Vec::<String>::new());
     }
 
     #[test]

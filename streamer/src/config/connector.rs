@@ -33,6 +33,10 @@ pub struct ConnectorConfig {
     pub topic_prefix: String,
     /// Which tables and columns are captured.
     pub filters: Filters,
+    /// Which logical decoding messages are captured, by their prefixes.
+    pub message_prefixes: List,
+    /// Where transaction metadata goes, `None` without `provide.transaction.metadata`.
+    pub transaction_topic: Option<String>,
     /// What is read before streaming.
     pub snapshot: Snapshot,
     /// `skipped.operations`.
@@ -258,6 +262,10 @@ impl ConnectorConfig {
             },
             topic_prefix: keys.string("topic.prefix"),
             filters: Filters::new(keys.list("schema")?, keys.list("table")?, keys.list("column")?),
+            message_prefixes: keys.list("message.prefix")?,
+            transaction_topic: keys
+                .flag("provide.transaction.metadata")
+                .then(|| format!("{}.{}", keys.string("topic.prefix"), keys.string("topic.transaction"))),
             snapshot: Snapshot {
                 mode: match keys.string("snapshot.mode").to_ascii_lowercase().as_str() {
                     "no_data" => SnapshotMode::NoData,

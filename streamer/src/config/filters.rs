@@ -57,7 +57,8 @@ impl Filters {
 }
 
 impl List {
-    fn passes(&self, name: &str) -> bool {
+    /// Whether the list lets a name pass.
+    pub fn passes(&self, name: &str) -> bool {
         match self {
             List::All => true,
             List::Include(patterns) => patterns.iter().any(|pattern| pattern.is_match(name)),

@@ -28,6 +28,6 @@ pub use connector::{
     Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, Snapshot,
     SnapshotMode, SslMode,
 };
-pub use filters::Filters;
+pub use filters::{Filters, List};
 pub use secret::Secret;
 pub use worker::WorkerConfig;

@@ -3,21 +3,30 @@
 //! # Layout
 //! - [`headers`]: the `__debezium.*` headers
 //! - [`outlet`]: transforms, converters, producer
+//! - [`message`]: logical decoding messages
+//! - [`transaction`]: transaction metadata
 //! - [`heartbeat`]: the records that say that the connector lives
 
 pub mod headers;
 pub mod heartbeat;
+pub mod message;
 pub mod outlet;
+pub mod transaction;
 
-use proto::envelope::{Before, Change, Op, SnapshotMarker, Source, TableEnvelope};
+use std::borrow::Cow;
+
+use proto::envelope::{Before, Change, EnvelopeSettings, Op, SnapshotMarker, Source, TableEnvelope};
 use proto::lsn::Lsn;
-use proto::pgoutput::{Datum, Delete, Insert, OldTuple, Update};
+use proto::pgoutput::{Datum, Delete, Insert, LogicalMessage, OldTuple, Update};
+use proto::position::TransactionOffset;
 use proto::xid::Xid;
 
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
 use crate::publish::producer::RecordProducer;
+use message::Messages;
 use outlet::{Outlet, RowRecord};
+use transaction::TransactionMetadata;
 
 /// Where a row comes from: what its `source` block says beside the table.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +43,16 @@ pub struct RowOrigin {
     pub tx_id: Option<Xid>,
 }
 
-/// Writes one connector's row records.
+/// Writes one connector's records.
 #[derive(Debug)]
 pub struct RowEmitter {
     skipped: crate::config::SkippedOperations,
     tombstones_on_delete: bool,
+    messages: Messages,
+    /// `None` where transaction metadata is not asked for.
+    transactions: Option<TransactionMetadata>,
+    /// Whether what comes was published before a restart, and is only counted.
+    is_counting: bool,
     outlet: Outlet,
 }
 
@@ -47,9 +61,82 @@ impl RowEmitter {
     ///
     /// # Errors
     /// As [`Outlet::new`].
-    pub fn new(config: &ConnectorConfig) -> Result<Self, TaskError> {
-        let outlet = Outlet::new(config)?;
-        Ok(Self { skipped: config.skipped, tombstones_on_delete: config.tombstones_on_delete, outlet })
+    pub fn new(config: &ConnectorConfig, settings: &EnvelopeSettings) -> Result<Self, TaskError> {
+        Ok(Self {
+            skipped: config.skipped,
+            tombstones_on_delete: config.tombstones_on_delete,
+            messages: Messages::new(config, settings),
+            transactions: config.transaction_topic.clone().map(TransactionMetadata::new),
+            is_counting: false,
+            outlet: Outlet::new(config)?,
+        })
+    }
+
+    /// The next change begins a transaction, or is one of it: publishes its beginning before the first of them, which was
+    /// done already where `was_begun`. A change that was published before a restart is only counted.
+    ///
+    /// Gives whether the change is to be handed on.
+    ///
+    /// # Errors
+    /// As [`Outlet::publish`].
+    pub async fn in_transaction(
+        &mut self,
+        producer: &RecordProducer,
+        origin: &RowOrigin,
+        was_begun: bool,
+        was_published: bool,
+    ) -> Result<bool, TaskError> {
+        self.is_counting = was_published;
+        let Some(transactions) = &mut self.transactions else { return Ok(!was_published) };
+        if let (false, Some(tx_id), Some(lsn)) = (transactions.is_open(), origin.tx_id, origin.lsn) {
+            transactions.begin(producer, &mut self.outlet, tx_id, lsn, origin.ts_us, was_begun).await?;
+        }
+        Ok(true)
+    }
+
+    /// A transaction ends at this place. Before PostgreSQL 15 one may come without any change.
+    ///
+    /// # Errors
+    /// As [`Outlet::publish`].
+    pub async fn end_transaction(
+        &mut self,
+        producer: &RecordProducer,
+        tx_id: Xid,
+        lsn: Lsn,
+        ts_us: i64,
+    ) -> Result<(), TaskError> {
+        let Some(transactions) = &mut self.transactions else { return Ok(()) };
+        if !transactions.is_open() {
+            transactions.begin(producer, &mut self.outlet, tx_id, lsn, ts_us, false).await?;
+        }
+        transactions.end(producer, &mut self.outlet, lsn, ts_us).await
+    }
+
+    /// What the offset says of a transaction's events; `None` where transaction metadata is not asked for.
+    pub fn transaction_offset(&self, tx_id: Xid) -> Option<TransactionOffset> {
+        self.transactions.as_ref().map(|transactions| transactions.offset(tx_id))
+    }
+
+    /// A logical decoding message, of a transaction where the origin has one. Gives whether it was published, or would have
+    /// been: some are left out by their prefix.
+    ///
+    /// # Errors
+    /// As [`Outlet::publish`].
+    pub async fn message(
+        &mut self,
+        producer: &RecordProducer,
+        message: &LogicalMessage,
+        origin: RowOrigin,
+    ) -> Result<bool, TaskError> {
+        if !self.messages.captures(message) {
+            return Ok(false);
+        }
+        let transactions = self.transactions.as_mut().filter(|_| origin.tx_id.is_some());
+        let block = transactions.zip(origin.lsn).and_then(|(transactions, lsn)| transactions.message(lsn));
+        if !self.is_counting || origin.tx_id.is_none() {
+            self.messages.emit(producer, &mut self.outlet, message, origin, block.as_ref()).await?;
+        }
+        Ok(true)
     }
 
     /// The way out for records that are not of a row.
@@ -103,37 +190,27 @@ impl RowEmitter {
         update: &Update,
         origin: RowOrigin,
     ) -> Result<(), TaskError> {
-        if self.skipped.update {
-            return Ok(());
-        }
-        let new = update.new.values.as_slice();
+        let new = filled(&update.new.values, update.old.as_ref());
+        let new = new.as_ref();
         let before = update.old.as_ref().map(before);
-        if let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new))
-        {
-            let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns(), transaction: None };
-            if !self.skipped.delete {
-                self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, new))).await?;
-            }
-            if self.skipped.create {
+        let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new))
+        else {
+            if self.skipped.update {
                 return Ok(());
             }
-            let full;
-            let after = match &update.old {
-                // What TOAST left out of the new row is in the whole old one.
-                Some(OldTuple::Full(old)) => {
-                    full = filled(new, &old.values);
-                    full.as_slice()
-                }
-                _ => new,
-            };
-            let create =
-                Change { op: Op::Create, before: None, after: Some(after), ts_ns: now_ns(), transaction: None };
-            return self.emit(producer, table, new, &create, origin, Some((headers::OLD_KEY, old))).await;
+            let change = Change { op: Op::Update, before, after: Some(new), ts_ns: now_ns(), transaction: None };
+            return self.emit(producer, table, new, &change, origin, None).await;
+        };
+        // Two operations, each skipped by itself, whatever is said of updates.
+        if !self.skipped.delete {
+            let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns(), transaction: None };
+            self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, new))).await?;
         }
-        // Debezium shows only a whole old row; the key columns alone say nothing that the key does not.
-        let before = before.filter(|before| matches!(before, Before::Full(_)));
-        let change = Change { op: Op::Update, before, after: Some(new), ts_ns: now_ns(), transaction: None };
-        self.emit(producer, table, new, &change, origin, None).await
+        if self.skipped.create {
+            return Ok(());
+        }
+        let create = Change { op: Op::Create, before: None, after: Some(new), ts_ns: now_ns(), transaction: None };
+        self.emit(producer, table, new, &create, origin, Some((headers::OLD_KEY, old))).await
     }
 
     /// A deleted row: `d`, and its tombstone.
@@ -174,8 +251,7 @@ impl RowEmitter {
             return Ok(());
         }
         let change = Change { op: Op::Truncate, before: None, after: None, ts_ns: now_ns(), transaction: None };
-        let source = source(table, origin);
-        self.outlet.row(producer, RowRecord { table, key: None, value: Some((&change, &source)), link: None }).await
+        self.record(producer, table, None, &change, origin, None).await
     }
 
     async fn delete_records(
@@ -188,7 +264,7 @@ impl RowEmitter {
         link: Option<(&'static str, &[Datum])>,
     ) -> Result<(), TaskError> {
         self.emit(producer, table, old, change, origin, link).await?;
-        if !self.tombstones_on_delete {
+        if !self.tombstones_on_delete || self.is_counting {
             return Ok(());
         }
         // A table without a key has tombstones all the same.
@@ -205,9 +281,29 @@ impl RowEmitter {
         origin: RowOrigin,
         link: Option<(&'static str, &[Datum])>,
     ) -> Result<(), TaskError> {
-        let source = source(table, origin);
         let key = table.has_key().then_some(key_row);
-        self.outlet.row(producer, RowRecord { table, key, value: Some((change, &source)), link }).await
+        self.record(producer, table, key, change, origin, link).await
+    }
+
+    async fn record(
+        &mut self,
+        producer: &RecordProducer,
+        table: &TableEnvelope,
+        key: Option<&[Datum]>,
+        change: &Change<'_>,
+        origin: RowOrigin,
+        link: Option<(&'static str, &[Datum])>,
+    ) -> Result<(), TaskError> {
+        // What a snapshot reads is of no transaction, also where it is read in the middle of one.
+        let transactions = self.transactions.as_mut().filter(|_| change.op != Op::Read);
+        let transaction =
+            transactions.zip(origin.lsn).and_then(|(transactions, lsn)| transactions.event(table.collection(), lsn));
+        if self.is_counting && change.op != Op::Read {
+            return Ok(());
+        }
+        let change = Change { transaction: transaction.as_ref(), ..*change };
+        let source = source(table, origin);
+        self.outlet.row(producer, RowRecord { table, key, value: Some((&change, &source)), link }).await
     }
 }
 
@@ -237,12 +333,16 @@ fn values(old: &OldTuple) -> &[Datum] {
     }
 }
 
-/// The new row with its unchanged TOASTed values taken from the whole old row.
-fn filled(new: &[Datum], old: &[Datum]) -> Vec<Datum> {
-    new.iter()
-        .zip(old)
-        .map(|(new, old)| if matches!(new, Datum::Unchanged) { old.clone() } else { new.clone() })
-        .collect()
+/// The new row, its unchanged TOASTed values taken from the old row where that came whole.
+fn filled<'a>(new: &'a [Datum], old: Option<&OldTuple>) -> Cow<'a, [Datum]> {
+    match old {
+        Some(OldTuple::Full(old)) if new.iter().any(|value| matches!(value, Datum::Unchanged)) => new
+            .iter()
+            .zip(&old.values)
+            .map(|(new, old)| if matches!(new, Datum::Unchanged) { old.clone() } else { new.clone() })
+            .collect(),
+        _ => Cow::Borrowed(new),
+    }
 }
 
 /// The connector's wall clock in Unix nanoseconds, for the envelope's own `ts_*`.
