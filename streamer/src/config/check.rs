@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::connect_keys;
 use super::properties::{self, DECLARED, HIDDEN, Kind, OURS, Property, REFUSED_FAMILIES, Support};
 use crate::transform::plan;
 
@@ -26,7 +27,7 @@ impl Finding {
         Self { key: Some(key.to_owned()), message: format!("Invalid value {value} for configuration {key}: {why}") }
     }
 
-    fn unsupported(key: &str, why: &str) -> Self {
+    pub(super) fn unsupported(key: &str, why: &str) -> Self {
         Self::invalid(key, format_args!("not supported by this worker ({why})"))
     }
 }
@@ -40,31 +41,13 @@ pub struct Checked {
     pub warnings: Vec<String>,
 }
 
-/// Keys of Connect itself that a connector's configuration may have.
-const CONNECT_KEYS: [&str; 14] = [
-    "name",
-    "connector.class",
-    "tasks.max",
-    "tasks.max.enforce",
-    "key.converter",
-    "value.converter",
-    "header.converter",
-    "config.action.reload",
-    "errors.tolerance",
-    "errors.retry.timeout",
-    "errors.retry.delay.max.ms",
-    "errors.log.enable",
-    "errors.log.include.messages",
-    "exactly.once.support",
-];
-
 /// Aliases of values that older Debezium versions took.
 pub const SNAPSHOT_MODE_ALIASES: [(&str, &str); 1] = [("never", "no_data")];
 
 /// Checks every key by itself, then those that go together.
 pub fn check(config: &BTreeMap<String, String>) -> Checked {
     let mut checked = Checked::default();
-    connect_keys(config, &mut checked);
+    connect_keys::check(config, &mut checked);
     let (findings, warnings) = plan::check(config);
     checked.findings.extend(findings);
     checked.warnings.extend(warnings);
@@ -72,64 +55,9 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
         declared(config, property, &mut checked);
     }
     for key in config.keys() {
-        unknown(key, &mut checked);
+        unknown(key, config, &mut checked);
     }
     checked
-}
-
-fn connect_keys(config: &BTreeMap<String, String>, checked: &mut Checked) {
-    const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
-    for key in ["key.converter", "value.converter"] {
-        if let Some(class) = config.get(key)
-            && class != JSON
-        {
-            checked.findings.push(Finding::value(
-                key,
-                class,
-                "not supported by this worker (only JsonConverter is yet)",
-            ));
-        }
-    }
-    let only = [
-        (
-            "header.converter",
-            "org.apache.kafka.connect.storage.SimpleHeaderConverter",
-            "only SimpleHeaderConverter is yet",
-        ),
-        ("errors.tolerance", "none", "skipping a record that fails would lose it"),
-        ("exactly.once.support", "requested", "exactly-once delivery is not offered yet"),
-    ];
-    for (key, default, why) in only {
-        if let Some(value) = config.get(key)
-            && !value.eq_ignore_ascii_case(default)
-        {
-            checked.findings.push(Finding::value(key, value, &format!("not supported by this worker ({why})")));
-        }
-    }
-    if let Some(value) = config.get("tasks.max") {
-        match value.parse::<i32>() {
-            Ok(1..) => {}
-            Ok(_) => checked.findings.push(Finding::value("tasks.max", value, "Value must be at least 1")),
-            Err(_) => {
-                checked.findings.push(Finding::value("tasks.max", value, "Not a number of type INT"));
-                checked.findings.push(Finding::value("tasks.max", "null", "Value must be non-null"));
-            }
-        }
-    }
-    for side in ["key", "value"] {
-        let format = format!("{side}.converter.decimal.format");
-        if config.get(&format).is_some_and(|value| !value.eq_ignore_ascii_case("BASE64")) {
-            checked.findings.push(Finding::unsupported(&format, "only BASE64 is yet"));
-        }
-        for flag in ["schemas.enable", "replace.null.with.default"] {
-            let key = format!("{side}.converter.{flag}");
-            if let Some(value) = config.get(&key)
-                && parse_boolean(value).is_none()
-            {
-                checked.findings.push(Finding::value(&key, value, "Expected value to be either true or false"));
-            }
-        }
-    }
 }
 
 fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mut Checked) {
@@ -313,18 +241,8 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
     }
 }
 
-fn unknown(key: &str, checked: &mut Checked) {
-    let is_converter =
-        ["key.converter.", "value.converter.", "header.converter."].iter().any(|side| key.starts_with(side));
-    let is_known_converter = ["schemas.enable", "schemas.cache.size", "replace.null.with.default", "decimal.format"]
-        .iter()
-        .any(|known| key.ends_with(known));
-    if CONNECT_KEYS.contains(&key)
-        || properties::find(key).is_some()
-        || key.starts_with("producer.override.")
-        || (is_converter && is_known_converter)
-        || plan::is_of_transforms(key)
-    {
+fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) {
+    if connect_keys::is_known(key, config) || properties::find(key).is_some() || plan::is_of_transforms(key) {
         return;
     }
     match REFUSED_FAMILIES.iter().find(|(family, _)| key.starts_with(family)) {

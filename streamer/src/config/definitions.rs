@@ -3,6 +3,7 @@
 //! `definitions.json` is what Debezium 3.4.3 on Connect 4.1.1 answers at `config/validate`, without what
 //! [`super::properties`] says. A test compares the whole answer with the real worker's.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -23,12 +24,19 @@ pub struct Definition {
     default_value: Option<String>,
     importance: Option<String>,
     documentation: String,
-    group: String,
+    group: Option<String>,
     width: String,
     display_name: Option<String>,
     #[serde(default)]
     dependents: Vec<String>,
     order: i32,
+    /// Whether it is shown at all.
+    #[serde(default = "visible")]
+    pub visible: bool,
+}
+
+fn visible() -> bool {
+    true
 }
 
 /// All of them, in the order of Connect's answer.
@@ -37,10 +45,24 @@ pub static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("definitions.json")).unwrap_or_default()
 });
 
+/// A converter's settings by its class; their names are without the `key.converter.` in front.
+static CONVERTER_SETTINGS: LazyLock<BTreeMap<String, Vec<Definition>>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("converter_definitions.json")).unwrap_or_default());
+
+/// The settings of a converter.
+pub fn of_converter(class: &str) -> &'static [Definition] {
+    CONVERTER_SETTINGS.get(class).map_or(&[], Vec::as_slice)
+}
+
 impl Definition {
     /// Whether the property is Connect's own, not the connector's.
     pub fn is_connects(&self) -> bool {
         self.kind.is_some() && !self.name.starts_with("column.")
+    }
+
+    /// The type, where the definition says it.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
     }
 
     /// The default, as the definition has it.
@@ -49,13 +71,13 @@ impl Definition {
         self.default_value.as_deref().or_else(declared)
     }
 
-    /// `ConfigKeyInfo`, with another default where the worker decides it.
-    pub fn to_json(&self, default: Option<&str>) -> Value {
+    /// `ConfigKeyInfo`, under the name and with the default that it has in this place.
+    pub fn to_json(&self, name: &str, default: Option<&str>) -> Value {
         let property = properties::find(&self.name);
         let kind = self.kind.as_deref().or(property.map(|property| property.kind.as_str()));
         let importance = self.importance.as_deref().or(property.map(|property| property.importance.as_str()));
         json!({
-            "name": self.name,
+            "name": name,
             "type": kind,
             "required": self.required,
             "default_value": default,
@@ -77,6 +99,7 @@ mod tests {
     #[test]
     fn every_declared_property_is_defined_and_nothing_is_said_twice() {
         assert_eq!(DEFINITIONS.len(), 144);
+        assert!(!of_converter("org.apache.kafka.connect.json.JsonConverter").is_empty());
         for property in properties::DECLARED {
             let definition = DEFINITIONS.iter().find(|definition| definition.name == property.name).unwrap();
             assert!(definition.kind.is_none() && definition.default_value.is_none(), "{}", property.name);

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`properties`]: every key of the connector, its type, default, and how far it is supported
 //! - [`check`]: what is wrong with a configuration, all findings at once
+//! - `connect_keys`: Connect's own keys
 //! - [`connector`]: a connector's configuration in types
 //! - [`definitions`]: what a user interface shows of each key
 //! - [`plugins`]: the classes that a configuration may name
@@ -13,6 +14,7 @@
 //! - [`secret`]: texts that are never shown
 
 pub mod check;
+mod connect_keys;
 pub mod connector;
 pub mod definitions;
 pub mod filters;

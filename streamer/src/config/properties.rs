@@ -281,7 +281,6 @@ pub const REFUSED_FAMILIES: &[(&str, &str)] = &[
     ("signal.", "signals are not supported yet"),
     ("snapshot.select.statement.overrides.", "a snapshot reads whole tables yet"),
     ("topic.key.", "topic routing is not supported yet"),
-    ("topic.creation.", "topics are created by the broker (auto.create.topics.enable) yet"),
 ];
 
 /// The property of a key.

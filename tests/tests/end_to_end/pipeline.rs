@@ -87,7 +87,7 @@ impl Pipeline {
         self.source().await?.batch_execute(sql).await.with_context(|| sql.to_owned())
     }
 
-    fn worker_settings(&self) -> anyhow::Result<worker::Settings> {
+    pub(crate) fn worker_settings(&self) -> anyhow::Result<worker::Settings> {
         Ok(worker::Settings {
             bootstrap_servers: self.kafka.clone(),
             port: ports::free()?,

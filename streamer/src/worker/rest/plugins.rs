@@ -11,7 +11,7 @@ use super::Api;
 use super::answer::Refusal;
 use super::connectors::{Answer, config_of, object};
 use crate::config::connector::{CONNECTOR_CLASS, DEBEZIUM_VERSION};
-use crate::config::definitions::{DEFINITIONS, Definition};
+use crate::config::definitions::{self, DEFINITIONS, Definition};
 use crate::config::plugins::{self, PLUGINS, PluginKind};
 use crate::config::properties;
 use crate::config::{Finding, WorkerConfig};
@@ -35,8 +35,11 @@ pub(super) async fn config(Path(plugin): Path<String>) -> Answer<Json<Value>> {
     }
     let (connects, own): (Vec<_>, Vec<_>) = DEFINITIONS.iter().partition(|definition| definition.is_connects());
     let all = own.into_iter().chain(connects);
-    Ok(Json(all.map(|definition| definition.to_json(definition.default_value())).collect()))
+    Ok(Json(all.map(|definition| definition.to_json(&definition.name, definition.default_value())).collect()))
 }
+
+/// The keys that name a converter, whose settings have the same key in front.
+const CONVERTERS: [&str; 3] = ["key.converter", "value.converter", "header.converter"];
 
 /// Every property with its definition, its value, and what is wrong with it.
 pub(super) async fn validate(State(api): State<Api>, Path(plugin): Path<String>, body: Bytes) -> Answer<Json<Value>> {
@@ -54,7 +57,12 @@ pub(super) async fn validate(State(api): State<Api>, Path(plugin): Path<String>,
         None => Refusal::internal(format!("org.apache.kafka.connect.runtime.rest.errors.BadRequestException: {error}")),
     })?;
     let mut configs: Vec<Value> =
-        DEFINITIONS.iter().map(|definition| described(definition, &config, &api.worker, &findings)).collect();
+        DEFINITIONS.iter().map(|of| described(of, &of.name, &config, &api.worker, &findings)).collect();
+    for side in CONVERTERS {
+        for setting in config.get(side).map_or(&[][..], |class| definitions::of_converter(class)) {
+            configs.push(described(setting, &format!("{side}.{}", setting.name), &config, &api.worker, &findings));
+        }
+    }
     for (name, errors) in undefined(&config, &findings) {
         let value = Some(&config).filter(|_| errors.is_empty()).and_then(|config| config.get(name));
         let value = value.map(|value| properties::masked(name, value));
@@ -65,7 +73,7 @@ pub(super) async fn validate(State(api): State<Api>, Path(plugin): Path<String>,
     }
     let mut groups: Vec<Value> = Vec::new();
     for group in configs.iter().filter_map(|config| config.pointer("/definition/group")) {
-        if !groups.contains(group) {
+        if !group.is_null() && !groups.contains(group) {
             groups.push(group.clone());
         }
     }
@@ -84,8 +92,14 @@ fn undefined<'a>(config: &'a BTreeMap<String, String>, findings: &'a [Finding]) 
         .filter(|key| key.starts_with("producer.override."))
         .map(|key| (key.as_str(), Vec::new()))
         .collect();
+    let is_defined = |key: &str| {
+        let side = CONVERTERS.into_iter().find(|side| key.strip_prefix(side).is_some_and(|rest| rest.starts_with('.')));
+        let settings = side.and_then(|side| config.get(side)).map_or(&[][..], |class| definitions::of_converter(class));
+        DEFINITIONS.iter().any(|known| known.name == key)
+            || settings.iter().any(|setting| key.ends_with(&format!(".converter.{}", setting.name)))
+    };
     for finding in findings {
-        if let Some(key) = finding.key.as_deref().filter(|key| !DEFINITIONS.iter().any(|known| known.name == **key)) {
+        if let Some(key) = finding.key.as_deref().filter(|key| !is_defined(key)) {
             found.entry(key).or_default().push(&finding.message);
         }
     }
@@ -94,29 +108,31 @@ fn undefined<'a>(config: &'a BTreeMap<String, String>, findings: &'a [Finding]) 
 
 fn described(
     definition: &Definition,
+    name: &str,
     config: &BTreeMap<String, String>,
     worker: &WorkerConfig,
     findings: &[Finding],
 ) -> Value {
-    let name = definition.name.as_str();
     // What is wrong with the configuration as a whole, Debezium says at the host.
     let of_this = |finding: &&Finding| finding.key.as_deref().unwrap_or("database.hostname") == name;
     let errors: Vec<&str> = findings.iter().filter(of_this).map(|finding| finding.message.as_str()).collect();
-    let (default, recommended) = choices(definition, config, worker);
+    let (default, recommended) = choices(definition, name, config, worker);
     // Connect shows a value that it could read, even if it is refused; Debezium shows none of its own.
     let unreadable = ["Not a number of type", "Expected value to be either", "could not be found"];
     let is_readable = !errors.iter().any(|error| unreadable.iter().any(|why| error.contains(why)));
+    let used_as = name.strip_suffix(".converter.converter.type");
     let value = (definition.is_connects() && is_readable)
-        .then(|| config.get(name).map(String::as_str).or(default.as_deref()))
+        .then(|| config.get(name).map(String::as_str).or(used_as).or(default.as_deref()))
         .flatten();
     json!({
-        "definition": definition.to_json(default.as_deref()),
+        "definition": definition.to_json(name, default.as_deref()),
         "value": {
             "name": name,
             "value": value,
             "recommended_values": recommended,
             "errors": errors,
-            "visible": true,
+            // A converter that is not there has no version to choose.
+            "visible": definition.visible && (default.is_some() || !name.ends_with(".plugin.version")),
         },
     })
 }
@@ -124,10 +140,10 @@ fn described(
 /// A property's default, which the worker's converters decide for some, and the values offered for it.
 fn choices(
     definition: &Definition,
+    name: &str,
     config: &BTreeMap<String, String>,
     worker: &WorkerConfig,
 ) -> (Option<String>, Vec<&'static str>) {
-    let name = definition.name.as_str();
     let class_of = |key: &str| {
         let worker_s = || worker.properties.get(key).map_or(default_converter(key), String::as_str);
         config.get(key).map_or_else(worker_s, String::as_str).to_owned()
