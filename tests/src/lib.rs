@@ -8,6 +8,7 @@
 //! - [`postgres`], [`kafka`], [`worker`], [`sink`]: the services
 //! - [`topic`]: what is in a topic
 //! - [`demo`]: all of them on the demo's ports, left running
+//! - [`parity`]: the parity suite
 //!
 //! The binary `stack` is the command line to it: `stack fetch`, `stack demo`, `stack down`, and `stack run -- COMMAND`,
 //! which starts PostgreSQL twice and Kafka on free ports, tells the command where they are, and stops them behind it.
@@ -15,6 +16,7 @@
 pub mod artifacts;
 pub mod demo;
 pub mod kafka;
+pub mod parity;
 pub mod ports;
 pub mod postgres;
 pub mod process;

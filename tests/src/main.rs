@@ -1,6 +1,6 @@
 //! The command line to the native stack.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -8,8 +8,10 @@ use clap::{Parser, Subcommand};
 use stack::artifacts::Artifacts;
 use stack::demo::{self, Pipeline};
 use stack::kafka::Kafka;
+use stack::parity;
 use stack::ports;
 use stack::postgres::{Postgres, Settings, USER};
+use stack::process;
 use stack::worker::{self, Worker};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,6 +54,8 @@ enum Command {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// Run the parity scenarios on services of their own, and compare the records with Debezium's
+    Parity(parity::Arguments),
 }
 
 #[tokio::main]
@@ -74,6 +78,10 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo { pipeline, directory } => demo::start(&directory, pipeline).await?,
         Command::Down { directory } => demo::stop(&directory).await?,
         Command::Run { worker, command } => return run(worker, &command).await,
+        Command::Parity(arguments) => {
+            let is_equal = parity::run(&arguments).await?;
+            return Ok(if is_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,7 +89,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
 async fn run(worker: Option<Pipeline>, command: &[String]) -> anyhow::Result<ExitCode> {
     let artifacts = Artifacts::fetch()?;
     let directory = tempfile::Builder::new().prefix("headwater-stack-").tempdir()?;
-    readable(directory.path())?;
+    process::make_readable(directory.path())?;
     let settings = |name, port| Settings { name, port, wal_level: "logical", durable: false, hba: None };
     let (source, target) = (settings("postgres1", ports::free()?), settings("postgres2", ports::free()?));
     let (postgres1, postgres2, kafka) = tokio::try_join!(
@@ -125,10 +133,4 @@ async fn run(worker: Option<Pipeline>, command: &[String]) -> anyhow::Result<Exi
         process.stop().await?;
     }
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-/// Another user's PostgreSQL must get to its data.
-fn readable(directory: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))?)
 }

@@ -183,3 +183,13 @@ pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
+
+/// Lets another user read a directory, who may be the one that PostgreSQL runs as.
+///
+/// # Errors
+/// It is somebody else's.
+pub fn make_readable(directory: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))
+        .with_context(|| directory.display().to_string())
+}
