@@ -8,7 +8,7 @@
 //! - [`postgres`], [`kafka`], [`worker`], [`sink`]: the services
 //! - [`topic`]: what is in a topic
 //! - [`demo`]: all of them on the demo's ports, left running
-//! - [`parity`]: the parity suite
+//! - [`parity`]: the parity suite; [`random`]: random scenarios for it
 //!
 //! The binary `stack` is the command line to it: `stack fetch`, `stack demo`, `stack down`, and `stack run -- COMMAND`,
 //! which starts PostgreSQL twice and Kafka on free ports, tells the command where they are, and stops them behind it.
@@ -20,6 +20,7 @@ pub mod parity;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod random;
 pub mod sink;
 pub mod topic;
 pub mod wait;

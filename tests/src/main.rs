@@ -12,6 +12,7 @@ use stack::parity;
 use stack::ports;
 use stack::postgres::{Postgres, Settings, USER};
 use stack::process;
+use stack::random;
 use stack::worker::{self, Worker};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -56,6 +57,8 @@ enum Command {
     },
     /// Run the parity scenarios on services of their own, and compare the records with Debezium's
     Parity(parity::Arguments),
+    /// Run random tables, rows and operations through Debezium and the streamer side by side, and compare the records
+    Random(random::Arguments),
 }
 
 #[tokio::main]
@@ -78,12 +81,14 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo { pipeline, directory } => demo::start(&directory, pipeline).await?,
         Command::Down { directory } => demo::stop(&directory).await?,
         Command::Run { worker, command } => return run(worker, &command).await,
-        Command::Parity(arguments) => {
-            let is_equal = parity::run(&arguments).await?;
-            return Ok(if is_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+        Command::Parity(arguments) => return Ok(code(parity::run(&arguments).await?)),
+        Command::Random(arguments) => return Ok(code(random::run(&arguments).await?)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn code(is_equal: bool) -> ExitCode {
+    if is_equal { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn run(worker: Option<Pipeline>, command: &[String]) -> anyhow::Result<ExitCode> {

@@ -78,6 +78,24 @@ pub struct Arguments {
     max_diffs: usize,
 }
 
+impl Arguments {
+    /// All scenarios of a folder, live.
+    pub(crate) fn live(scenarios: &Path, lanes: usize) -> Self {
+        Self {
+            only: Vec::new(),
+            mode: Mode::Live,
+            live: true,
+            record: false,
+            lanes: Some(lanes),
+            no_bad: true,
+            scenarios: scenarios.to_owned(),
+            bad: PathBuf::new(),
+            save: None,
+            max_diffs: 5,
+        }
+    }
+}
+
 /// What is compared with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
