@@ -69,6 +69,7 @@ pub(super) struct SourceFields {
     version: String,
     name: String,
     database: String,
+    snapshot: Schema,
 }
 
 const NAMES: [&str; 14] = [
@@ -95,6 +96,7 @@ impl SourceFields {
             version: settings.source_version.clone(),
             name: settings.topic_prefix.clone(),
             database: settings.database.clone(),
+            snapshot: snapshot_schema(),
         }
     }
 
@@ -109,7 +111,11 @@ impl SourceFields {
         writer.labelled(ts_ms);
         writer.int64(source.ts_us.div_euclid(1000));
         writer.labelled(snapshot);
-        writer.string(source.snapshot.as_str());
+        match source.snapshot {
+            // Not written by Debezium either (`SnapshotRecord.toSource`): formats show the schema's default.
+            SnapshotMarker::False => writer.null_of(&self.snapshot),
+            marker => writer.string(marker.as_str()),
+        }
         writer.labelled(db);
         writer.string(&self.database);
         writer.labelled(sequence);
@@ -162,17 +168,12 @@ fn sequence(last_commit: Option<Lsn>, lsn: Option<Lsn>) -> String {
 pub(super) fn schema() -> Schema {
     let string = || Schema::new(SchemaKind::String);
     let int64 = || Schema::new(SchemaKind::Int64);
-    let markers = "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental";
-    let snapshot = Schema {
-        default: Some(Value::String("false".to_owned())),
-        ..Schema::logical(SchemaKind::String, "io.debezium.data.Enum").optional().with("allowed", markers)
-    };
     let fields = [
         ("version", string()),
         ("connector", string()),
         ("name", string()),
         ("ts_ms", int64()),
-        ("snapshot", snapshot),
+        ("snapshot", snapshot_schema()),
         ("db", string()),
         ("sequence", string().optional()),
         ("ts_us", int64().optional()),
@@ -184,4 +185,12 @@ pub(super) fn schema() -> Schema {
         ("xmin", int64().optional()),
     ];
     Schema::structure(fields).named("io.debezium.connector.postgresql.Source", 1)
+}
+
+fn snapshot_schema() -> Schema {
+    let markers = "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental";
+    Schema {
+        default: Some(Value::String("false".to_owned())),
+        ..Schema::logical(SchemaKind::String, "io.debezium.data.Enum").optional().with("allowed", markers)
+    }
 }

@@ -71,7 +71,7 @@ fn write(envelope: &TableEnvelope, change: &Change<'_>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-const BEHIND: &str = r#""source":{"version":"3.4.3.Final","connector":"postgresql","name":"srv","ts_ms":1795453412253,"snapshot":"false","db":"parity","sequence":"[null,\"3358682608\"]","ts_us":1795453412253464,"ts_ns":1795453412253464000,"schema":"public","table":"toast","txId":314064,"lsn":3358682608,"xmin":null},"transaction":null,"op":"OP","ts_ms":1795453412299,"ts_us":1795453412299866,"ts_ns":1795453412299866884}"#;
+const BEHIND: &str = r#""source":{"version":"3.4.3.Final","connector":"postgresql","name":"srv","ts_ms":1795453412253,"snapshot":null,"db":"parity","sequence":"[null,\"3358682608\"]","ts_us":1795453412253464,"ts_ns":1795453412253464000,"schema":"public","table":"toast","txId":314064,"lsn":3358682608,"xmin":null},"transaction":null,"op":"OP","ts_ms":1795453412299,"ts_us":1795453412299866,"ts_ns":1795453412299866884}"#;
 const TS_NS: i64 = 1_795_453_412_299_866_884;
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which transforms and predicates there are, by their Java class.
 
 use super::Transform;
+use super::debezium::extract_new_record_state;
 use super::kafka::{drop_headers, filter, regex_router};
 use super::predicate::{
     HAS_HEADER_KEY, HasHeaderKey, Predicate, RecordIsTombstone, TOPIC_NAME_MATCHES, TopicNameMatches,
@@ -81,7 +82,7 @@ const fn refused(name: &'static str, why: &'static str) -> Class {
 #[rustfmt::skip]
 pub const CLASSES: &[Class] = &[
     refused("io.debezium.transforms.ByLogicalTableRouter", "not yet"),
-    refused("io.debezium.transforms.ExtractNewRecordState", "not yet"),
+    transform("io.debezium.transforms.ExtractNewRecordState", extract_new_record_state::SETTINGS, extract_new_record_state::make),
     refused("io.debezium.transforms.outbox.EventRouter", "not yet"),
     transform("org.apache.kafka.connect.transforms.DropHeaders", drop_headers::SETTINGS, drop_headers::make),
     transform("org.apache.kafka.connect.transforms.Filter", &[], filter::make),

@@ -5,10 +5,12 @@
 //! - [`settings`]: what they declare and are given
 //! - [`plan`]: the configuration's keys, checked; a chain is made of it for every run
 //! - [`predicate`]: Kafka's predicates
-//! - [`kafka`]: Kafka's transforms
+//! - `kafka`: Kafka's transforms
+//! - `debezium`: Debezium's transforms
 //! - [`java_regex`]: Java's regular expressions and replacements
 
 pub mod classes;
+mod debezium;
 pub mod java_regex;
 mod kafka;
 pub mod plan;
