@@ -24,11 +24,11 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::relations::Relations;
 use crate::capture::stream::Streaming;
 use crate::capture::transaction::Progress;
-use crate::config::{ConnectorConfig, SnapshotMode, WorkerConfig};
+use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::emit::RowEmitter;
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
-use crate::position::{Checkpoint, OffsetStore, Resume};
+use crate::position::{Checkpoint, OffsetStore, Resume, SlotAction, Start};
 use crate::publish::producer::RecordProducer;
 use crate::source::catalog::{ListedTable, TableName};
 use crate::source::wal::WalStream;
@@ -152,9 +152,6 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
             config.name, config.name
         ))
     })?;
-    // An interrupted snapshot has no position to go on from: it begins anew.
-    let offset = offset.filter(|offset| offset.snapshot.is_none_or(|snapshot| snapshot.completed));
-
     let client = session::connect(&config.connection, "catalog").await?;
     let captured = captured_tables(&client, config).await?;
     let published: Vec<TableName> =
@@ -162,51 +159,36 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     publication::ensure(&client, config, &published).await?;
 
     let settings = envelope_settings(config);
-    let mut relations = Relations::new(config.clone(), settings.clone());
+    let relations = Relations::new(config.clone(), settings.clone());
     let producer = RecordProducer::new(&context.worker, config, context.metrics.clone())?;
     let mut emitter = RowEmitter::new(config, &settings)?;
-    let existing = slot::read(&client, config).await?;
-
-    let resume = match (&offset, existing) {
-        (Some(_), None) => return Err(missing_slot(config)),
-        (Some(offset), Some(slot)) => {
-            let resume = Resume::from_offset(offset);
-            // The server would not complain: it would skip everything up to there.
-            if resume.start > slot.log_end {
-                return Err(ahead_of_the_server(config, resume.start, slot.log_end));
-            }
-            resume
-        }
-        (None, existing) => {
-            let created = match existing {
-                Some(_) => None,
-                None => Some(slot::create(config).await?),
-            };
-            let position = match (&created, &existing) {
-                (Some(created), _) => created.consistent_point,
-                (None, Some(existing)) => existing.confirmed_flush,
-                (None, None) => Lsn::ZERO,
-            };
-            if config.snapshot.mode == SnapshotMode::Initial {
-                context.health.set(TaskState::Running);
-                let checkpoint = tokio::select! {
-                    result = snapshot::run(config, created, position, &captured, &relations, &mut emitter, &producer) => result?,
-                    () = context.cancel.cancelled() => return Ok(()),
-                };
-                producer.drain().await?;
-                complete_snapshot(context, &checkpoint).await?;
-                checkpoint.offset.as_ref().map(Resume::from_offset).unwrap_or_default()
-            } else {
-                Resume::from_slot(position)
-            }
-        }
+    let start = Start::decide(config, offset, slot::read(&client, config).await?)?;
+    if start.slot == SlotAction::Replace {
+        slot::drop(&client, &config.slot.name).await?;
+    }
+    let Some(resume) = first_position(context, start, &captured, &relations, &mut emitter, &producer).await? else {
+        return Ok(());
     };
+    if !config.snapshot.mode.streams() {
+        tracing::info!(connector = %config.name, "nothing is streamed (snapshot.mode)");
+        *was_running = true;
+        context.health.set(TaskState::Running);
+        context.cancel.cancelled().await;
+        return Ok(());
+    }
+    if !config.snapshot.streaming_delay.is_zero() {
+        tracing::info!(connector = %config.name, delay = ?config.snapshot.streaming_delay, "waiting before streaming");
+        tokio::select! {
+            () = tokio::time::sleep(config.snapshot.streaming_delay) => {}
+            () = context.cancel.cancelled() => return Ok(()),
+        }
+    }
 
     let stream = start_stream(context, resume.start).await?;
     tracing::info!(connector = %config.name, slot = %config.slot.name, start = %resume.start, "streaming");
     *was_running = true;
     context.health.set(TaskState::Running);
-    relations = Relations::new(config.clone(), settings);
+    let relations = Relations::new(config.clone(), settings);
     Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume) }.run(stream).await
 }
 
@@ -214,8 +196,58 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
 async fn captured_tables(client: &Client, config: &ConnectorConfig) -> Result<Vec<ListedTable>, TaskError> {
     let mut tables = catalog::list_tables(client).await?;
     tables.retain(|table| config.filters.captures_table(&table.name.schema, &table.name.name));
+    // By name as Java orders texts, whatever the database's collation; then as table.include.list names them.
+    tables.sort_by_cached_key(|table| table.name.to_string());
     tables.sort_by_cached_key(|table| config.filters.snapshot_place(&table.name.schema, &table.name.name));
     Ok(tables)
+}
+
+/// Takes the snapshot, if there is to be one, and gives where streaming begins; `None` when cancelled meanwhile.
+async fn first_position(
+    context: &TaskContext,
+    start: Start,
+    captured: &[ListedTable],
+    relations: &Relations,
+    emitter: &mut RowEmitter,
+    producer: &RecordProducer,
+) -> Result<Option<Resume>, TaskError> {
+    let config = &context.config;
+    let created = match start.slot {
+        SlotAction::Keep => None,
+        SlotAction::Create | SlotAction::Replace => Some(slot::create(config).await?),
+    };
+    let resume = start.resume.or_else(|| created.as_ref().map(|slot| Resume::from_slot(slot.consistent_point)));
+    if !start.reads_data {
+        return Ok(Some(resume.unwrap_or_default()));
+    }
+    context.health.set(TaskState::Running);
+    let plan = snapshot::Plan {
+        created,
+        start: resume.as_ref().map(|resume| resume.start),
+        tables: snapshot_tables(config, captured),
+    };
+    let checkpoint = tokio::select! {
+        result = snapshot::run(config, plan, relations, emitter, producer) => result?,
+        () = context.cancel.cancelled() => return Ok(None),
+    };
+    producer.drain().await?;
+    match resume {
+        // What happened since the stored position is streamed from there: its deletes are in no snapshot.
+        Some(resume) if start.is_stored => Ok(Some(resume)),
+        _ => {
+            complete_snapshot(context, &checkpoint).await?;
+            Ok(Some(checkpoint.offset.as_ref().map(Resume::from_offset).unwrap_or_default()))
+        }
+    }
+}
+
+/// The captured tables of which a snapshot reads the rows: those that `snapshot.include.collection.list` names, and never
+/// the signal table.
+fn snapshot_tables(config: &ConnectorConfig, captured: &[ListedTable]) -> Vec<TableName> {
+    let reads = |name: &TableName| {
+        config.snapshot.reads_table(&name.schema, &name.name) && !config.signals.is_table(&name.schema, &name.name)
+    };
+    captured.iter().map(|table| &table.name).filter(|name| reads(name)).cloned().collect()
 }
 
 /// The snapshot's end is stored before streaming begins: from then on a restart does not read the tables again.
@@ -239,25 +271,6 @@ async fn start_stream(context: &TaskContext, start: Lsn) -> Result<WalStream, Ta
             result => return result,
         }
     }
-}
-
-fn missing_slot(config: &ConnectorConfig) -> TaskError {
-    TaskError::stop(format!(
-        "slot {} does not exist, but connector {} has a stored position: the changes since then were kept by that slot and \
-         are gone with it. A new slot would begin now and skip them in silence. Read the tables anew: stop the connector, \
-         DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume",
-        config.slot.name, config.name, config.name
-    ))
-}
-
-fn ahead_of_the_server(config: &ConnectorConfig, stored: Lsn, log_end: Lsn) -> TaskError {
-    TaskError::stop(format!(
-        "connector {} has the stored position {stored}, and the log of the server at {} ends at {log_end}: it is not the \
-         server that the position is of, or it was restored from a backup. Going on there would skip its changes in silence. \
-         Point database.hostname at the right server; or, if this is the right one now, read its tables anew: stop the \
-         connector, DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume",
-        config.name, config.connection.hostname, config.name
-    ))
 }
 
 fn envelope_settings(config: &ConnectorConfig) -> EnvelopeSettings {

@@ -42,7 +42,8 @@ pub struct Checked {
 }
 
 /// Aliases of values that older Debezium versions took.
-pub const SNAPSHOT_MODE_ALIASES: [(&str, &str); 1] = [("never", "no_data")];
+pub const SNAPSHOT_MODE_ALIASES: [(&str, &str); 3] =
+    [("never", "no_data"), ("schema_only", "no_data"), ("exported", "initial")];
 
 /// Checks every key by itself, then those that go together.
 pub fn check(config: &BTreeMap<String, String>) -> Checked {
@@ -214,8 +215,10 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
         }
         "plugin.name" => (!value.eq_ignore_ascii_case("pgoutput"))
             .then(|| "not supported by this worker (only pgoutput is: it is part of every PostgreSQL)".to_owned()),
-        "snapshot.mode" => (!["initial", "no_data"].iter().any(|mode| mode.eq_ignore_ascii_case(value)))
-            .then(|| "not supported by this worker (initial and no_data are yet)".to_owned()),
+        "snapshot.mode" | "snapshot.locking.mode" if value.eq_ignore_ascii_case("custom") => {
+            Some("not supported by this worker (custom is a Java class)".to_owned())
+        }
+        "signal.enabled.channels" | "notification.enabled.channels" => super::signals::invalid(key, value, &given),
         "table.exclude.list" | "schema.exclude.list" | "column.exclude.list" | "message.prefix.exclude.list" => {
             let include = key.replace("exclude", "include");
             if given(&include) {
@@ -225,9 +228,11 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
             }
             super::filters::patterns(value).err()
         }
-        "table.include.list" | "schema.include.list" | "column.include.list" | "message.prefix.include.list" => {
-            super::filters::patterns(value).err()
-        }
+        "table.include.list"
+        | "schema.include.list"
+        | "column.include.list"
+        | "message.prefix.include.list"
+        | "snapshot.include.collection.list" => super::filters::patterns(value).err(),
         "skipped.operations" => value
             .split(',')
             .map(str::trim)
@@ -242,7 +247,12 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
 }
 
 fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) {
-    if connect_keys::is_known(key, config) || properties::find(key).is_some() || plan::is_of_transforms(key) {
+    if connect_keys::is_known(key, config)
+        || properties::find(key).is_some()
+        || plan::is_of_transforms(key)
+        || super::snapshot::is_select(key)
+        || super::signals::is_channel_key(key)
+    {
         return;
     }
     match REFUSED_FAMILIES.iter().find(|(family, _)| key.starts_with(family)) {

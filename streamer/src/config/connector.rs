@@ -6,8 +6,10 @@ use std::time::Duration;
 use proto::connect::json::JsonConverter;
 use proto::types::{Placeholder, ValueModes};
 
-use super::check::{self, SNAPSHOT_MODE_ALIASES, parse_boolean};
+use super::check::{self, parse_boolean};
 use super::filters::{self, Filters, List};
+use super::signals::{Notifications, Signals};
+use super::snapshot::Snapshot;
 use super::{Finding, Secret, WorkerConfig, properties, values};
 use crate::convert::ConverterConfig;
 use crate::error::TaskError;
@@ -39,6 +41,10 @@ pub struct ConnectorConfig {
     pub transaction_topic: Option<String>,
     /// What is read before streaming.
     pub snapshot: Snapshot,
+    /// How a running connector is told what to do.
+    pub signals: Signals,
+    /// Where the connector tells of its snapshots.
+    pub notifications: Notifications,
     /// `skipped.operations`.
     pub skipped: SkippedOperations,
     /// `tombstones.on.delete`.
@@ -154,22 +160,6 @@ pub enum Autocreate {
     NoTables,
 }
 
-/// What is read before streaming (`snapshot.*`).
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// `snapshot.mode`.
-    pub mode: SnapshotMode,
-}
-
-/// `snapshot.mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SnapshotMode {
-    /// All captured tables, once.
-    Initial,
-    /// Nothing.
-    NoData,
-}
-
 /// `skipped.operations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkippedOperations {
@@ -266,13 +256,9 @@ impl ConnectorConfig {
             transaction_topic: keys
                 .flag("provide.transaction.metadata")
                 .then(|| format!("{}.{}", keys.string("topic.prefix"), keys.string("topic.transaction"))),
-            snapshot: Snapshot {
-                mode: match keys.string("snapshot.mode").to_ascii_lowercase().as_str() {
-                    "no_data" => SnapshotMode::NoData,
-                    alias if SNAPSHOT_MODE_ALIASES.iter().any(|(known, _)| *known == alias) => SnapshotMode::NoData,
-                    _ => SnapshotMode::Initial,
-                },
-            },
+            snapshot: Snapshot::parse(&keys)?,
+            signals: Signals::parse(&keys)?,
+            notifications: Notifications::parse(&keys),
             skipped: SkippedOperations::parse(&keys.string("skipped.operations")),
             tombstones_on_delete: keys.flag("tombstones.on.delete"),
             heartbeat: Heartbeat {
@@ -330,12 +316,12 @@ impl SkippedOperations {
 
 /// A checked configuration's keys with their defaults.
 pub(super) struct Keys<'a> {
-    config: &'a BTreeMap<String, String>,
+    pub(super) config: &'a BTreeMap<String, String>,
 }
 
 impl Keys<'_> {
     /// What is given.
-    fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.config.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
@@ -353,7 +339,7 @@ impl Keys<'_> {
         self.string(key).parse().unwrap_or_default()
     }
 
-    fn milliseconds(&self, key: &str) -> Duration {
+    pub(super) fn milliseconds(&self, key: &str) -> Duration {
         Duration::from_millis(u64::try_from(self.number(key)).unwrap_or_default())
     }
 

@@ -12,6 +12,8 @@
 //! - [`worker`]: the worker's configuration, from the environment or a file
 //! - [`java_properties`]: the `.properties` format
 //! - [`secret`]: texts that are never shown
+//! - [`snapshot`]: what is read before streaming
+//! - [`signals`]: how a running connector is told what to do, and how it tells of it
 
 pub mod check;
 mod connect_keys;
@@ -22,14 +24,17 @@ pub mod java_properties;
 pub mod plugins;
 pub mod properties;
 pub mod secret;
+pub mod signals;
+pub mod snapshot;
 mod values;
 pub mod worker;
 
 pub use check::{Finding, parse_boolean};
 pub use connector::{
-    Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, Snapshot,
-    SnapshotMode, SslMode,
+    Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, SslMode,
 };
 pub use filters::{Filters, List};
 pub use secret::Secret;
+pub use signals::{Notifications, SignalChannel, Signals, Watermarking};
+pub use snapshot::{Isolation, Snapshot, SnapshotMode};
 pub use worker::WorkerConfig;

@@ -5,12 +5,14 @@
 
 pub mod committer;
 mod resume;
+mod start;
 mod store;
 
 use proto::lsn::Lsn;
 use proto::position::Offset;
 
 pub use resume::{Published, Resume};
+pub use start::{SlotAction, Start};
 pub use store::OffsetStore;
 
 /// What becomes true once all records before it are acknowledged.

@@ -21,6 +21,8 @@ pub struct SlotState {
     pub log_end: Lsn,
     /// Changes of transactions that committed before this are not sent again.
     pub confirmed_flush: Lsn,
+    /// WAL that it still needed was removed.
+    pub is_lost: bool,
 }
 
 /// A slot just made, and the session that keeps its snapshot importable: drop it only after the import.
@@ -42,7 +44,7 @@ impl std::fmt::Debug for CreatedSlot {
 /// The slot's state, `None` when there is no slot of that name.
 ///
 /// # Errors
-/// Stop when the slot exists and can never serve this connector: another plugin, another database, or its WAL removed.
+/// Stop when the slot exists and can never serve this connector: another plugin, or another database.
 pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<SlotState>, TaskError> {
     let name = &config.slot.name;
     let row = client
@@ -74,15 +76,21 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
             config.connection.dbname
         )));
     }
-    if wal_status.as_deref() == Some("lost") {
-        return Err(TaskError::stop(format!(
-            "slot {name} has lost WAL that it still needed (wal_status is lost): changes since its last confirmed \
-             position were removed from the server and cannot be read any more. Drop the slot, delete the connector's \
-             offsets, and start with snapshot.mode=initial so that the tables are read anew; raise \
-             max_slot_wal_keep_size so that it does not happen again"
-        )));
-    }
-    Ok(Some(SlotState { confirmed_flush: lsn(2).unwrap_or(Lsn::ZERO), log_end: lsn(4).unwrap_or(Lsn::ZERO) }))
+    Ok(Some(SlotState {
+        confirmed_flush: lsn(2).unwrap_or(Lsn::ZERO),
+        log_end: lsn(4).unwrap_or(Lsn::ZERO),
+        is_lost: wal_status.as_deref() == Some("lost"),
+    }))
+}
+
+/// What a slot that lost WAL means.
+pub fn lost(name: &str) -> TaskError {
+    TaskError::stop(format!(
+        "slot {name} has lost WAL that it still needed (wal_status is lost): changes since its last confirmed \
+         position were removed from the server and cannot be read any more. Drop the slot, delete the connector's \
+         offsets, and start with snapshot.mode=initial so that the tables are read anew, or set \
+         snapshot.mode=when_needed; raise max_slot_wal_keep_size so that it does not happen again"
+    ))
 }
 
 /// Creates the slot and exports the snapshot of its consistent point.

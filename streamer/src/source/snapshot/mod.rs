@@ -1,4 +1,4 @@
-//! The rows that were there before the slot (`snapshot.mode=initial`).
+//! The rows that were there before the slot (`snapshot.mode`).
 //!
 //! Read with COPY inside one transaction that imports the slot's exported snapshot: the rows are exactly those of all
 //! transactions before the slot's consistent point, and streaming brings all after it.
@@ -21,7 +21,7 @@ use proto::table::Table;
 use proto::xid::Xid;
 use tokio_postgres::Client;
 
-use super::catalog::{self, ListedTable, TableName, Types};
+use super::catalog::{self, TableName, Types};
 use super::session::{self, query_error};
 use super::slot::CreatedSlot;
 use super::{quote_identifier, quote_literal};
@@ -37,51 +37,67 @@ use marker::Markers;
 #[derive(Debug, Clone, Copy)]
 struct Instant {
     lsn: Lsn,
-    tx_id: Xid,
+    tx_id: Option<Xid>,
     started_us: i64,
 }
 
-/// Publishes every row of the captured tables and gives the offset that stands for "snapshot complete", still to be
+/// What a snapshot reads, and from where.
+#[derive(Debug)]
+pub struct Plan {
+    /// The slot just made for this start: the tables are read as of its consistent point. Without it they are read as of
+    /// now; streaming repeats what happened since its own position, and consumers that take the newest record of a key are
+    /// right in the end.
+    pub created: Option<CreatedSlot>,
+    /// Where streaming begins, `None` where there is no slot.
+    pub start: Option<Lsn>,
+    /// The tables in their order.
+    pub tables: Vec<TableName>,
+}
+
+/// Publishes every row of the planned tables and gives the offset that stands for "snapshot complete", still to be
 /// checkpointed behind its last row.
-///
-/// `created` is the slot just made for this start; without it the slot was there before, streaming will repeat some of
-/// what this snapshot shows, and consumers that take the newest record of a key are right in the end.
 ///
 /// # Errors
 /// Retry begins the snapshot anew: no offset is stored before its end.
 pub async fn run(
     config: &ConnectorConfig,
-    created: Option<CreatedSlot>,
-    slot_position: Lsn,
-    tables: &[ListedTable],
+    plan: Plan,
     relations: &Relations,
     emitter: &mut RowEmitter,
     producer: &RecordProducer,
 ) -> Result<Checkpoint, TaskError> {
+    if !config.snapshot.delay.is_zero() {
+        tracing::info!(connector = %config.name, delay = ?config.snapshot.delay, "waiting before the snapshot");
+        tokio::time::sleep(config.snapshot.delay).await;
+    }
     let client = session::connect(&config.connection, "snapshot").await?;
-    begin(&client, created.as_ref()).await?;
-    let instant = instant(&client, slot_position).await?;
+    begin(&client, config, plan.created.as_ref()).await?;
+    if config.snapshot.locks_tables {
+        lock(&client, config, &plan.tables).await?;
+    }
+    let instant = instant(&client, plan.created.as_ref()).await?;
     // The snapshot is imported: the session that exported it is no longer needed.
-    drop(created);
+    drop(plan.created);
 
     let mut rows = Rows { markers: Markers::default(), instant, emitter, producer, published: 0 };
     let mut types = Types::default();
-    let progress = Progress::new(tables.len());
-    for (number, ListedTable { name, .. }) in tables.iter().enumerate() {
+    let progress = Progress::new(plan.tables.len());
+    for (number, name) in plan.tables.iter().enumerate() {
         progress.table(number, name);
         let Some(table) = catalog::describe_table(&client, &mut types, name).await? else { continue };
         let envelope = std::sync::Arc::new(relations.compile(&table));
-        copy_table(&client, &table, number, &envelope, &mut rows, &progress).await?;
+        let source = RowSource::of(&client, &table, config.snapshot.selects.get(&name.to_string())).await?;
+        copy_table(&client, &source, number, &envelope, &mut rows, &progress).await?;
     }
     let published = rows.finish().await?;
     progress.finish(published);
     client.batch_execute("COMMIT").await.map_err(|error| query_error("ending the snapshot", error))?;
-    tracing::info!(rows = published, tables = tables.len(), lsn = %instant.lsn, "snapshot is read");
+    tracing::info!(rows = published, tables = plan.tables.len(), lsn = %instant.lsn, "snapshot is read");
     Ok(Checkpoint {
         flush: None,
         offset: Some(Offset {
-            lsn: Some(instant.lsn),
-            tx_id: Some(instant.tx_id),
+            lsn: Some(plan.start.unwrap_or(instant.lsn)),
+            tx_id: instant.tx_id,
             ts_usec: Some(instant.started_us),
             snapshot: Some(SnapshotOffset { completed: true, last_record: true }),
             ..Offset::default()
@@ -89,47 +105,105 @@ pub async fn run(
     })
 }
 
-async fn begin(client: &Client, created: Option<&CreatedSlot>) -> Result<(), TaskError> {
-    let mut sql = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned();
-    if let Some(created) = created {
-        sql.push_str(&format!("; SET TRANSACTION SNAPSHOT {}", quote_literal(&created.snapshot_name)));
-    }
+async fn begin(client: &Client, config: &ConnectorConfig, created: Option<&CreatedSlot>) -> Result<(), TaskError> {
+    let sql = match created {
+        Some(created) => format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT {}",
+            quote_literal(&created.snapshot_name)
+        ),
+        None => format!("BEGIN {}", config.snapshot.isolation.as_sql()),
+    };
     client.batch_execute(&sql).await.map_err(|error| query_error("beginning the snapshot", error))
 }
 
-async fn instant(client: &Client, lsn: Lsn) -> Result<Instant, TaskError> {
+/// Keeps the tables from being altered until the snapshot ends (`snapshot.locking.mode=shared`); rows can be written.
+async fn lock(client: &Client, config: &ConnectorConfig, tables: &[TableName]) -> Result<(), TaskError> {
+    let mut sql = format!("SET LOCAL lock_timeout = {}", config.snapshot.lock_timeout.as_millis());
+    for table in tables {
+        sql.push_str(&format!("; LOCK TABLE {} IN ACCESS SHARE MODE", table.quoted()));
+    }
+    client.batch_execute(&sql).await.map_err(|error| query_error("locking the tables for the snapshot", error))
+}
+
+async fn instant(client: &Client, created: Option<&CreatedSlot>) -> Result<Instant, TaskError> {
     let row = client
-        .query_one("SELECT txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8", &[])
+        .query_one(
+            "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE txid_current() END, \
+                    (extract(epoch FROM clock_timestamp()) * 1000000)::int8, \
+                    (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text",
+            &[],
+        )
         .await
         .map_err(|error| query_error("reading the snapshot's transaction", error))?;
     // The epoch is in the upper half; `source.txId` is the 32-bit id.
-    let tx_id = Xid::from(row.get::<_, i64>(0) as u32);
-    Ok(Instant { lsn, tx_id, started_us: row.get(1) })
+    let tx_id = row.get::<_, Option<i64>>(0).map(|id| Xid::from(id as u32));
+    let now = row.get::<_, Option<&str>>(2).and_then(|text| text.parse().ok()).unwrap_or(Lsn::ZERO);
+    Ok(Instant { lsn: created.map_or(now, |created| created.consistent_point), tx_id, started_us: row.get(1) })
+}
+
+/// What is read as a table's rows.
+struct RowSource<'a> {
+    name: String,
+    select: String,
+    /// Where each of the table's columns is among the selected ones; `None` for one that is not selected.
+    columns: Option<Vec<Option<usize>>>,
+    table: &'a Table,
+}
+
+impl<'a> RowSource<'a> {
+    /// The whole table, or what `select` (`snapshot.select.statement.overrides`) gives instead.
+    ///
+    /// # Errors
+    /// Stop when the statement selects a column that the table does not have.
+    async fn of(client: &Client, table: &'a Table, select: Option<&String>) -> Result<Self, TaskError> {
+        let name = TableName { schema: table.schema.clone(), name: table.name.clone() };
+        let Some(select) = select else {
+            let columns = table.columns.iter().map(|column| quote_identifier(&column.name)).collect::<Vec<_>>();
+            // A SELECT, not the table itself: it reads partitioned tables and includes generated columns.
+            let select = format!("SELECT {} FROM {}", columns.join(", "), name.quoted());
+            return Ok(Self { name: name.to_string(), select, columns: None, table });
+        };
+        let what = format!("preparing the statement that is read instead of table {name}");
+        let statement = client.prepare(select).await.map_err(|error| query_error(&what, error))?;
+        let selected: Vec<&str> = statement.columns().iter().map(tokio_postgres::Column::name).collect();
+        if let Some(unknown) = selected.iter().find(|name| !table.columns.iter().any(|column| &&column.name == name)) {
+            return Err(TaskError::stop(format!(
+                "{what}: it selects {unknown}, which is not a column of the table; select columns of the table only"
+            )));
+        }
+        let place = |column: &proto::table::Column| selected.iter().position(|name| *name == column.name);
+        let columns = Some(table.columns.iter().map(place).collect());
+        Ok(Self { name: name.to_string(), select: select.clone(), columns, table })
+    }
+
+    /// A selected row as a row of the table: a column that is not selected is null, as in Debezium.
+    fn arrange(&self, selected: &mut Vec<Datum>) -> Vec<Datum> {
+        let Some(columns) = &self.columns else { return std::mem::take(selected) };
+        let value = |place: &Option<usize>| place.and_then(|place| selected.get(place)).cloned().unwrap_or(Datum::Null);
+        columns.iter().map(value).collect()
+    }
 }
 
 async fn copy_table(
     client: &Client,
-    table: &Table,
+    source: &RowSource<'_>,
     number: usize,
     envelope: &std::sync::Arc<TableEnvelope>,
     rows: &mut Rows<'_>,
     progress: &Progress,
 ) -> Result<(), TaskError> {
-    let name = TableName { schema: table.schema.clone(), name: table.name.clone() };
-    let columns = table.columns.iter().map(|column| quote_identifier(&column.name)).collect::<Vec<_>>().join(", ");
-    // A SELECT, not the table itself: it reads partitioned tables and includes generated columns.
-    let statement = format!("COPY (SELECT {columns} FROM {}) TO STDOUT", name.quoted());
+    let name = &source.name;
     let failed = |error| query_error(&format!("reading table {name} for the snapshot"), error);
-    let lines = client.copy_out(&statement).await.map_err(failed)?;
+    let lines = client.copy_out(&format!("COPY ({}) TO STDOUT", source.select)).await.map_err(failed)?;
     let mut lines = std::pin::pin!(lines);
-    let mut values = Vec::with_capacity(table.columns.len());
+    let mut values = Vec::with_capacity(source.table.columns.len());
     while let Some(line) = lines.next().await {
         let line: Bytes = line.map_err(failed)?;
         // The server sends one row a message, with its newline.
         let line = line.slice(..line.len().saturating_sub(1));
         copy_text::parse_line(&line, &mut values)
             .map_err(|error| TaskError::retry(format!("reading table {name} for the snapshot: {error}")))?;
-        rows.push(number, envelope, std::mem::take(&mut values)).await?;
+        rows.push(number, envelope, source.arrange(&mut values)).await?;
         progress.row();
     }
     Ok(())
@@ -178,7 +252,7 @@ impl Rows<'_> {
             snapshot,
             last_commit_lsn: None,
             lsn: Some(self.instant.lsn),
-            tx_id: Some(self.instant.tx_id),
+            tx_id: self.instant.tx_id,
         };
         self.emitter.read(self.producer, envelope, values, origin).await?;
         self.published += 1;
