@@ -1,7 +1,7 @@
 //! Which transforms and predicates there are, by their Java class.
 
 use super::Transform;
-use super::debezium::extract_new_record_state;
+use super::debezium::{by_logical_table_router, event_router_settings, extract_new_record_state};
 use super::kafka::{drop_headers, filter, regex_router};
 use super::predicate::{
     HAS_HEADER_KEY, HasHeaderKey, Predicate, RecordIsTombstone, TOPIC_NAME_MATCHES, TopicNameMatches,
@@ -81,9 +81,24 @@ const fn refused(name: &'static str, why: &'static str) -> Class {
 /// Every class, in the order in which `GET /connector-plugins?connectorsOnly=false` lists them.
 #[rustfmt::skip]
 pub const CLASSES: &[Class] = &[
-    refused("io.debezium.transforms.ByLogicalTableRouter", "not yet"),
+    refused("io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent", "not yet"),
+    refused("io.debezium.connector.postgresql.transforms.timescaledb.TimescaleDb", "it reads TimescaleDB's catalog for every chunk; capture the hypertables' chunks by table.include.list and route them with ByLogicalTableRouter"),
+    transform("io.debezium.transforms.ByLogicalTableRouter", by_logical_table_router::SETTINGS, by_logical_table_router::make),
+    refused("io.debezium.transforms.ContentBasedRouter", "it runs scripts of a JVM's script engine; ExtractNewRecordState's route.by.field and ByLogicalTableRouter route without scripts"),
+    refused("io.debezium.transforms.ExtractChangedRecordState", "not yet"),
     transform("io.debezium.transforms.ExtractNewRecordState", extract_new_record_state::SETTINGS, extract_new_record_state::make),
-    refused("io.debezium.transforms.outbox.EventRouter", "not yet"),
+    refused("io.debezium.transforms.ExtractSchemaToNewRecord", "not yet"),
+    refused("io.debezium.transforms.Filter", "it runs scripts of a JVM's script engine; a publication's row filter, skipped.operations and Kafka's Filter with a predicate filter without scripts"),
+    refused("io.debezium.transforms.GeometryFormatTransformer", "geometries cannot be converted between WKB and EWKB here"),
+    refused("io.debezium.transforms.HeaderToValue", "not yet"),
+    refused("io.debezium.transforms.SchemaChangeEventFilter", "not yet"),
+    refused("io.debezium.transforms.SwapGeometryCoordinates", "the coordinates of geometries cannot be swapped here"),
+    refused("io.debezium.transforms.TimezoneConverter", "not yet"),
+    refused("io.debezium.transforms.VectorToJsonConverter", "not yet"),
+    transform("io.debezium.transforms.outbox.EventRouter", event_router_settings::SETTINGS, event_router_settings::make),
+    refused("io.debezium.transforms.openlineage.OpenLineage", "it reports to OpenLineage, which this worker does not"),
+    refused("io.debezium.transforms.partitions.PartitionRouting", "not yet"),
+    refused("io.debezium.transforms.tracing.ActivateTracingSpan", "it needs OpenTelemetry's agent in the JVM; without it Debezium's does nothing either: leave it out"),
     transform("org.apache.kafka.connect.transforms.DropHeaders", drop_headers::SETTINGS, drop_headers::make),
     transform("org.apache.kafka.connect.transforms.Filter", &[], filter::make),
     transform("org.apache.kafka.connect.transforms.RegexRouter", regex_router::SETTINGS, regex_router::make),

@@ -46,3 +46,8 @@ pub(super) fn struct_of<'a>(
 pub(super) fn named(schema: &Schema) -> &str {
     schema.name.as_deref().unwrap_or("a struct without a name")
 }
+
+/// The value of one of a struct's fields; `None` when it has no such field.
+pub(super) fn envelope_value<'a>(schema: &Schema, values: &'a [Value], name: &str) -> Option<&'a Value> {
+    values.get(schema.field_index(name)?)
+}
