@@ -56,7 +56,7 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
         declared(config, property, &mut checked);
     }
     for key in config.keys() {
-        unknown(key, config, &mut checked);
+        unknown(key, &mut checked);
     }
     checked
 }
@@ -246,8 +246,8 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
     }
 }
 
-fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) {
-    if connect_keys::is_known(key, config)
+fn unknown(key: &str, checked: &mut Checked) {
+    if connect_keys::is_known(key)
         || properties::find(key).is_some()
         || plan::is_of_transforms(key)
         || super::snapshot::is_select(key)

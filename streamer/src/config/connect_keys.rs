@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::{Checked, Finding, parse_boolean};
-use super::definitions;
-use super::plugins::{self, PluginKind};
+use crate::convert::{ConverterConfig, classes};
 
 /// What Connect asks of a value.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +13,6 @@ enum Form {
     /// `true` or `false`.
     Boolean,
     /// A number.
-    Int,
-    /// A number.
     Long,
     /// A number that is at least 1.
     AtLeastOne,
@@ -23,8 +20,8 @@ enum Form {
     OneOf(&'static [&'static str]),
     /// One of these, whatever the case.
     OneOfAnyCase(&'static [&'static str]),
-    /// The class of a plugin.
-    Class(PluginKind),
+    /// A converter's class, which is looked at with its settings.
+    Converter,
 }
 
 /// The keys, in the order of Connect's answers.
@@ -33,9 +30,9 @@ const KEYS: [(&str, Form); 21] = [
     ("connector.class", Form::Any),
     ("tasks.max", Form::AtLeastOne),
     ("tasks.max.enforce", Form::Boolean),
-    ("key.converter", Form::Class(PluginKind::Converter)),
-    ("value.converter", Form::Class(PluginKind::Converter)),
-    ("header.converter", Form::Class(PluginKind::HeaderConverter)),
+    ("key.converter", Form::Converter),
+    ("value.converter", Form::Converter),
+    ("header.converter", Form::Converter),
     ("transforms", Form::Any),
     ("predicates", Form::Any),
     ("config.action.reload", Form::OneOf(&["none", "restart"])),
@@ -65,7 +62,10 @@ const WITHOUT_EFFECT: [(&str, &str); 5] = [
 pub(super) fn check(config: &BTreeMap<String, String>, checked: &mut Checked) {
     for (key, form) in KEYS {
         let Some(value) = config.get(key) else { continue };
-        checked.findings.extend(wrong(key, value, form));
+        match form {
+            Form::Converter => checked.findings.extend(ConverterConfig::parse(key, config).err().unwrap_or_default()),
+            _ => checked.findings.extend(wrong(key, value, form)),
+        }
         if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == key) {
             checked.warnings.push(format!("{key} has no effect here: {why}"));
         }
@@ -74,25 +74,26 @@ pub(super) fn check(config: &BTreeMap<String, String>, checked: &mut Checked) {
             checked.findings.push(Finding { key: Some(key.to_owned()), message });
         }
     }
-    for side in ["key.converter", "value.converter", "header.converter"] {
-        let Some(class) = config.get(side) else { continue };
-        for setting in definitions::of_converter(class.trim()) {
-            let key = format!("{side}.{}", setting.name);
-            let form = match setting.kind() {
-                Some("BOOLEAN") => Form::Boolean,
-                Some("INT") => Form::Int,
-                _ => Form::Any,
-            };
-            // Connect says the setting's name without what stands in front.
-            let value = config.get(&key);
-            checked.findings.extend(
-                value
-                    .into_iter()
-                    .flat_map(|value| wrong(&setting.name, value, form))
-                    .map(|finding| Finding { key: Some(key.clone()), ..finding }),
-            );
+    for key in config.keys() {
+        let Some((side, setting)) = converter_setting(key) else { continue };
+        match config.get(side).map(|class| class.trim()) {
+            None => {
+                checked.warnings.push(format!("{key} has no effect without {side}: the worker's converter is taken"))
+            }
+            Some(class) if classes::find(class).is_some_and(|class| !class.has_setting(setting)) => {
+                checked.warnings.push(format!("{key} is not known to {class} and has no effect"));
+            }
+            Some(_) => {}
         }
     }
+}
+
+/// The converters that a connector may bring.
+const CONVERTERS: [&str; 3] = ["key.converter", "value.converter", "header.converter"];
+
+/// A converter's key and the setting of it that a key is.
+fn converter_setting(key: &str) -> Option<(&'static str, &str)> {
+    CONVERTERS.into_iter().find_map(|side| Some((side, key.strip_prefix(side)?.strip_prefix('.')?)))
 }
 
 fn wrong(key: &str, value: &str, form: Form) -> Vec<Finding> {
@@ -101,7 +102,6 @@ fn wrong(key: &str, value: &str, form: Form) -> Vec<Finding> {
     match form {
         Form::Any => Vec::new(),
         Form::Boolean if parse_boolean(value).is_none() => why("Expected value to be either true or false"),
-        Form::Int if trimmed.parse::<i32>().is_err() => why("Not a number of type INT"),
         Form::Long if trimmed.parse::<i64>().is_err() => why("Not a number of type LONG"),
         Form::AtLeastOne => match trimmed.parse::<i32>() {
             Ok(1..) => Vec::new(),
@@ -117,26 +117,13 @@ fn wrong(key: &str, value: &str, form: Form) -> Vec<Finding> {
         Form::OneOfAnyCase(allowed) if !allowed.iter().any(|known| known.eq_ignore_ascii_case(value)) => {
             why(&format!("String must be one of (case insensitive): {}", allowed.join(", ")))
         }
-        Form::Class(kind) if !plugins::of_kind(kind).any(|class| class == trimmed) => {
-            let is_known = ["io.debezium.", "org.apache.kafka.", "io.confluent.", "io.apicurio."]
-                .iter()
-                .any(|vendor| trimmed.starts_with(vendor));
-            if is_known {
-                why("not supported by this worker")
-            } else {
-                why(&format!("Class {trimmed} could not be found."))
-            }
-        }
         _ => Vec::new(),
     }
 }
 
-/// Whether a key is Connect's, a setting of a converter that the configuration names, or handed on to the producer.
-pub(super) fn is_known(key: &str, config: &BTreeMap<String, String>) -> bool {
-    let is_setting = ["key.converter", "value.converter", "header.converter"]
-        .iter()
-        .any(|side| config.contains_key(*side) && key.strip_prefix(side).is_some_and(|rest| rest.starts_with('.')));
-    is_setting
+/// Whether a key is Connect's, a setting of a converter, or handed on to the producer.
+pub(super) fn is_known(key: &str) -> bool {
+    converter_setting(key).is_some()
         || KEYS.iter().any(|(known, _)| *known == key)
         || key.starts_with("producer.override.")
         || key.starts_with("topic.creation.")

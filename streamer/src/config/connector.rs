@@ -358,7 +358,7 @@ impl Keys<'_> {
         let key = format!("{side}.converter");
         // A connector that names a converter brings its settings along; the worker's are another instance's.
         let settings = if self.text(&key).is_some() { self.config } else { &worker.properties };
-        ConverterConfig::parse(&key, settings).map_err(|finding| vec![finding])
+        ConverterConfig::parse(&key, settings)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The classes that a configuration may name, apart from the connector's.
 
 use super::connector::DEBEZIUM_VERSION;
+use crate::convert::classes::{CLASSES, ConverterClass};
 
 /// What a class is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +29,17 @@ impl PluginKind {
 }
 
 /// Every class that is supported, in the order in which Connect lists them.
-pub const PLUGINS: &[(PluginKind, &str)] = &[
-    (PluginKind::Converter, "org.apache.kafka.connect.json.JsonConverter"),
-    (PluginKind::HeaderConverter, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-];
+pub fn all() -> impl Iterator<Item = (PluginKind, &'static str)> {
+    let converters = |kind, takes: fn(&ConverterClass) -> bool| {
+        CLASSES.iter().filter(move |class| class.is_supported() && takes(class)).map(move |class| (kind, class.name))
+    };
+    converters(PluginKind::Converter, |class| class.is_converter)
+        .chain(converters(PluginKind::HeaderConverter, |class| class.is_header_converter))
+}
 
 /// The classes of one kind.
 pub fn of_kind(kind: PluginKind) -> impl Iterator<Item = &'static str> {
-    PLUGINS.iter().filter(move |(of, _)| *of == kind).map(|(_, class)| *class)
+    all().filter(move |(of, _)| *of == kind).map(|(_, class)| class)
 }
 
 /// A class's version: Debezium's own have Debezium's, the others Kafka's.

@@ -10,6 +10,7 @@ use rdkafka::ClientConfig;
 use super::check::parse_boolean;
 use super::connector::with_prefix;
 use super::java_properties;
+use crate::convert::ConverterConfig;
 
 /// What a Kafka Connect worker is configured with (`DistributedConfig`).
 #[derive(Debug, Clone)]
@@ -78,6 +79,9 @@ pub enum WorkerConfigError {
         /// What it should be.
         why: &'static str,
     },
+    /// A converter or one of its settings cannot be used, in Kafka's words.
+    #[error("{0}")]
+    Converter(String),
     /// The file cannot be read.
     #[error("the worker's configuration {path} cannot be read: {why}")]
     File {
@@ -244,7 +248,8 @@ impl WorkerConfig {
             properties,
         };
         for key in config.properties.keys() {
-            let is_converter = key.starts_with("key.converter.") || key.starts_with("value.converter.");
+            let is_converter =
+                ["key", "value", "header"].iter().any(|side| key.starts_with(&format!("{side}.converter.")));
             if !KNOWN.contains(&key.as_str()) && !is_converter && !key.starts_with("producer.") {
                 tracing::warn!(property = %key, "worker property is not known and has no effect");
             }
@@ -278,15 +283,22 @@ fn refuse_what_is_not_supported(properties: &BTreeMap<String, String>) -> Result
         if protocol && !value.eq_ignore_ascii_case("PLAINTEXT") {
             return Err(invalid(key, value, "only PLAINTEXT connections to Kafka are supported yet"));
         }
-        let json = value == "org.apache.kafka.connect.json.JsonConverter";
-        if matches!(key.as_str(), "key.converter" | "value.converter") && !json {
-            return Err(invalid(key, value, "only org.apache.kafka.connect.json.JsonConverter is supported yet"));
+        if matches!(key.as_str(), "key.converter" | "value.converter" | "header.converter") {
+            refuse_converter(key, properties)?;
         }
         if key == "exactly.once.source.support" && !value.eq_ignore_ascii_case("disabled") {
             return Err(invalid(key, value, "exactly-once delivery is not offered yet; set it to disabled"));
         }
     }
     Ok(())
+}
+
+/// A converter that connectors would be given and that there is not.
+fn refuse_converter(key: &str, properties: &BTreeMap<String, String>) -> Result<(), WorkerConfigError> {
+    match ConverterConfig::parse(key, properties).map_err(|findings| findings.into_iter().next()) {
+        Err(Some(finding)) => Err(WorkerConfigError::Converter(finding.message)),
+        _ => Ok(()),
+    }
 }
 
 /// The first HTTP listener, or the older pair of properties.

@@ -6,6 +6,9 @@ use proto::connect::java;
 use proto::connect::record::SchemaAndValue;
 use proto::connect::schema::{Schema, SchemaKind};
 use proto::connect::value::Value;
+use proto::types::datetime::civil;
+
+use super::string::milliseconds;
 
 /// Appends the header's text; `false` for a null.
 pub(super) fn write(data: &SchemaAndValue, out: &mut Vec<u8>) -> bool {
@@ -36,8 +39,8 @@ fn append(value: &Value, schema: Option<&Schema>, embedded: bool, out: &mut Vec<
         Value::Boolean(value) => out.extend_from_slice(value.to_string().as_bytes()),
         Value::Int8(value) => out.extend_from_slice(value.to_string().as_bytes()),
         Value::Int16(value) => out.extend_from_slice(value.to_string().as_bytes()),
-        Value::Int32(value) => out.extend_from_slice(value.to_string().as_bytes()),
-        Value::Int64(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::Int32(value) => integer(i64::from(*value), schema, out),
+        Value::Int64(value) => integer(*value, schema, out),
         Value::Float32(value) => out.extend_from_slice(java::float(*value).as_bytes()),
         Value::Float64(value) => out.extend_from_slice(java::double(*value).as_bytes()),
         Value::String(text) => quoted(text, out),
@@ -85,6 +88,25 @@ fn append(value: &Value, schema: Option<&Schema>, embedded: bool, out: &mut Vec<
     }
 }
 
+/// A whole number, or the date or time that it stands for.
+fn integer(value: i64, schema: Option<&Schema>, out: &mut Vec<u8>) {
+    let text = milliseconds(value, schema).map_or_else(|| value.to_string(), date);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// `Values.dateFormatFor`: what is before 1970-01-02 is taken for a time of day, a midnight for a date.
+fn date(milliseconds: i64) -> String {
+    const DAY: i64 = 86_400_000;
+    let of_day = milliseconds.rem_euclid(DAY);
+    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    let time = format!("{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1000);
+    if milliseconds < DAY {
+        return time;
+    }
+    let (year, month, day) = civil(milliseconds.div_euclid(DAY));
+    if of_day == 0 { format!("{year:04}-{month:02}-{day:02}") } else { format!("{year:04}-{month:02}-{day:02}T{time}") }
+}
+
 fn comma(index: usize, out: &mut Vec<u8>) {
     if index > 0 {
         out.push(b',');
@@ -105,5 +127,20 @@ mod tests {
         out.clear();
         assert!(write(&SchemaAndValue::new(schema, value), &mut out));
         assert_eq!(String::from_utf8(out).unwrap(), "{\"a\":\"k\\\"🦀\",\"b\":3}");
+    }
+
+    #[test]
+    fn a_date_before_the_second_of_january_1970_is_a_time() {
+        let header = |kind, name, value| {
+            let mut out = Vec::new();
+            assert!(write(&SchemaAndValue::new(Schema::logical(kind, name), value), &mut out));
+            String::from_utf8(out).unwrap()
+        };
+        let date = |days| header(SchemaKind::Int32, "org.apache.kafka.connect.data.Date", Value::Int32(days));
+        assert_eq!(date(19_782), "2024-02-29");
+        assert_eq!(date(-1), "00:00:00.000Z");
+        let timestamp =
+            |value| header(SchemaKind::Int64, "org.apache.kafka.connect.data.Timestamp", Value::Int64(value));
+        assert_eq!(timestamp(1_709_211_661_005), "2024-02-29T13:01:01.005Z");
     }
 }

@@ -12,7 +12,7 @@ use super::answer::Refusal;
 use super::connectors::{Answer, config_of, object};
 use crate::config::connector::{CONNECTOR_CLASS, DEBEZIUM_VERSION};
 use crate::config::definitions::{self, DEFINITIONS, Definition};
-use crate::config::plugins::{self, PLUGINS, PluginKind};
+use crate::config::plugins::{self, PluginKind};
 use crate::config::properties;
 use crate::config::{Finding, WorkerConfig};
 
@@ -20,7 +20,7 @@ pub(super) async fn list(RawQuery(query): RawQuery) -> Json<Value> {
     let mut all = vec![json!({ "class": CONNECTOR_CLASS, "type": "source", "version": DEBEZIUM_VERSION })];
     if query.unwrap_or_default().split('&').any(|pair| pair == "connectorsOnly=false") {
         all.extend(
-            PLUGINS.iter().map(
+            plugins::all().map(
                 |(kind, class)| json!({ "class": class, "type": kind.as_str(), "version": plugins::version(class) }),
             ),
         );
@@ -157,7 +157,7 @@ fn choices(
         }
         "key.converter.plugin.version" | "value.converter.plugin.version" | "header.converter.plugin.version" => {
             let class = class_of(name.trim_end_matches(".plugin.version"));
-            let version = PLUGINS.iter().find(|(_, known)| *known == class).map(|(_, known)| plugins::version(known));
+            let version = plugins::all().find(|(_, known)| *known == class).map(|(_, known)| plugins::version(known));
             (version.map(str::to_owned), version.into_iter().collect())
         }
         _ => {
