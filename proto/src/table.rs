@@ -2,6 +2,7 @@
 
 use crate::oid::Oid;
 use crate::pgoutput::ReplicaIdentity;
+use crate::types::Phase;
 
 /// A table as of one version of its definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Table {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// Who described it: the driver's metadata and the stream do not agree on every type's name and length.
+    pub described_by: Phase,
     /// What an UPDATE or DELETE says about the old row.
     pub identity: ReplicaIdentity,
     /// In the order of the Relation message; generated columns are not in it.

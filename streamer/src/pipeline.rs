@@ -281,6 +281,10 @@ fn envelope_settings(config: &ConnectorConfig) -> EnvelopeSettings {
         key_converter: config.direct().map(|(key, _)| key),
         value_converter: config.direct().map(|(_, value)| value),
         modes: config.modes,
+        column_rules: config.column_rules.clone(),
+        losses: crate::metrics::task::losses(&config.name),
+        schema_names: config.schema_names,
+        field_names: config.field_names,
         placeholder: config.placeholder.clone(),
     }
 }

@@ -17,10 +17,10 @@ mod source;
 mod table;
 pub mod transaction;
 
+use crate::connect::avro_names::NameAdjustment;
 pub use crate::connect::json::JsonConverter;
 use crate::pgoutput::Datum;
-use crate::types::NotA;
-use crate::types::{Phase, Placeholder, ValueModes};
+use crate::types::{ColumnRules, Losses, Phase, Placeholder, Unconvertible, ValueModes};
 
 pub use message::MessageEnvelope;
 pub use source::{SnapshotMarker, Source};
@@ -42,6 +42,14 @@ pub struct EnvelopeSettings {
     pub value_converter: Option<JsonConverter>,
     /// How values are represented.
     pub modes: ValueModes,
+    /// What is done to single columns.
+    pub column_rules: ColumnRules,
+    /// Who is told when a value loses something.
+    pub losses: Losses,
+    /// `schema.name.adjustment.mode`.
+    pub schema_names: NameAdjustment,
+    /// `field.name.adjustment.mode`.
+    pub field_names: NameAdjustment,
     /// `unavailable.value.placeholder`.
     pub placeholder: Placeholder,
 }
@@ -109,13 +117,13 @@ pub enum Before<'a> {
 /// A value that cannot be converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// A column's text is not of its type's form.
+    /// A column's value cannot be converted.
     #[error("column {column} is {why}")]
     Column {
         /// The column.
         column: String,
-        /// What it should be.
-        why: NotA,
+        /// Why.
+        why: Unconvertible,
     },
     /// The tuple does not fit the table.
     #[error("the row has {row} values for {table} columns")]

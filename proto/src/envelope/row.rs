@@ -1,11 +1,11 @@
 //! A tuple's fields through their codecs.
 
-use super::ValueError;
+use super::{EnvelopeSettings, ValueError};
 use crate::connect::schema::{Field, Schema, SchemaKind};
 use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
 use crate::table::Table;
-use crate::types::{ColumnCodec, Phase, Placeholder, ValueModes};
+use crate::types::{ColumnCodec, ColumnRules, Phase, Placeholder};
 
 /// The columns of a struct, in its order.
 #[derive(Debug, Clone)]
@@ -34,11 +34,23 @@ pub(super) enum Gaps<'a> {
 
 impl RowFields {
     /// The columns at `indexes`, as far as Debezium has a conversion for them.
-    pub(super) fn compile(table: &Table, indexes: impl Iterator<Item = usize>, modes: &ValueModes) -> Self {
+    ///
+    /// A key has none of the column rules: Debezium masks and cuts values alone.
+    pub(super) fn compile(
+        table: &Table,
+        indexes: impl Iterator<Item = usize>,
+        settings: &EnvelopeSettings,
+        rules: Option<&ColumnRules>,
+    ) -> Self {
         let field = |index| {
             let column = table.columns.get(index)?;
-            let codec = ColumnCodec::compile(column, modes)?;
-            Some(RowField { index, label: Label::new(&column.name), codec })
+            let codec = ColumnCodec::compile(column, table.described_by, &settings.modes)?;
+            let codec = codec.telling(settings.losses.of(table, column));
+            let codec = match rules.and_then(|rules| rules.of(table, column)) {
+                Some(rule) => codec.with_rule(&rule),
+                None => codec,
+            };
+            Some(RowField { index, label: Label::new(&settings.field_names.field(&column.name)), codec })
         };
         Self { fields: indexes.filter_map(field).collect(), width: table.columns.len() }
     }
@@ -87,14 +99,13 @@ impl RowField {
     ) -> Result<(), ValueError> {
         match (datum, gaps) {
             (Datum::Text(text), _) => {
-                let _kept = self
-                    .codec
+                self.codec
                     .write(text, phase, writer)
                     .map_err(|why| ValueError::Column { column: self.label.name().to_owned(), why })?;
             }
             (Datum::Binary(_), _) => return Err(ValueError::Binary(self.label.name().to_owned())),
             (Datum::Null, Gaps::KeyOnly) => self.codec.write_absent(writer),
-            (Datum::Null, Gaps::Row { .. }) => writer.null_of(self.codec.schema()),
+            (Datum::Null, Gaps::Row { .. }) => self.codec.write_null(writer),
             (Datum::Unchanged, Gaps::Row { old: Some(old) }) => {
                 let old = old.get(self.index).filter(|old| !matches!(old, Datum::Unchanged)).unwrap_or(&Datum::Null);
                 self.write(old, Gaps::Row { old: None }, phase, placeholder, writer)?;

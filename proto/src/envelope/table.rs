@@ -56,11 +56,13 @@ impl TableEnvelope {
     /// Compiles a table; `included` says which columns the value has. The key has its columns in any case.
     pub fn compile(table: &Table, included: &dyn Fn(&str) -> bool, settings: &EnvelopeSettings) -> Self {
         let columns = table.columns.iter().enumerate().filter(|(_, column)| included(&column.name));
-        let value = RowFields::compile(table, columns.map(|(index, _)| index), &settings.modes);
-        let key = RowFields::compile(table, table.key.iter().copied(), &settings.modes);
+        let value = RowFields::compile(table, columns.map(|(index, _)| index), settings, Some(&settings.column_rules));
+        let key = RowFields::compile(table, table.key.iter().copied(), settings, None);
         let topic = topic::of_table(&settings.topic_prefix, &table.schema, &table.name);
-        let key_schema = RecordSchema::new(key.schema(format!("{topic}.Key")), settings.key_converter);
-        let envelope = envelope_schema(&topic, value.schema(format!("{topic}.Value")));
+        let names = settings.schema_names;
+        let key_schema = RecordSchema::new(key.schema(names.schema(&format!("{topic}.Key"))), settings.key_converter);
+        let row = value.schema(names.schema(&format!("{topic}.Value")));
+        let envelope = envelope_schema(names.schema(&format!("{topic}.Envelope")), row);
         let value_schema = RecordSchema::new(envelope, settings.value_converter);
         Self {
             table: table.clone(),
@@ -202,7 +204,7 @@ impl Default for EnvelopeLabels {
     }
 }
 
-fn envelope_schema(topic: &str, row: Schema) -> Schema {
+fn envelope_schema(name: String, row: Schema) -> Schema {
     let row = row.optional();
     let int64 = || Schema::new(SchemaKind::Int64);
     let fields = [
@@ -215,5 +217,5 @@ fn envelope_schema(topic: &str, row: Schema) -> Schema {
         ("ts_us", int64().optional()),
         ("ts_ns", int64().optional()),
     ];
-    Schema::structure(fields).named(format!("{topic}.Envelope"), 2)
+    Schema::structure(fields).named(name, 2)
 }

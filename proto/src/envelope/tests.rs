@@ -25,6 +25,7 @@ fn table() -> Table {
         oid: Oid::from(1),
         schema: "public".to_owned(),
         name: "toast".to_owned(),
+        described_by: Phase::Streaming,
         identity: ReplicaIdentity::Default,
         columns: vec![
             column("id", "int4", -1, true, None),
@@ -46,6 +47,10 @@ fn envelope(schemas_enable: bool) -> TableEnvelope {
         key_converter: converter,
         value_converter: converter,
         modes: ValueModes::default(),
+        column_rules: ColumnRules::default(),
+        losses: Losses::default(),
+        schema_names: NameAdjustment::None,
+        field_names: NameAdjustment::None,
         placeholder: "__debezium_unavailable_value".into(),
     };
     TableEnvelope::compile(&table(), &|_| true, &settings)

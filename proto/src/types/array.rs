@@ -4,7 +4,7 @@ use md5::{Digest as _, Md5};
 
 use super::codec::{Codec, Kept};
 use super::modes::Phase;
-use super::{NotA, decimal};
+use super::{NotA, Unconvertible, decimal};
 use crate::connect::writer::ValueWriter;
 
 /// One element of an array's text.
@@ -18,12 +18,37 @@ pub enum Element {
     Nested,
 }
 
+/// How the arrays of a type are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ArrayLayout {
+    /// What separates elements (`pg_type.typdelim`).
+    pub(super) delimiter: char,
+    /// Whether a NULL among the elements is a null; else it spoils the array.
+    pub(super) takes_null: bool,
+}
+
+impl ArrayLayout {
+    /// By the elements' type. Debezium stumbles over a NULL in an `ltree[]`.
+    pub(super) fn of(element: &str) -> Self {
+        let delimiter = match element {
+            "box" => ';',
+            "geometry" | "geography" => ':',
+            _ => ',',
+        };
+        Self { delimiter, takes_null: element != "ltree" }
+    }
+}
+
 /// The elements of an array's text: `{1,NULL,"a b"}`, `[0:1]={5,6}`. Of an inner array only the place is kept: Debezium
 /// has nothing but a null for it.
 ///
 /// # Errors
 /// When the text is not of that form.
 pub fn parse(text: &str) -> Result<Vec<Element>, NotA> {
+    parse_delimited(text, ',')
+}
+
+fn parse_delimited(text: &str, delimiter: char) -> Result<Vec<Element>, NotA> {
     const WHAT: NotA = NotA("an array");
     let body = match text.strip_prefix('[') {
         Some(bounds) => bounds.split_once("]=").ok_or(WHAT)?.1,
@@ -47,7 +72,7 @@ pub fn parse(text: &str) -> Result<Vec<Element>, NotA> {
             }
             _ => {
                 let mut bare = String::new();
-                while let Some(character) = characters.next_if(|character| *character != ',') {
+                while let Some(character) = characters.next_if(|character| *character != delimiter) {
                     bare.push(if character == '\\' { characters.next().ok_or(WHAT)? } else { character });
                 }
                 if bare.eq_ignore_ascii_case("NULL") { Element::Null } else { Element::Text(bare) }
@@ -55,7 +80,7 @@ pub fn parse(text: &str) -> Result<Vec<Element>, NotA> {
         };
         elements.push(element);
         match characters.next() {
-            Some(',') => {}
+            Some(character) if character == delimiter => {}
             None => return Ok(elements),
             Some(_) => return Err(WHAT),
         }
@@ -98,15 +123,17 @@ fn skip_nested(characters: &mut impl Iterator<Item = char>) -> Option<()> {
 pub(super) fn write(
     text: &str,
     element: &Codec,
+    layout: ArrayLayout,
     elements_from: Phase,
     writer: &mut impl ValueWriter,
-) -> Result<Kept, NotA> {
-    let elements = parse(text)?;
+) -> Result<Kept, Unconvertible> {
+    let elements = parse_delimited(text, layout.delimiter)?;
     let is_not_finite =
         |value: &Element| matches!(value, Element::Text(text) if decimal::is_not_finite(text.as_bytes()));
-    if matches!(element, Codec::Decimal { .. }) && elements.iter().any(is_not_finite) {
-        writer.null();
-        return Ok(Kept::Part);
+    let is_spoilt = matches!(element, Codec::Decimal { .. }) && elements.iter().any(is_not_finite)
+        || !layout.takes_null && elements.contains(&Element::Null);
+    if is_spoilt {
+        return Err(Unconvertible::NoForm);
     }
     let mut kept = Kept::All;
     writer.begin_array();

@@ -27,7 +27,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// The hexadecimal form `\xdeadbeef`.
 pub(super) fn bytea(text: &[u8]) -> Result<Vec<u8>, NotA> {
     const WHAT: NotA = NotA("a bytea in hexadecimal form");
-    let digits = text.strip_prefix(b"\\x").ok_or(WHAT)?;
+    from_hex(text.strip_prefix(b"\\x").ok_or(WHAT)?).map_err(|_| WHAT)
+}
+
+/// Two digits a byte.
+pub(super) fn from_hex(digits: &[u8]) -> Result<Vec<u8>, NotA> {
+    const WHAT: NotA = NotA("hexadecimal");
     let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8).ok_or(WHAT);
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {

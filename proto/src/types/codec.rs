@@ -1,11 +1,18 @@
 //! A column's conversion, compiled once a table version.
 
+use super::array::ArrayLayout;
 use super::datetime::{self, ZonedTimeForm, ZonedTimestampForm};
-use super::modes::{BinaryMode, DecimalMode, Fidelity, HstoreMode, IntervalMode, Phase, Placeholder, ValueModes};
+use super::loss::ColumnLosses;
+use super::modes::{
+    BinaryMode, ConversionFailure, DecimalMode, Fidelity, HstoreMode, IntervalMode, Phase, Placeholder, ValueModes,
+};
+use super::rule::{ColumnRule, Mapper};
+use super::source_type::SourceType;
 use super::stand_in::Unavailable;
 use super::temporal::{DateForm, TimeForm, TimestampForm};
-use super::{NotA, array, binary, decimal, default, hstore, interval, mapping, number, point};
-use crate::connect::schema::Schema;
+use super::{Unconvertible, array, binary, decimal, default, geometric, hstore, interval, mapping, number, point};
+use super::{postgis, vector};
+use crate::connect::schema::{Schema, SchemaKind};
 use crate::connect::value::{TreeWriter, Value};
 use crate::connect::writer::ValueWriter;
 use crate::table::Column;
@@ -16,7 +23,12 @@ pub struct ColumnCodec {
     codec: Codec,
     schema: Schema,
     unavailable: Unavailable,
+    /// The column, and who described it.
+    source: (Column, Phase),
+    mapper: Option<Mapper>,
+    losses: ColumnLosses,
     fidelity: Fidelity,
+    failure: ConversionFailure,
 }
 
 /// The conversions.
@@ -53,13 +65,24 @@ pub(super) enum Codec {
     Interval(IntervalMode),
     Hstore(HstoreMode),
     Point,
+    /// `geometry` and `geography`.
+    PostGis,
+    Vector,
+    HalfVector,
+    SparseVector,
     Array {
         element: Box<Codec>,
+        layout: ArrayLayout,
         /// The driver's way, by which Debezium reads arrays always, or PostgreSQL's own.
         elements_from: Phase,
     },
-    /// Arrays that Debezium has a field for, but no values.
-    NullArray,
+    /// Arrays that Debezium has a field for, of the elements' schema, but no values.
+    NullArray(Box<Codec>),
+    /// A type without a conversion under `include.unknown.datatypes`: its text as bytes.
+    Unknown {
+        mode: BinaryMode,
+        is_geometric: bool,
+    },
 }
 
 /// Whether all of a value came through.
@@ -83,8 +106,9 @@ impl Kept {
 }
 
 impl ColumnCodec {
-    /// The conversion of a column; `None` for types that Debezium leaves out of the record.
-    pub fn compile(column: &Column, modes: &ValueModes) -> Option<Self> {
+    /// The conversion of a column as the table's describer knows it; `None` for types that Debezium leaves out of the
+    /// record.
+    pub fn compile(column: &Column, described_by: Phase, modes: &ValueModes) -> Option<Self> {
         let (codec, schema) = mapping::of(&column.pg_type, column.typmod, modes)?;
         // Debezium builds the schema of a geometry optional, whatever the column says.
         let mut schema = Schema { optional: schema.optional || !column.not_null, ..schema };
@@ -96,8 +120,37 @@ impl ColumnCodec {
                 Some(writer.finish()).filter(|value| *value != Value::Null && !value.is_compound())
             });
         }
-        let unavailable = Unavailable::of(&column.pg_type, &codec);
-        Some(Self { codec, schema, unavailable, fidelity: modes.fidelity })
+        Some(Self {
+            unavailable: Unavailable::of(&column.pg_type, &codec),
+            source: (column.clone(), described_by),
+            codec,
+            schema,
+            mapper: None,
+            losses: ColumnLosses::default(),
+            fidelity: modes.fidelity,
+            failure: modes.failure,
+        })
+    }
+
+    /// The same under a rule of the configuration.
+    #[must_use]
+    pub fn with_rule(mut self, rule: &ColumnRule) -> Self {
+        let (column, described_by) = &self.source;
+        let is_jdbc_text = mapping::is_jdbc_text(&column.pg_type);
+        self.mapper = rule.apply(&SourceType::new(column, *described_by), is_jdbc_text, &mut self.schema);
+        // Of bytes, only those that are BYTES by themselves are cut.
+        self.mapper = self.mapper.filter(|mapper| {
+            !matches!(mapper, Mapper::Truncate(_))
+                || !matches!(self.schema.kind, SchemaKind::Bytes)
+                || matches!(self.codec, Codec::Bytea(_) | Codec::Unknown { .. })
+        });
+        self
+    }
+
+    /// The same, telling somebody of losses.
+    #[must_use]
+    pub(crate) fn telling(self, losses: ColumnLosses) -> Self {
+        Self { losses, ..self }
     }
 
     /// The field's schema.
@@ -113,37 +166,108 @@ impl ColumnCodec {
     /// Writes a value from its text.
     ///
     /// # Errors
-    /// When the text is not of the type's form.
-    pub fn write(&self, text: &[u8], phase: Phase, writer: &mut impl ValueWriter) -> Result<Kept, NotA> {
+    /// When the text is not of the type's form, or has none under the modes.
+    pub fn write(&self, text: &[u8], phase: Phase, writer: &mut impl ValueWriter) -> Result<(), Unconvertible> {
+        if self.mapper.is_none() {
+            return self.convert(text, phase, writer);
+        }
+        let mut tree = TreeWriter::default();
+        self.convert(text, phase, &mut tree)?;
+        self.map(tree.finish(), writer);
+        Ok(())
+    }
+
+    fn convert(&self, text: &[u8], phase: Phase, writer: &mut impl ValueWriter) -> Result<(), Unconvertible> {
         let phase = match self.fidelity {
             Fidelity::Debezium => phase,
             Fidelity::Exact => Phase::Streaming,
         };
         if self.codec == Codec::Name && phase == Phase::Streaming {
-            self.write_absent(writer);
-            return Ok(Kept::Part);
+            self.losses.tell();
+            self.write_gap(writer);
+            return Ok(());
         }
-        self.codec.write(text, phase, writer)
+        let written = if self.failure == ConversionFailure::Null {
+            // A value may turn out to be unconvertible when half of it is written.
+            let mut tree = TreeWriter::default();
+            let written = self.codec.write(text, phase, &mut tree);
+            if written.is_ok() {
+                tree.finish().write(Some(&self.schema), writer);
+            }
+            written
+        } else {
+            self.codec.write(text, phase, writer)
+        };
+        match written {
+            Ok(Kept::All) => Ok(()),
+            Ok(Kept::Part) => {
+                self.losses.tell();
+                Ok(())
+            }
+            Err(failure) if self.schema.optional && self.failure.becomes_null(failure) => {
+                self.losses.tell();
+                writer.null_of(&self.schema);
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn map(&self, value: Value, writer: &mut impl ValueWriter) {
+        match &self.mapper {
+            Some(mapper) => mapper.map(value).write(Some(&self.schema), writer),
+            None => value.write(Some(&self.schema), writer),
+        }
+    }
+
+    /// Writes NULL.
+    pub fn write_null(&self, writer: &mut impl ValueWriter) {
+        self.map(Value::Null, writer);
     }
 
     /// Writes what stands for a TOASTed value that was not sent, by the type.
     pub fn write_unavailable(&self, placeholder: &Placeholder, writer: &mut impl ValueWriter) {
+        match &self.mapper {
+            // The placeholder of bytes is no buffer to Debezium, and stays whole.
+            Some(Mapper::Truncate(_)) if self.unavailable == Unavailable::Bytes => {}
+            None => {}
+            Some(_) => {
+                let mut tree = TreeWriter::default();
+                self.unavailable.write(placeholder, &mut tree);
+                return self.map(tree.finish(), writer);
+            }
+        }
         self.unavailable.write(placeholder, writer);
     }
 
     /// Writes what stands in the old row of a delete for a column that may not be null and was not sent: the default of
     /// the schema, else the type's zero.
     pub fn write_absent(&self, writer: &mut impl ValueWriter) {
+        if self.mapper.is_none() {
+            return self.write_gap(writer);
+        }
+        let mut tree = TreeWriter::default();
+        self.write_gap(&mut tree);
+        self.map(tree.finish(), writer);
+    }
+
+    fn write_gap(&self, writer: &mut impl ValueWriter) {
         match self.default() {
+            _ if !self.source.0.not_null => writer.null_of(&self.schema),
             Some(default) => default.write(Some(&self.schema), writer),
-            None if self.schema.optional => writer.null(),
             None => self.codec.write_zero(writer),
         }
     }
 }
 
 impl Codec {
-    pub(super) fn write(&self, text: &[u8], phase: Phase, writer: &mut impl ValueWriter) -> Result<Kept, NotA> {
+    /// Writes a value. What has no form under the modes is refused before anything of it is written.
+    pub(super) fn write(
+        &self,
+        text: &[u8],
+        phase: Phase,
+        writer: &mut impl ValueWriter,
+    ) -> Result<Kept, Unconvertible> {
         match self {
             Codec::Boolean => writer.boolean(number::boolean(text)?),
             Codec::Int16 => writer.int16(number::parse(text, "a smallint")?),
@@ -152,16 +276,16 @@ impl Codec {
             Codec::Float32 => writer.float32(number::parse(text, "a real")?),
             Codec::Float64 => writer.float64(number::parse(text, "a double precision")?),
             Codec::Decimal { scale, mode } => return decimal::write(text, *scale, *mode, writer),
-            Codec::Money { digits, mode } => return decimal::write_money(text, *digits, *mode, phase, writer),
+            Codec::Money { digits, mode } => return Ok(decimal::write_money(text, *digits, *mode, phase, writer)?),
             Codec::Text | Codec::Name | Codec::Uuid => writer.string(super::text(text, "a text in UTF-8")?),
             Codec::Bytea(mode) => binary::write(&binary::bytea(text)?, *mode, writer),
             Codec::Bit => writer.boolean(text == b"1"),
             Codec::Bits => writer.bytes(&binary::bits(text)?),
-            Codec::Date(form) => return form.write(super::text(text, "a date")?, phase, writer),
+            Codec::Date(form) => return Ok(form.write(super::text(text, "a date")?, phase, writer)?),
             Codec::Time(form) => {
                 return Ok(form.write(datetime::time_micros(super::text(text, "a time")?)?, writer));
             }
-            Codec::Timestamp(form) => return form.write(super::text(text, "a timestamp")?, phase, writer),
+            Codec::Timestamp(form) => return Ok(form.write(super::text(text, "a timestamp")?, phase, writer)?),
             Codec::ZonedTime(form) => {
                 let (value, kept) = form.convert(super::text(text, "a timetz")?)?;
                 writer.string(&value);
@@ -184,12 +308,29 @@ impl Codec {
                 let (x, y) = point::parse(super::text(text, "a point")?)?;
                 point::write(x, y, writer);
             }
-            Codec::Array { element, elements_from } => {
-                return array::write(super::text(text, "an array")?, element, *elements_from, writer);
+            Codec::PostGis => {
+                let (wkb, srid) = postgis::parse(text)?;
+                postgis::write(&wkb, srid, writer);
             }
-            Codec::NullArray => {
-                writer.null();
-                return Ok(Kept::Part);
+            Codec::Vector => {
+                let values: Vec<f64> = vector::parse(super::text(text, "a vector")?)?;
+                array::write_all(writer, values.into_iter(), |writer, value| writer.float64(value));
+            }
+            Codec::HalfVector => {
+                let values: Vec<f32> = vector::parse(super::text(text, "a halfvec")?)?;
+                array::write_all(writer, values.into_iter(), |writer, value| writer.float32(value));
+            }
+            Codec::SparseVector => {
+                let (dimensions, entries) = vector::parse_sparse(super::text(text, "a sparsevec")?)?;
+                vector::write_sparse(dimensions, &entries, writer);
+            }
+            Codec::Array { element, layout, elements_from } => {
+                return array::write(super::text(text, "an array")?, element, *layout, *elements_from, writer);
+            }
+            Codec::NullArray(_) => return Err(Unconvertible::NoForm),
+            Codec::Unknown { mode, is_geometric } => {
+                let text = super::text(text, "a text in UTF-8")?;
+                binary::write(geometric::text_of(text, *is_geometric).as_bytes(), *mode, writer);
             }
         }
         Ok(Kept::All)

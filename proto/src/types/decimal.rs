@@ -4,7 +4,7 @@ use num_bigint::BigInt;
 
 use super::codec::Kept;
 use super::modes::{DecimalMode, Phase};
-use super::{NotA, number};
+use super::{NotA, Unconvertible, number};
 use crate::connect::java;
 use crate::connect::writer::ValueWriter;
 
@@ -146,13 +146,10 @@ pub(super) fn write(
     scale: Option<u32>,
     mode: DecimalMode,
     writer: &mut impl ValueWriter,
-) -> Result<Kept, NotA> {
+) -> Result<Kept, Unconvertible> {
     let Some(value) = Decimal::parse(text)? else {
         match mode {
-            DecimalMode::Precise => {
-                writer.null();
-                return Ok(Kept::Part);
-            }
+            DecimalMode::Precise => return Err(Unconvertible::NoForm),
             DecimalMode::Double => writer.float64(number::parse(text, "a numeric")?),
             // `SpecialValueDecimal`'s names.
             DecimalMode::String => writer.string(match text {

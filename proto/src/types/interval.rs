@@ -10,9 +10,10 @@ pub struct Interval {
     micros: i64,
 }
 
-/// 365.25 / 12 days, as Debezium counts a month.
-const MICROS_PER_MONTH: i128 = 2_629_800_000_000;
-const MICROS_PER_DAY: i128 = 86_400_000_000;
+/// As Debezium counts a month.
+const DAYS_PER_MONTH: f64 = 365.25 / 12.0;
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+const MICROS_PER_MINUTE: i64 = 60_000_000;
 
 impl Interval {
     /// From the text of `IntervalStyle=postgres`: `1 year 2 mons -3 days 04:05:06.789`.
@@ -44,18 +45,21 @@ impl Interval {
         Ok(interval)
     }
 
-    /// Debezium's `MicroDuration`; it saturates.
+    /// Debezium's `MicroDuration`, in its own doubles, whose last digits are not always those of the interval; it
+    /// saturates.
     pub fn micros(&self) -> i64 {
-        let micros = i128::from(self.months) * MICROS_PER_MONTH
-            + i128::from(self.days) * MICROS_PER_DAY
-            + i128::from(self.micros);
-        micros.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+        let (hours, rest) = (self.micros / MICROS_PER_HOUR, self.micros % MICROS_PER_HOUR);
+        let (minutes, micros) = (rest / MICROS_PER_MINUTE, rest % MICROS_PER_MINUTE);
+        let seconds = (micros / 1_000_000) as f64 + (micros % 1_000_000) as f64 / 1e6;
+        let days = self.months as f64 * DAYS_PER_MONTH + self.days as f64;
+        let seconds = ((days * 24.0 + hours as f64) * 60.0 + minutes as f64) * 60.0 + seconds;
+        (seconds * 1e6) as i64
     }
 
     /// Debezium's `io.debezium.time.Interval`: every part is there, `P0Y0M0DT0H0M0S` the shortest.
     pub fn iso(&self) -> String {
-        let (hours, rest) = (self.micros / 3_600_000_000, self.micros % 3_600_000_000);
-        let (minutes, micros) = (rest / 60_000_000, rest % 60_000_000);
+        let (hours, rest) = (self.micros / MICROS_PER_HOUR, self.micros % MICROS_PER_HOUR);
+        let (minutes, micros) = (rest / MICROS_PER_MINUTE, rest % MICROS_PER_MINUTE);
         let sign = if micros < 0 { "-" } else { "" };
         let (seconds, fraction) = (micros.abs() / 1_000_000, micros.abs() % 1_000_000);
         let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };

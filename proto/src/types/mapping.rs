@@ -1,7 +1,9 @@
 //! Which conversion and which schema a type has, as `PostgresValueConverter.schemaBuilder` chooses.
 
+use super::array::ArrayLayout;
 use super::codec::Codec;
 use super::datetime::{ZonedTimeForm, ZonedTimestampForm};
+use super::geometric;
 use super::modes::{BinaryMode, DecimalMode, Fidelity, HstoreMode, IntervalMode, Phase, ValueModes};
 use super::temporal::{DateForm, TimeForm, TimestampForm};
 use crate::connect::schema::{DECIMAL, Field, Schema, SchemaKind};
@@ -20,10 +22,48 @@ pub(super) fn is_nested_domain(pg_type: &PgType) -> bool {
     matches!(&pg_type.kind, PgTypeKind::Domain { base, .. } if matches!(base.kind, PgTypeKind::Domain { .. }))
 }
 
+/// Whether the driver calls the type a CHAR or VARCHAR, which are the ones that Debezium masks.
+pub(super) fn is_jdbc_text(pg_type: &PgType) -> bool {
+    let base = base(pg_type);
+    match base.kind {
+        PgTypeKind::Enum { .. } => true,
+        PgTypeKind::Base => matches!(base.name.as_str(), "text" | "varchar" | "bpchar" | "char" | "name"),
+        _ => false,
+    }
+}
+
 /// A type's conversion and schema; `None` for types that Debezium leaves out.
 pub(super) fn of(pg_type: &PgType, typmod: i32, modes: &ValueModes) -> Option<(Codec, Schema)> {
+    known(pg_type, typmod, modes).or_else(|| unknown(pg_type, modes))
+}
+
+/// Under `include.unknown.datatypes`, the bytes of a type's text, or of its elements' texts. Of some arrays Debezium knows
+/// that it does not know them, and leaves them out in any case.
+fn unknown(pg_type: &PgType, modes: &ValueModes) -> Option<(Codec, Schema)> {
+    if !modes.include_unknown {
+        return None;
+    }
+    let bytes = |of: &PgType| {
+        let codec = Codec::Unknown { mode: modes.binary, is_geometric: geometric::is_geometric(&base(of).name) };
+        (codec, Schema::new(binary_kind(modes.binary)))
+    };
+    let PgTypeKind::Array { element } = &pg_type.kind else { return Some(bytes(pg_type)) };
+    if is_left_out_in_arrays(&element.name) {
+        return None;
+    }
+    let (codec, items) = bytes(element);
+    let layout = ArrayLayout::of(&base(element).name);
+    let codec = Codec::Array { element: Box::new(codec), layout, elements_from: Phase::Snapshot };
+    Some((codec, Schema::new(SchemaKind::Array(Box::new(items)))))
+}
+
+fn is_left_out_in_arrays(element: &str) -> bool {
+    matches!(element, "money" | "interval" | "xml" | "point" | "varbit" | "name" | "refcursor")
+}
+
+fn known(pg_type: &PgType, typmod: i32, modes: &ValueModes) -> Option<(Codec, Schema)> {
     match &pg_type.kind {
-        PgTypeKind::Domain { base, typmod } => of(base, *typmod, modes),
+        PgTypeKind::Domain { base, typmod } => known(base, *typmod, modes),
         PgTypeKind::Enum { labels } => {
             let schema = Schema::logical(SchemaKind::String, "io.debezium.data.Enum").with("allowed", labels.join(","));
             Some((Codec::Text, schema))
@@ -36,27 +76,27 @@ pub(super) fn of(pg_type: &PgType, typmod: i32, modes: &ValueModes) -> Option<(C
 }
 
 fn array_of(element: &PgType, typmod: i32, modes: &ValueModes) -> Option<(Codec, Schema)> {
-    let is_enum = matches!(element.kind, PgTypeKind::Enum { .. });
-    if matches!(element.kind, PgTypeKind::Domain { .. })
-        || matches!(element.name.as_str(), "money" | "interval" | "xml" | "point" | "varbit" | "name" | "tsvector")
-    {
+    // The elements of the arrays that Debezium lists by themselves may be null, those of others may not.
+    let is_required = matches!(element.kind, PgTypeKind::Enum { .. })
+        || matches!(element.name.as_str(), "tsvector" | "isbn" | "vector" | "halfvec" | "sparsevec");
+    if matches!(element.kind, PgTypeKind::Domain { .. }) || is_left_out_in_arrays(&element.name) {
         return None;
     }
-    let (codec, schema) = of(element, typmod, modes)?;
-    let items = Schema { optional: !is_enum, ..schema };
-    let codec = match (codec, modes.fidelity) {
-        (Codec::Bit | Codec::Bits, _) => Codec::NullArray,
-        (element, Fidelity::Exact) => Codec::Array { element: Box::new(element), elements_from: Phase::Streaming },
-        (element, Fidelity::Debezium) => {
-            let element = match element {
-                Codec::Time(form) => Codec::Time(form.in_array()),
-                Codec::ZonedTime(_) => Codec::ZonedTime(ZonedTimeForm::Seconds),
-                Codec::ZonedTimestamp(form) => Codec::ZonedTimestamp(form.in_array()),
-                other => other,
-            };
-            Codec::Array { element: Box::new(element), elements_from: Phase::Snapshot }
-        }
+    let (codec, schema) = known(element, typmod, modes)?;
+    if matches!(codec, Codec::Bit | Codec::Bits) {
+        // Debezium gives bit[] the schema of bit, in which none of its values fits.
+        return Some((Codec::NullArray(Box::new(codec)), schema));
+    }
+    let (element_codec, elements_from) = match (codec, modes.fidelity) {
+        (codec, Fidelity::Exact) => (codec, Phase::Streaming),
+        (Codec::Time(form), _) => (Codec::Time(form.in_array()), Phase::Snapshot),
+        (Codec::ZonedTime(_), _) => (Codec::ZonedTime(ZonedTimeForm::Seconds), Phase::Snapshot),
+        (Codec::ZonedTimestamp(form), _) => (Codec::ZonedTimestamp(form.in_array()), Phase::Snapshot),
+        (codec, _) => (codec, Phase::Snapshot),
     };
+    let layout = ArrayLayout::of(&element.name);
+    let items = Schema { optional: !is_required, ..schema };
+    let codec = Codec::Array { element: Box::new(element_codec), layout, elements_from };
     Some((codec, Schema::new(SchemaKind::Array(Box::new(items)))))
 }
 
@@ -120,6 +160,16 @@ fn base_type(name: &str, typmod: i32, modes: &ValueModes) -> Option<(Codec, Sche
             }
         },
         "point" => Some((Codec::Point, point())),
+        "geometry" => Some((Codec::PostGis, postgis("Geometry").optional())),
+        "geography" => Some((Codec::PostGis, postgis("Geography"))),
+        "vector" | "halfvec" => {
+            let (codec, kind, name) = match name {
+                "vector" => (Codec::Vector, SchemaKind::Float64, "io.debezium.data.DoubleVector"),
+                _ => (Codec::HalfVector, SchemaKind::Float32, "io.debezium.data.FloatVector"),
+            };
+            logical(codec, SchemaKind::Array(Box::new(Schema::new(kind))), name)
+        }
+        "sparsevec" => Some((Codec::SparseVector, sparse_vector())),
         _ => None,
     }
 }
@@ -143,6 +193,19 @@ fn point() -> Schema {
         field("srid", Schema::new(SchemaKind::Int32).optional()),
     ]);
     Schema { doc: Some("Geometry (POINT)".into()), ..Schema::logical(kind, "io.debezium.data.geometry.Point") }
+}
+
+fn postgis(name: &'static str) -> Schema {
+    let fields = [("wkb", Schema::new(SchemaKind::Bytes)), ("srid", Schema::new(SchemaKind::Int32).optional())];
+    let schema = Schema::structure(fields).named(format!("io.debezium.data.geometry.{name}"), 1);
+    Schema { doc: Some(name.into()), ..schema }
+}
+
+fn sparse_vector() -> Schema {
+    let entries = SchemaKind::Map(Box::new(Schema::new(SchemaKind::Int16)), Box::new(Schema::new(SchemaKind::Float64)));
+    let fields = [("dimensions", Schema::new(SchemaKind::Int16)), ("vector", Schema::new(entries))];
+    let schema = Schema::structure(fields).named("io.debezium.data.SparseDoubleVector", 1);
+    Schema { doc: Some("Sparse double vector".into()), ..schema }
 }
 
 fn hstore(mode: HstoreMode) -> (Codec, Schema) {

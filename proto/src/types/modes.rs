@@ -1,5 +1,7 @@
 //! How values are represented where the configuration gives a choice.
 
+use super::Unconvertible;
+
 /// How values are represented where Debezium gives a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueModes {
@@ -17,6 +19,8 @@ pub struct ValueModes {
     pub money_digits: u32,
     /// `include.unknown.datatypes`: whether types without a conversion are shown by the bytes of their text.
     pub include_unknown: bool,
+    /// `event.converting.failure.handling.mode`.
+    pub failure: ConversionFailure,
     /// `headwater.value.fidelity`, a property of our own.
     pub fidelity: Fidelity,
 }
@@ -31,6 +35,7 @@ impl Default for ValueModes {
             hstore: HstoreMode::default(),
             money_digits: 2,
             include_unknown: false,
+            failure: ConversionFailure::default(),
             fidelity: Fidelity::default(),
         }
     }
@@ -98,6 +103,29 @@ pub enum HstoreMode {
     Json,
     /// A MAP.
     Map,
+}
+
+/// `event.converting.failure.handling.mode`: what becomes of a value that cannot be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConversionFailure {
+    /// Not given: null, where Debezium is known to have nothing else (`NaN` under precise decimals). Whatever else cannot
+    /// be converted is no value that Debezium would have given up, and stops the task.
+    #[default]
+    Known,
+    /// `fail`: the task stops.
+    Fail,
+    /// `warn`, `skip`: null.
+    Null,
+}
+
+impl ConversionFailure {
+    pub(super) fn becomes_null(self, failure: Unconvertible) -> bool {
+        match self {
+            ConversionFailure::Known => failure == Unconvertible::NoForm,
+            ConversionFailure::Fail => false,
+            ConversionFailure::Null => true,
+        }
+    }
 }
 
 /// `headwater.value.fidelity`: what becomes of values that Debezium loses something of.

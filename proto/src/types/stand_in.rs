@@ -3,7 +3,7 @@
 use super::codec::Codec;
 use super::datetime::Stamp;
 use super::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, Placeholder};
-use super::{array, decimal, hstore, interval, point};
+use super::{array, decimal, hstore, interval, point, postgis, vector};
 use crate::connect::writer::ValueWriter;
 use crate::table::{PgType, PgTypeKind};
 
@@ -45,8 +45,8 @@ impl Unavailable {
         match codec {
             Codec::Hstore(mode) if matches!(pg_type.kind, PgTypeKind::Base) => Unavailable::Hstore(*mode),
             Codec::Hstore(HstoreMode::Json) => Unavailable::Text,
-            Codec::Bytea(BinaryMode::Bytes) => Unavailable::Bytes,
-            Codec::Bytea(BinaryMode::Hex) => Unavailable::Text,
+            Codec::Bytea(BinaryMode::Bytes) | Codec::Unknown { mode: BinaryMode::Bytes, .. } => Unavailable::Bytes,
+            Codec::Bytea(BinaryMode::Hex) | Codec::Unknown { mode: BinaryMode::Hex, .. } => Unavailable::Text,
             codec if codec.is_text() => Unavailable::Text,
             _ => Unavailable::Null,
         }
@@ -100,8 +100,10 @@ impl Codec {
             Codec::Decimal { scale, mode } => decimal::write_zero(*scale, *mode, writer),
             Codec::Money { digits, mode } => decimal::write_zero(Some(*digits), *mode, writer),
             Codec::Text | Codec::Name | Codec::Uuid => writer.string(""),
-            Codec::Bytea(BinaryMode::Bytes) | Codec::Bits => writer.bytes(&[]),
-            Codec::Bytea(_) => writer.string(""),
+            Codec::Bytea(BinaryMode::Bytes) | Codec::Unknown { mode: BinaryMode::Bytes, .. } | Codec::Bits => {
+                writer.bytes(&[])
+            }
+            Codec::Bytea(_) | Codec::Unknown { .. } => writer.string(""),
             Codec::Date(form) => form.write_days(0, writer),
             Codec::Time(form) => {
                 let _kept = form.write(0, writer);
@@ -115,7 +117,10 @@ impl Codec {
             Codec::Interval(IntervalMode::String) => writer.string(&interval::Interval::default().iso()),
             Codec::Hstore(mode) => hstore::write(&[], *mode, writer),
             Codec::Point => point::write(0.0, 0.0, writer),
-            Codec::Array { .. } | Codec::NullArray => {
+            Codec::PostGis => postgis::write(postgis::EMPTY, None, writer),
+            Codec::SparseVector => vector::write_sparse(0, &[], writer),
+            Codec::NullArray(element) => element.write_zero(writer),
+            Codec::Array { .. } | Codec::Vector | Codec::HalfVector => {
                 writer.begin_array();
                 writer.end_array();
             }

@@ -55,6 +55,7 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
     for property in DECLARED.iter().chain(HIDDEN).chain(OURS) {
         declared(config, property, &mut checked);
     }
+    checked.findings.extend(super::columns::rules(config).err().unwrap_or_default());
     for key in config.keys() {
         unknown(key, &mut checked);
     }
@@ -252,6 +253,7 @@ fn unknown(key: &str, checked: &mut Checked) {
         || plan::is_of_transforms(key)
         || super::snapshot::is_select(key)
         || super::signals::is_channel_key(key)
+        || ["column.mask.", "column.truncate."].iter().any(|family| key.starts_with(family))
     {
         return;
     }

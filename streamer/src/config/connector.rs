@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proto::connect::avro_names::NameAdjustment;
 use proto::connect::json::JsonConverter;
-use proto::types::{Placeholder, ValueModes};
+use proto::types::{ColumnRules, Placeholder, ValueModes};
 
 use super::check::{self, parse_boolean};
 use super::filters::{self, Filters, List};
 use super::signals::{Notifications, Signals};
 use super::snapshot::Snapshot;
-use super::{Finding, Secret, WorkerConfig, properties, values};
+use super::{Finding, Secret, WorkerConfig, columns, properties, values};
 use crate::convert::ConverterConfig;
 use crate::error::TaskError;
 use crate::transform::{Chain, Plan};
@@ -61,6 +62,12 @@ pub struct ConnectorConfig {
     pub transforms: Plan,
     /// How values are represented.
     pub modes: ValueModes,
+    /// What is done to single columns.
+    pub column_rules: ColumnRules,
+    /// `schema.name.adjustment.mode`.
+    pub schema_names: NameAdjustment,
+    /// `field.name.adjustment.mode`.
+    pub field_names: NameAdjustment,
     /// `unavailable.value.placeholder`.
     pub placeholder: Placeholder,
     /// `extended.headers.enabled`.
@@ -271,6 +278,9 @@ impl ConnectorConfig {
             header_converter: keys.converter("header", worker)?,
             transforms: Plan::parse(config),
             modes: values::modes(&keys),
+            column_rules: columns::rules(config)?,
+            schema_names: values::name_adjustment(&keys, "schema.name.adjustment.mode"),
+            field_names: values::name_adjustment(&keys, "field.name.adjustment.mode"),
             placeholder: values::placeholder(&keys.string("unavailable.value.placeholder"))?,
             extended_headers: keys.flag("extended.headers.enabled"),
             source_version: keys.text("source.version").unwrap_or(DEBEZIUM_VERSION).to_owned(),

@@ -8,6 +8,7 @@
 //! - [`definitions`]: what a user interface shows of each key
 //! - [`plugins`]: the classes that a configuration may name
 //! - [`filters`]: which tables and columns are captured
+//! - `columns`: what is done to single columns
 //! - `values`: how values are represented
 //! - [`worker`]: the worker's configuration, from the environment or a file
 //! - [`java_properties`]: the `.properties` format
@@ -16,6 +17,7 @@
 //! - [`signals`]: how a running connector is told what to do, and how it tells of it
 
 pub mod check;
+mod columns;
 mod connect_keys;
 pub mod connector;
 pub mod definitions;

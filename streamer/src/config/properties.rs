@@ -189,7 +189,7 @@ pub const DECLARED: &[Property] = &[
     property("snapshot.locking.mode", Kind::String, Importance::Low, Some("none"), &["shared", "custom", "none"], false, "Snapshot locking mode", Support::Partly("none and shared; custom is a Java class")),
     property("hstore.handling.mode", Kind::String, Importance::Low, Some("json"), &["json", "map"], false, "HStore Handling", Support::Yes),
     property("binary.handling.mode", Kind::String, Importance::Low, Some("bytes"), &["bytes", "base64", "hex", "base64-url-safe"], false, "Binary Handling", Support::Yes),
-    property("schema.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &["none", "avro_unicode", "avro"], false, "Schema Name Adjustment", Support::OnlyDefault("only none is supported yet")),
+    property("schema.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &["none", "avro_unicode", "avro"], false, "Schema Name Adjustment", Support::Yes),
     property("interval.handling.mode", Kind::String, Importance::Low, Some("numeric"), &["string", "numeric"], false, "Interval Handling", Support::Yes),
     property("schema.refresh.mode", Kind::String, Importance::Medium, Some("columns_diff"), &["columns_diff", "columns_diff_exclude_unchanged_toast"], false, "Schema refresh mode", Support::Tuning("a table's description comes with the stream")),
     property("incremental.snapshot.chunk.size", Kind::Int, Importance::Medium, Some("1024"), &[], false, "Incremental snapshot chunk size", Support::Tuning("there are no incremental snapshots yet")),
@@ -220,12 +220,12 @@ pub const DECLARED: &[Property] = &[
     property("message.key.columns", Kind::String, Importance::Medium, None, &[], false, "Columns PK mapping", Support::OnlyDefault("keys other than the primary key or first unique index are not supported yet")),
     property("snapshot.select.statement.overrides", Kind::String, Importance::Medium, None, &[], false, "List of tables where the default select statement used during snapshotting should be overridden", Support::Yes),
     property("include.schema.comments", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Include Table and Column Comments", Support::Tuning("Debezium 3.4 does not put comments into record schemas either")),
-    property("column.propagate.source.type", Kind::List, Importance::Medium, None, &[], false, "Propagate Source Types by Columns", Support::OnlyDefault("source types are not propagated yet")),
-    property("datatype.propagate.source.type", Kind::List, Importance::Medium, None, &[], false, "Propagate Source Types by Data Type", Support::OnlyDefault("source types are not propagated yet")),
+    property("column.propagate.source.type", Kind::List, Importance::Medium, None, &[], false, "Propagate Source Types by Columns", Support::Yes),
+    property("datatype.propagate.source.type", Kind::List, Importance::Medium, None, &[], false, "Propagate Source Types by Data Type", Support::Yes),
     property("internal.snapshot.scan.all.columns.force", Kind::Boolean, Importance::Low, Some("false"), &[], false, "Snapshot force scan all columns of all tables", Support::Tuning("only captured tables are described")),
     property("snapshot.tables.order.by.row.count", Kind::String, Importance::Medium, Some("disabled"), &["disabled", "ascending", "descending"], false, "Initial snapshot tables order by row count", Support::Tuning("Debezium 3.4 knows no row counts of PostgreSQL tables either: they come in their names' order")),
     property("heartbeat.action.query", Kind::String, Importance::Low, None, &[], false, "An optional query to execute with every heartbeat", Support::Yes),
-    property("include.unknown.datatypes", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Include unknown datatypes", Support::OnlyDefault("columns of unknown types are left out yet")),
+    property("include.unknown.datatypes", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Include unknown datatypes", Support::Yes),
     property("sourceinfo.struct.maker", Kind::Class, Importance::Low, Some("io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"), &[], false, "Source info struct maker class", Support::OnlyDefault("it names a Java class")),
 ];
 
@@ -234,7 +234,7 @@ pub const DECLARED: &[Property] = &[
 pub const HIDDEN: &[Property] = &[
     property("skip.messages.without.change", Kind::Boolean, Importance::Low, Some("false"), &[], false, "skip.messages.without.change", Support::OnlyDefault("updates without change are published yet")),
     property("money.fraction.digits", Kind::Int, Importance::Low, Some("2"), &[], false, "money.fraction.digits", Support::Yes),
-    property("field.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &[], false, "field.name.adjustment.mode", Support::OnlyDefault("only none is supported yet")),
+    property("field.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &["none", "avro_unicode", "avro"], false, "field.name.adjustment.mode", Support::Yes),
     property("topic.delimiter", Kind::String, Importance::Low, Some("."), &[], false, "topic.delimiter", Support::OnlyDefault("only the dot is supported yet")),
     property("topic.heartbeat.prefix", Kind::String, Importance::Low, None, &[], false, "topic.heartbeat.prefix", Support::OnlyDefault("set heartbeat.topics.prefix")),
     property("topic.transaction", Kind::String, Importance::Low, Some("transaction"), &[], false, "topic.transaction", Support::Yes),
@@ -242,7 +242,7 @@ pub const HIDDEN: &[Property] = &[
     property("topic.replacement", Kind::String, Importance::Low, None, &[], false, "topic.replacement", Support::OnlyDefault("topic routing is not supported yet")),
     property("offset.mismatch.strategy", Kind::String, Importance::Low, Some("no_validation"), &[], false, "offset.mismatch.strategy", Support::OnlyDefault("the stored position is always checked against the slot")),
     property("read.only", Kind::Boolean, Importance::Low, Some("false"), &[], false, "read.only", Support::OnlyDefault("there are no incremental snapshots yet")),
-    property("event.converting.failure.handling.mode", Kind::String, Importance::Low, None, &[], false, "event.converting.failure.handling.mode", Support::OnlyDefault("a value that cannot be converted always stops the task: a null in its place would lose data")),
+    property("event.converting.failure.handling.mode", Kind::String, Importance::Low, None, &["fail", "warn", "skip"], false, "event.converting.failure.handling.mode", Support::Partly("warn and skip give null, counted in headwater_streamer_values_degraded_total; unset, only what Debezium is known to give up is null (NaN under precise decimals, bit[]), anything else stops the task")),
     property("database.connection.factory.class", Kind::Class, Importance::Low, None, &[], false, "database.connection.factory.class", Support::OnlyDefault("it names a Java class")),
     property("signal.kafka.topic", Kind::String, Importance::Low, None, &[], false, "signal.kafka.topic", Support::OnlyDefault("signals are not supported yet")),
     property("signal.kafka.bootstrap.servers", Kind::String, Importance::Low, None, &[], false, "signal.kafka.bootstrap.servers", Support::OnlyDefault("signals are not supported yet")),
@@ -277,11 +277,17 @@ pub const OURS: &[Property] = &[
 
 /// Families of properties, by how their keys begin, that are known and not supported yet.
 pub const REFUSED_FAMILIES: &[(&str, &str)] = &[
-    ("column.mask.", "columns are not masked yet: leave them out with column.exclude.list"),
-    ("column.truncate.", "columns are not truncated yet"),
     ("driver.", "there is no JDBC driver here"),
     ("signal.", "signals are not supported yet"),
     ("topic.key.", "topic routing is not supported yet"),
+];
+
+/// Families of properties that name what is done to columns, and what their values are.
+pub const COLUMN_FAMILIES: &[(&str, &str)] = &[
+    ("column.truncate.to.<length>.chars", "patterns of columns"),
+    ("column.mask.with.<length>.chars", "patterns of columns"),
+    ("column.mask.hash.<algorithm>.with.salt.<salt>", "patterns of columns"),
+    ("column.mask.hash.v2.<algorithm>.with.salt.<salt>", "patterns of columns"),
 ];
 
 /// The property of a key.
@@ -332,6 +338,8 @@ fn options_document() -> String {
     }
     text += "## Families, refused by how they begin\n\n| begins with | reason |\n|---|---|\n";
     text.extend(REFUSED_FAMILIES.iter().map(|(family, why)| format!("| `{family}` | {why} |\n")));
+    text += "\n## Families, by column\n\n| property | its value | here |\n|---|---|---|\n";
+    text.extend(COLUMN_FAMILIES.iter().map(|(family, value)| format!("| `{family}` | {value} | works |\n")));
     text += "\n## Ours\n\n| property | default | values | what it does |\n|---|---|---|---|\n";
     text.extend(OURS.iter().map(|property| {
         let values = if property.allowed.is_empty() { "string".to_owned() } else { property.allowed.join(", ") };

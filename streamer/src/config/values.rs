@@ -1,7 +1,9 @@
 //! How values are represented, as the configuration says it.
 
+use proto::connect::avro_names::NameAdjustment;
 use proto::types::{
-    BinaryMode, DecimalMode, Fidelity, HstoreMode, IntervalMode, Placeholder, TimePrecision, ValueModes,
+    BinaryMode, ConversionFailure, DecimalMode, Fidelity, HstoreMode, IntervalMode, Placeholder, TimePrecision,
+    ValueModes,
 };
 
 use super::Finding;
@@ -40,6 +42,11 @@ pub(super) fn modes(keys: &Keys<'_>) -> ValueModes {
         },
         money_digits: u32::try_from(keys.number("money.fraction.digits")).unwrap_or_default(),
         include_unknown: keys.flag("include.unknown.datatypes"),
+        failure: match mode("event.converting.failure.handling.mode").as_str() {
+            "fail" => ConversionFailure::Fail,
+            "warn" | "skip" => ConversionFailure::Null,
+            _ => ConversionFailure::Known,
+        },
         fidelity: match mode(FIDELITY).as_str() {
             "exact" => Fidelity::Exact,
             _ => Fidelity::Debezium,
@@ -49,6 +56,15 @@ pub(super) fn modes(keys: &Keys<'_>) -> ValueModes {
 
 /// A property of our own: what becomes of values that Debezium loses something of.
 pub(super) const FIDELITY: &str = "headwater.value.fidelity";
+
+/// `schema.name.adjustment.mode` or `field.name.adjustment.mode`.
+pub(super) fn name_adjustment(keys: &Keys<'_>, key: &str) -> NameAdjustment {
+    match keys.string(key).to_ascii_lowercase().as_str() {
+        "avro" => NameAdjustment::Avro,
+        "avro_unicode" => NameAdjustment::AvroUnicode,
+        _ => NameAdjustment::None,
+    }
+}
 
 /// `unavailable.value.placeholder`; `hex:` introduces its bytes.
 pub(super) fn placeholder(value: &str) -> Result<Placeholder, Vec<Finding>> {

@@ -12,6 +12,8 @@ pub const SNAPSHOT_ROWS: &str = "headwater_streamer_snapshot_rows_total";
 pub const RETRIES: &str = "headwater_streamer_retries_total";
 /// Transactions read whole.
 pub const TRANSACTIONS: &str = "headwater_streamer_transactions_total";
+/// Values that lost something on their way into a record, by table and column.
+pub const VALUES_DEGRADED: &str = "headwater_streamer_values_degraded_total";
 /// The end of the server's log, as of its last keepalive, in bytes.
 pub const SERVER_LSN: &str = "headwater_streamer_server_lsn_bytes";
 /// The end of the last transaction that was read, in bytes.
@@ -26,6 +28,10 @@ pub(super) fn describe() {
     describe_counter!(SNAPSHOT_ROWS, "Rows read by snapshots.");
     describe_counter!(RETRIES, "Times the task started again by itself.");
     describe_counter!(TRANSACTIONS, "Transactions read whole from the slot.");
+    describe_counter!(
+        VALUES_DEGRADED,
+        "Values that lost something on their way into a record, as they do in Debezium's (headwater.value.fidelity)."
+    );
     describe_gauge!(SERVER_LSN, "End of the server's log as of its last keepalive.");
     describe_gauge!(COMMIT_LSN, "End of the last transaction that was read.");
     describe_gauge!(CONFIRMED_LSN, "Position the slot was confirmed up to: everything before it is in Kafka.");

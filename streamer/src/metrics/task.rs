@@ -1,6 +1,9 @@
 //! One connector's metrics, looked up once: a look-up for every record would cost more than the record's own bookkeeping.
 
+use std::sync::Arc;
+
 use metrics::{Counter, Gauge, counter, gauge};
+use proto::types::Losses;
 
 use super::names;
 
@@ -43,6 +46,19 @@ impl TaskMetrics {
             confirmed_lsn: gauge(names::CONFIRMED_LSN),
         }
     }
+}
+
+/// Counts a connector's [`names::VALUES_DEGRADED`] by table and column. A column has no counter before its first loss.
+pub fn losses(connector: &str) -> Losses {
+    let connector = connector.to_owned();
+    Losses::new(move |table, column| {
+        let labels = [
+            ("connector", connector.clone()),
+            ("table", format!("{}.{}", table.schema, table.name)),
+            ("column", column.name.clone()),
+        ];
+        Arc::new(move || counter!(names::VALUES_DEGRADED, &labels).increment(1))
+    })
 }
 
 impl std::fmt::Debug for TaskMetrics {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use proto::oid::Oid;
 use proto::pgoutput::{Relation, ReplicaIdentity};
 use proto::table::{Column, PgType, PgTypeKind, Table};
+use proto::types::Phase;
 use tokio_postgres::Client;
 
 use super::quote_identifier;
@@ -208,6 +209,7 @@ pub async fn describe_relation(client: &Client, types: &mut Types, relation: &Re
         oid: relation.oid,
         schema: relation.namespace.clone(),
         name: relation.name.clone(),
+        described_by: Phase::Streaming,
         identity: relation.identity,
         key: key_positions(&columns, &key_names),
         columns,
@@ -251,6 +253,7 @@ pub async fn describe_table(client: &Client, types: &mut Types, name: &TableName
         oid,
         schema: name.schema.clone(),
         name: name.name.clone(),
+        described_by: Phase::Snapshot,
         identity,
         key: key_positions(&columns, &key_names),
         columns,
