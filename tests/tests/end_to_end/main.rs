@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod hand_over;
+mod hand_over_under_load;
 mod operations;
 mod pipeline;
 mod rest;
