@@ -18,19 +18,20 @@ use proto::envelope::EnvelopeSettings;
 use proto::lsn::Lsn;
 use proto::position::Offset;
 use tokio::sync::watch;
-use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::relations::Relations;
 use crate::capture::stream::Streaming;
 use crate::capture::transaction::Progress;
 use crate::config::{ConnectorConfig, WorkerConfig};
-use crate::emit::RowEmitter;
+use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
+use crate::notify::Notifier;
 use crate::position::{Checkpoint, OffsetStore, Resume, SlotAction, Start};
 use crate::publish::producer::RecordProducer;
 use crate::source::catalog::{ListedTable, TableName};
+use crate::source::snapshot::incremental::Incremental;
 use crate::source::wal::WalStream;
 use crate::source::{catalog, publication, session, slot, snapshot};
 
@@ -153,7 +154,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
         ))
     })?;
     let client = session::connect(&config.connection, "catalog").await?;
-    let captured = captured_tables(&client, config).await?;
+    let captured = catalog::captured_tables(&client, config).await?;
     let published: Vec<TableName> =
         captured.iter().filter(|table| table.is_logged).map(|table| table.name.clone()).collect();
     publication::ensure(&client, config, &published).await?;
@@ -166,7 +167,10 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     if start.slot == SlotAction::Replace {
         slot::drop(&client, &config.slot.name).await?;
     }
-    let Some(resume) = first_position(context, start, &captured, &relations, &mut emitter, &producer).await? else {
+    let notifier = Notifier::new(config);
+    let mut outputs =
+        snapshot::Outputs { relations: &relations, emitter: &mut emitter, producer: &producer, notifier: &notifier };
+    let Some(resume) = first_position(context, start, &captured, &mut outputs).await? else {
         return Ok(());
     };
     if !config.snapshot.mode.streams() {
@@ -189,17 +193,12 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     *was_running = true;
     context.health.set(TaskState::Running);
     let relations = Relations::new(config.clone(), settings);
-    Streaming { context, client, producer, emitter, relations, progress: Progress::new(resume) }.run(stream).await
-}
-
-/// The tables that pass the connector's filters, in the order in which a snapshot reads them.
-async fn captured_tables(client: &Client, config: &ConnectorConfig) -> Result<Vec<ListedTable>, TaskError> {
-    let mut tables = catalog::list_tables(client).await?;
-    tables.retain(|table| config.filters.captures_table(&table.name.schema, &table.name.name));
-    // By name as Java orders texts, whatever the database's collation; then as table.include.list names them.
-    tables.sort_by_cached_key(|table| table.name.to_string());
-    tables.sort_by_cached_key(|table| config.filters.snapshot_place(&table.name.schema, &table.name.name));
-    Ok(tables)
+    let last_origin = RowOrigin::at(&resume.whole);
+    let incremental = Incremental::new(config.clone(), resume.whole.incremental.clone());
+    let progress = Progress::new(resume);
+    Streaming { context, client, producer, emitter, relations, progress, incremental, notifier, last_origin }
+        .run(stream)
+        .await
 }
 
 /// Takes the snapshot, if there is to be one, and gives where streaming begins; `None` when cancelled meanwhile.
@@ -207,9 +206,7 @@ async fn first_position(
     context: &TaskContext,
     start: Start,
     captured: &[ListedTable],
-    relations: &Relations,
-    emitter: &mut RowEmitter,
-    producer: &RecordProducer,
+    outputs: &mut snapshot::Outputs<'_>,
 ) -> Result<Option<Resume>, TaskError> {
     let config = &context.config;
     let created = match start.slot {
@@ -218,6 +215,7 @@ async fn first_position(
     };
     let resume = start.resume.or_else(|| created.as_ref().map(|slot| Resume::from_slot(slot.consistent_point)));
     if !start.reads_data {
+        snapshot::skipped(outputs).await?;
         return Ok(Some(resume.unwrap_or_default()));
     }
     context.health.set(TaskState::Running);
@@ -225,12 +223,14 @@ async fn first_position(
         created,
         start: resume.as_ref().map(|resume| resume.start),
         tables: snapshot_tables(config, captured),
+        selects: config.snapshot.selects.clone(),
+        origin: None,
     };
     let checkpoint = tokio::select! {
-        result = snapshot::run(config, plan, relations, emitter, producer) => result?,
+        result = snapshot::run(config, plan, outputs) => result?,
         () = context.cancel.cancelled() => return Ok(None),
     };
-    producer.drain().await?;
+    outputs.producer.drain().await?;
     match resume {
         // What happened since the stored position is streamed from there: its deletes are in no snapshot.
         Some(resume) if start.is_stored => Ok(Some(resume)),

@@ -128,9 +128,11 @@ impl SourceFields {
             writer.labelled(label);
             writer.string(text);
         }
+        // A row of an incremental snapshot is of no WAL record; `sequence` says behind which it comes.
+        let of_wal = source.snapshot != SnapshotMarker::Incremental;
         let numbers = [
-            (tx_id, source.tx_id.map(|id| id.as_u32().into())),
-            (lsn, source.lsn.map(|lsn| lsn.as_u64() as i64)),
+            (tx_id, source.tx_id.filter(|_| of_wal).map(|id| id.as_u32().into())),
+            (lsn, source.lsn.filter(|_| of_wal).map(|lsn| lsn.as_u64() as i64)),
             (xmin, source.xmin),
         ];
         for (label, number) in numbers {

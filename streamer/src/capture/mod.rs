@@ -2,9 +2,11 @@
 //!
 //! # Layout
 //! - [`relations`]: what each table looks like as of the change, compiled to its envelope
+//! - `signals`: what signals do to the running stream
 //! - [`stream`]: every message in its turn
 //! - [`transaction`]: where in the stream we are: transaction, ordinal, last commit
 
 pub mod relations;
+mod signals;
 pub mod stream;
 pub mod transaction;

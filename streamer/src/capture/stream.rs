@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::lsn::Lsn;
-use proto::pgoutput::{Commit, Message};
+use proto::pgoutput::{Commit, Message, OldTuple};
 use proto::position::TransactionOffset;
 use tokio::sync::watch;
 use tokio_postgres::Client;
@@ -12,12 +12,15 @@ use tokio_util::sync::CancellationToken;
 use super::relations::Relations;
 use super::transaction::{Change, Progress};
 use crate::config::ConnectorConfig;
-use crate::emit::{RowEmitter, heartbeat};
+use crate::emit::{RowEmitter, RowOrigin, heartbeat};
 use crate::error::TaskError;
+use crate::notify::Notifier;
 use crate::pipeline::TaskContext;
 use crate::position::{Checkpoint, committer};
 use crate::publish::producer::RecordProducer;
+use crate::signal::channels;
 use crate::source::session;
+use crate::source::snapshot::incremental::Incremental;
 use crate::source::wal::{WalEvent, WalStream};
 
 /// How long a clean stop waits for Kafka to acknowledge what is under way. What is not acknowledged by then comes again
@@ -39,6 +42,12 @@ pub struct Streaming<'a> {
     pub relations: Relations,
     /// Where the stream stands.
     pub progress: Progress,
+    /// The incremental snapshot between the changes.
+    pub incremental: Incremental,
+    /// Tells of snapshots.
+    pub notifier: Notifier,
+    /// Where the last row came from.
+    pub last_origin: RowOrigin,
 }
 
 impl Streaming<'_> {
@@ -60,6 +69,11 @@ impl Streaming<'_> {
         let _ends_with_this = commit.clone().drop_guard();
         let mut heartbeat = config.heartbeat.interval.map(tokio::time::interval);
         let cancel = self.context.cancel.clone();
+        let mut signals = channels::open(&config)?;
+        tokio::select! {
+            gone_on = self.go_on() => gone_on?,
+            () = cancel.cancelled() => {}
+        }
         loop {
             tokio::select! {
                 biased;
@@ -70,6 +84,10 @@ impl Streaming<'_> {
                     Err(_) => break,
                 },
                 () = tick(&mut heartbeat) => self.heartbeat(&config).await?,
+                Some(signal) = signals.recv() => tokio::select! {
+                    signalled = self.signalled_from_outside(&signal) => signalled?,
+                    () = cancel.cancelled() => break,
+                },
                 event = stream.next() => {
                     let event = event?;
                     tokio::select! {
@@ -89,7 +107,7 @@ impl Streaming<'_> {
         }
         // A stop inside a transaction goes on there, not at its beginning.
         if let Some(checkpoint) = self.progress.inside(self.events()) {
-            self.producer.ledger().checkpoint(checkpoint);
+            self.checkpoint(checkpoint);
         }
         if tokio::time::timeout(DRAIN_TIMEOUT, self.producer.drain()).await.is_err() {
             tracing::warn!(connector = %config.name, "stopped before Kafka acknowledged everything: those records come again");
@@ -111,6 +129,7 @@ impl Streaming<'_> {
                 // Inside a transaction the position says nothing about that transaction.
                 if self.progress.is_between_transactions() {
                     self.producer.ledger().checkpoint(Checkpoint { flush: Some(lsn), offset: None });
+                    self.reached(lsn).await?;
                 }
                 return Ok(());
             }
@@ -121,22 +140,33 @@ impl Streaming<'_> {
             Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
             Message::Insert(insert) => {
                 let Some(change) = self.change(lsn).await? else { return Ok(()) };
-                if let Some(table) = self.relations.envelope(insert.relation)? {
-                    self.emitter.insert(&self.producer, table, &insert, change.origin).await?;
+                if let Some(table) = self.relations.envelope(insert.relation)?.cloned() {
+                    if !change.was_published {
+                        self.inserted(&table, &insert.new.values, change.origin).await?;
+                    }
+                    self.emitter.insert(&self.producer, &table, &insert, change.origin).await?;
                     self.published(&change, lsn, "INSERT");
                 }
             }
             Message::Update(update) => {
                 let Some(change) = self.change(lsn).await? else { return Ok(()) };
-                if let Some(table) = self.relations.envelope(update.relation)? {
-                    self.emitter.update(&self.producer, table, &update, change.origin).await?;
+                if let Some(table) = self.relations.envelope(update.relation)?.cloned() {
+                    if let Some(OldTuple::Full(old) | OldTuple::Key(old)) = &update.old {
+                        self.changed(&table, &old.values, change.origin);
+                    }
+                    self.changed(&table, &update.new.values, change.origin);
+                    self.emitter.update(&self.producer, &table, &update, change.origin).await?;
                     self.published(&change, lsn, "UPDATE");
                 }
             }
             Message::Delete(delete) => {
                 let Some(change) = self.change(lsn).await? else { return Ok(()) };
-                if let Some(table) = self.relations.envelope(delete.relation)? {
-                    self.emitter.delete(&self.producer, table, &delete, change.origin).await?;
+                if let Some(table) = self.relations.envelope(delete.relation)?.cloned() {
+                    let (OldTuple::Full(old) | OldTuple::Key(old)) = &delete.old;
+                    if !change.was_published {
+                        self.deleted(&table, &old.values, change.origin).await?;
+                    }
+                    self.emitter.delete(&self.producer, &table, &delete, change.origin).await?;
                     self.published(&change, lsn, "DELETE");
                 }
             }
@@ -144,6 +174,7 @@ impl Streaming<'_> {
                 let Some(change) = self.change(lsn).await? else { return Ok(()) };
                 for relation in &truncate.relations {
                     if let Some(table) = self.relations.envelope(*relation)? {
+                        self.incremental.truncated(table);
                         self.emitter.truncate(&self.producer, table, change.origin).await?;
                     }
                 }
@@ -160,7 +191,7 @@ impl Streaming<'_> {
                 if self.emitter.message(&self.producer, &message, origin).await?
                     && let Some(checkpoint) = self.progress.behind_message(lsn)
                 {
-                    self.producer.ledger().checkpoint(checkpoint);
+                    self.checkpoint(checkpoint);
                 }
             }
             // Types are described by the catalog, and origins are in no record.
@@ -183,10 +214,18 @@ impl Streaming<'_> {
         }
         let events = self.events();
         let checkpoint = self.progress.commit(commit, events);
-        self.producer.ledger().checkpoint(checkpoint);
+        self.checkpoint(checkpoint);
         self.context.metrics.transactions.increment(1);
         self.context.metrics.commit_lsn.set(commit.end_lsn.as_u64() as f64);
-        Ok(())
+        self.reached(commit.end_lsn).await
+    }
+
+    /// Everything enqueued so far leads to this position, and to where the incremental snapshot is.
+    pub(super) fn checkpoint(&mut self, mut checkpoint: Checkpoint) {
+        if let Some(offset) = &mut checkpoint.offset {
+            offset.incremental = self.incremental.position();
+        }
+        self.producer.ledger().checkpoint(checkpoint);
     }
 
     fn published(&mut self, change: &Change, lsn: Lsn, message_type: &'static str) {
@@ -194,7 +233,7 @@ impl Streaming<'_> {
             && self.progress.published(lsn, message_type)
             && let Some(checkpoint) = self.progress.inside(self.events())
         {
-            self.producer.ledger().checkpoint(checkpoint);
+            self.checkpoint(checkpoint);
         }
     }
 

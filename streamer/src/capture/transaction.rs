@@ -71,6 +71,11 @@ impl Progress {
         self.open.as_ref().map(|transaction| transaction.xid)
     }
 
+    /// The offset of the last transaction that was published whole, or of where everything began.
+    pub fn whole(&self) -> &Offset {
+        &self.whole
+    }
+
     /// Whether the stream stands between two transactions.
     pub fn is_between_transactions(&self) -> bool {
         self.open.is_none()

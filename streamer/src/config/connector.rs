@@ -258,7 +258,8 @@ impl ConnectorConfig {
                 via_partition_root: keys.flag("publish.via.partition.root"),
             },
             topic_prefix: keys.string("topic.prefix"),
-            filters: Filters::new(keys.list("schema")?, keys.list("table")?, keys.list("column")?),
+            filters: Filters::new(keys.list("schema")?, keys.list("table")?, keys.list("column")?)
+                .with_signal_table(Signals::parse(&keys)?.table),
             message_prefixes: keys.list("message.prefix")?,
             transaction_topic: keys
                 .flag("provide.transaction.metadata")

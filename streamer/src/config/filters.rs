@@ -8,6 +8,7 @@ pub struct Filters {
     schemas: List,
     tables: List,
     columns: List,
+    signal_table: Option<(String, String)>,
 }
 
 /// Either list, or neither.
@@ -28,15 +29,23 @@ const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast
 impl Filters {
     /// From the three pairs of lists.
     pub fn new(schemas: List, tables: List, columns: List) -> Self {
-        Self { schemas, tables, columns }
+        Self { schemas, tables, columns, signal_table: None }
+    }
+
+    /// The same, with the signal table, which is captured whatever the lists say.
+    pub fn with_signal_table(self, signal_table: Option<(String, String)>) -> Self {
+        Self { signal_table, ..self }
     }
 
     /// Whether a table's changes are published.
     pub fn captures_table(&self, schema: &str, table: &str) -> bool {
+        let is_signal_table = self
+            .signal_table
+            .as_ref()
+            .is_some_and(|(signal_schema, signal)| signal_schema == schema && signal == table);
         !SYSTEM_SCHEMAS.contains(&schema)
             && !schema.starts_with("pg_temp")
-            && self.schemas.passes(schema)
-            && self.tables.passes(&format!("{schema}.{table}"))
+            && (is_signal_table || self.schemas.passes(schema) && self.tables.passes(&format!("{schema}.{table}")))
     }
 
     /// A captured table's place in a snapshot: tables come in the order in which `table.include.list` names them.

@@ -162,7 +162,7 @@ pub const DECLARED: &[Property] = &[
     property("retriable.restart.connector.wait.ms", Kind::Long, Importance::Low, Some("10000"), &[], false, "Retriable restart wait (ms)", Support::Yes),
     property("query.fetch.size", Kind::Int, Importance::Medium, Some("0"), &[], false, "Query fetch size", Support::Tuning("results are streamed")),
     property("errors.max.retries", Kind::Int, Importance::Low, Some("-1"), &[], false, "The maximum number of retries", Support::Yes),
-    property("incremental.snapshot.watermarking.strategy", Kind::String, Importance::Low, Some("INSERT_INSERT"), &["insert_delete", "insert_insert"], false, "Incremental snapshot watermarking strategy", Support::Tuning("there are no incremental snapshots yet")),
+    property("incremental.snapshot.watermarking.strategy", Kind::String, Importance::Low, Some("INSERT_INSERT"), &["insert_delete", "insert_insert"], false, "Incremental snapshot watermarking strategy", Support::Yes),
     property("internal.log.position.check.enable", Kind::Boolean, Importance::Medium, Some("true"), &[], false, "Enable/Disable log position check", Support::Tuning("the position is always checked against the slot")),
     property("internal.advanced.metrics.enable", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Enable/Disable advance metrics", Support::Tuning("all metrics are always there")),
     property("connection.validation.timeout.ms", Kind::Long, Importance::Low, Some("60000"), &[], false, "Connection validation timeout (ms)", Support::Tuning("a connection attempt has a fixed time limit")),
@@ -192,7 +192,7 @@ pub const DECLARED: &[Property] = &[
     property("schema.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &["none", "avro_unicode", "avro"], false, "Schema Name Adjustment", Support::Yes),
     property("interval.handling.mode", Kind::String, Importance::Low, Some("numeric"), &["string", "numeric"], false, "Interval Handling", Support::Yes),
     property("schema.refresh.mode", Kind::String, Importance::Medium, Some("columns_diff"), &["columns_diff", "columns_diff_exclude_unchanged_toast"], false, "Schema refresh mode", Support::Tuning("a table's description comes with the stream")),
-    property("incremental.snapshot.chunk.size", Kind::Int, Importance::Medium, Some("1024"), &[], false, "Incremental snapshot chunk size", Support::Tuning("there are no incremental snapshots yet")),
+    property("incremental.snapshot.chunk.size", Kind::Int, Importance::Medium, Some("1024"), &[], false, "Incremental snapshot chunk size", Support::Yes),
     property("unavailable.value.placeholder", Kind::String, Importance::Medium, Some("__debezium_unavailable_value"), &[], false, "Unavailable value placeholder", Support::Yes),
     property("message.prefix.include.list", Kind::List, Importance::Medium, None, &[], false, "Include Logical Decoding Message Prefixes", Support::Yes),
     property("message.prefix.exclude.list", Kind::List, Importance::Medium, None, &[], false, "Exclude Logical Decoding Message Prefixes", Support::Yes),
@@ -202,12 +202,12 @@ pub const DECLARED: &[Property] = &[
     property("tombstones.on.delete", Kind::Boolean, Importance::Medium, Some("true"), &[], false, "Change the behaviour of Debezium with regards to delete operations", Support::Yes),
     property("heartbeat.interval.ms", Kind::Int, Importance::Medium, Some("0"), &[], false, "Connector heartbeat interval (milli-seconds)", Support::Yes),
     property("heartbeat.topics.prefix", Kind::String, Importance::Low, Some("__debezium-heartbeat"), &[], false, "A prefix used for naming of heartbeat topics", Support::Yes),
-    property("signal.data.collection", Kind::List, Importance::Medium, None, &[], false, "Signaling data collection", Support::OnlyDefault("signals are not supported yet")),
-    property("signal.poll.interval.ms", Kind::Long, Importance::Medium, Some("5000"), &[], false, "Signal processor poll interval", Support::Tuning("there are no signals yet")),
-    property("signal.enabled.channels", Kind::List, Importance::Medium, Some("source"), &[], false, "Enabled channels names", Support::OnlyDefault("signals are not supported yet")),
+    property("signal.data.collection", Kind::List, Importance::Medium, None, &[], false, "Signaling data collection", Support::Yes),
+    property("signal.poll.interval.ms", Kind::Long, Importance::Medium, Some("5000"), &[], false, "Signal processor poll interval", Support::Yes),
+    property("signal.enabled.channels", Kind::List, Importance::Medium, Some("source"), &[], false, "Enabled channels names", Support::Partly("source, kafka and file; jmx is Java's own")),
     property("topic.naming.strategy", Kind::Class, Importance::Medium, Some("io.debezium.schema.SchemaTopicNamingStrategy"), &[], false, "Topic naming strategy class", Support::OnlyDefault("only SchemaTopicNamingStrategy is supported yet")),
-    property("notification.enabled.channels", Kind::List, Importance::Medium, None, &[], false, "Enabled notification channels names", Support::OnlyDefault("notifications are not supported yet")),
-    property("notification.sink.topic.name", Kind::String, Importance::High, None, &[], false, "Notification topic name", Support::OnlyDefault("notifications are not supported yet")),
+    property("notification.enabled.channels", Kind::List, Importance::Medium, None, &[], false, "Enabled notification channels names", Support::Partly("sink and log; jmx is Java's own")),
+    property("notification.sink.topic.name", Kind::String, Importance::High, None, &[], false, "Notification topic name", Support::Yes),
     property("transaction.metadata.factory", Kind::Class, Importance::Low, Some("io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory"), &[], false, "Factory class to create transaction context & transaction struct maker classes", Support::OnlyDefault("it names a Java class")),
     property("custom.metric.tags", Kind::List, Importance::Low, None, &[], false, "Customize metric tags", Support::OnlyDefault("metrics carry no custom tags yet")),
     property("column.include.list", Kind::List, Importance::Medium, None, &[], false, "Include Columns", Support::Yes),
@@ -241,14 +241,14 @@ pub const HIDDEN: &[Property] = &[
     property("topic.regex", Kind::String, Importance::Low, None, &[], false, "topic.regex", Support::OnlyDefault("topic routing is not supported yet")),
     property("topic.replacement", Kind::String, Importance::Low, None, &[], false, "topic.replacement", Support::OnlyDefault("topic routing is not supported yet")),
     property("offset.mismatch.strategy", Kind::String, Importance::Low, Some("no_validation"), &[], false, "offset.mismatch.strategy", Support::OnlyDefault("the stored position is always checked against the slot")),
-    property("read.only", Kind::Boolean, Importance::Low, Some("false"), &[], false, "read.only", Support::OnlyDefault("there are no incremental snapshots yet")),
+    property("read.only", Kind::Boolean, Importance::Low, Some("false"), &[], false, "read.only", Support::Yes),
     property("event.converting.failure.handling.mode", Kind::String, Importance::Low, None, &["fail", "warn", "skip"], false, "event.converting.failure.handling.mode", Support::Partly("warn and skip give null, counted in headwater_streamer_values_degraded_total; unset, only what Debezium is known to give up is null (NaN under precise decimals, bit[]), anything else stops the task")),
     property("database.connection.factory.class", Kind::Class, Importance::Low, None, &[], false, "database.connection.factory.class", Support::OnlyDefault("it names a Java class")),
-    property("signal.kafka.topic", Kind::String, Importance::Low, None, &[], false, "signal.kafka.topic", Support::OnlyDefault("signals are not supported yet")),
-    property("signal.kafka.bootstrap.servers", Kind::String, Importance::Low, None, &[], false, "signal.kafka.bootstrap.servers", Support::OnlyDefault("signals are not supported yet")),
-    property("signal.kafka.groupId", Kind::String, Importance::Low, Some("kafka-signal"), &[], false, "signal.kafka.groupId", Support::OnlyDefault("signals are not supported yet")),
+    property("signal.kafka.topic", Kind::String, Importance::Low, None, &[], false, "signal.kafka.topic", Support::Yes),
+    property("signal.kafka.bootstrap.servers", Kind::String, Importance::Low, None, &[], false, "signal.kafka.bootstrap.servers", Support::Yes),
+    property("signal.kafka.groupId", Kind::String, Importance::Low, Some("kafka-signal"), &[], false, "signal.kafka.groupId", Support::Yes),
     property("signal.kafka.poll.timeout.ms", Kind::Int, Importance::Low, Some("0"), &[], false, "signal.kafka.poll.timeout.ms", Support::Tuning("signals are taken as they come")),
-    property("signal.file", Kind::String, Importance::Low, Some("file-signals.txt"), &[], false, "signal.file", Support::OnlyDefault("signals are not supported yet")),
+    property("signal.file", Kind::String, Importance::Low, Some("file-signals.txt"), &[], false, "signal.file", Support::Yes),
 ];
 
 /// Properties of our own, which Debezium passes over.
@@ -276,11 +276,8 @@ pub const OURS: &[Property] = &[
 ];
 
 /// Families of properties, by how their keys begin, that are known and not supported yet.
-pub const REFUSED_FAMILIES: &[(&str, &str)] = &[
-    ("driver.", "there is no JDBC driver here"),
-    ("signal.", "signals are not supported yet"),
-    ("topic.key.", "topic routing is not supported yet"),
-];
+pub const REFUSED_FAMILIES: &[(&str, &str)] =
+    &[("driver.", "there is no JDBC driver here"), ("topic.key.", "topic routing is not supported yet")];
 
 /// Families of properties that name what is done to columns, and what their values are.
 pub const COLUMN_FAMILIES: &[(&str, &str)] = &[

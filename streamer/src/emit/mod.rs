@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use proto::envelope::{Before, Change, EnvelopeSettings, Op, SnapshotMarker, Source, TableEnvelope};
 use proto::lsn::Lsn;
 use proto::pgoutput::{Datum, Delete, Insert, LogicalMessage, OldTuple, Update};
+use proto::position::Offset;
 use proto::position::TransactionOffset;
 use proto::xid::Xid;
 
@@ -41,6 +42,19 @@ pub struct RowOrigin {
     pub lsn: Option<Lsn>,
     /// The transaction's id.
     pub tx_id: Option<Xid>,
+}
+
+impl RowOrigin {
+    /// Where the last record before a stored position came from.
+    pub fn at(offset: &Offset) -> Self {
+        Self {
+            ts_us: offset.ts_usec.unwrap_or_default(),
+            snapshot: SnapshotMarker::False,
+            last_commit_lsn: offset.lsn_commit,
+            lsn: offset.lsn,
+            tx_id: offset.tx_id,
+        }
+    }
 }
 
 /// Writes one connector's records.
@@ -346,7 +360,7 @@ fn filled<'a>(new: &'a [Datum], old: Option<&OldTuple>) -> Cow<'a, [Datum]> {
 }
 
 /// The connector's wall clock in Unix nanoseconds, for the envelope's own `ts_*`.
-fn now_ns() -> i64 {
+pub(crate) fn now_ns() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }

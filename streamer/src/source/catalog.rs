@@ -13,6 +13,7 @@ use tokio_postgres::Client;
 
 use super::quote_identifier;
 use super::session::query_error;
+use crate::config::ConnectorConfig;
 use crate::error::TaskError;
 
 /// A table's name with its schema.
@@ -64,6 +65,19 @@ pub async fn list_tables(client: &Client) -> Result<Vec<ListedTable>, TaskError>
         .map_err(|error| query_error("listing the tables", error))?;
     let name = |row: &tokio_postgres::Row| TableName { schema: row.get(0), name: row.get(1) };
     Ok(rows.iter().map(|row| ListedTable { name: name(row), is_logged: row.get(2) }).collect())
+}
+
+/// The tables that pass the connector's filters, in the order in which a snapshot reads them.
+///
+/// # Errors
+/// As [`query_error`].
+pub async fn captured_tables(client: &Client, config: &ConnectorConfig) -> Result<Vec<ListedTable>, TaskError> {
+    let mut tables = list_tables(client).await?;
+    tables.retain(|table| config.filters.captures_table(&table.name.schema, &table.name.name));
+    // By name as Java orders texts, whatever the database's collation; then as table.include.list names them.
+    tables.sort_by_cached_key(|table| table.name.to_string());
+    tables.sort_by_cached_key(|table| config.filters.snapshot_place(&table.name.schema, &table.name.name));
+    Ok(tables)
 }
 
 struct CatalogColumn {

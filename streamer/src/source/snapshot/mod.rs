@@ -5,14 +5,20 @@
 //!
 //! # Layout
 //! - [`copy_text`]: COPY's text format into values
+//! - [`incremental`]: tables read between the changes
 //! - [`marker`]: which row is the first, the last
 
 pub mod copy_text;
+pub mod incremental;
 pub mod marker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
+use proto::connect::java;
 use proto::envelope::TableEnvelope;
 use proto::lsn::Lsn;
 use proto::pgoutput::Datum;
@@ -29,6 +35,7 @@ use crate::capture::relations::Relations;
 use crate::config::ConnectorConfig;
 use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
+use crate::notify::{Aggregate, Notification, Notifier};
 use crate::position::Checkpoint;
 use crate::publish::producer::RecordProducer;
 use marker::Markers;
@@ -37,6 +44,7 @@ use marker::Markers;
 #[derive(Debug, Clone, Copy)]
 struct Instant {
     lsn: Lsn,
+    last_commit_lsn: Option<Lsn>,
     tx_id: Option<Xid>,
     started_us: i64,
 }
@@ -52,6 +60,38 @@ pub struct Plan {
     pub start: Option<Lsn>,
     /// The tables in their order.
     pub tables: Vec<TableName>,
+    /// What is read instead of a whole table, by `schema.table`.
+    pub selects: BTreeMap<String, String>,
+    /// The last row that was streamed, where the snapshot is asked for while streaming.
+    pub origin: Option<RowOrigin>,
+}
+
+/// What publishing needs.
+#[expect(missing_debug_implementations, reason = "it lives for one call")]
+pub struct Outputs<'a> {
+    /// Compiles tables.
+    pub relations: &'a Relations,
+    /// Makes records of rows.
+    pub emitter: &'a mut RowEmitter,
+    /// Publishes them.
+    pub producer: &'a RecordProducer,
+    /// Tells of what happens.
+    pub notifier: &'a Notifier,
+}
+
+impl Outputs<'_> {
+    async fn notify(&mut self, kind: &'static str, data: &[(&'static str, String)]) -> Result<(), TaskError> {
+        let notification = Notification { id: None, aggregate: Aggregate::InitialSnapshot, kind, data };
+        self.notifier.send(self.emitter.outlet(), self.producer, notification).await
+    }
+}
+
+/// Tells that no snapshot is taken.
+///
+/// # Errors
+/// Those of the notification.
+pub async fn skipped(outputs: &mut Outputs<'_>) -> Result<(), TaskError> {
+    outputs.notify("SKIPPED", &[]).await
 }
 
 /// Publishes every row of the planned tables and gives the offset that stands for "snapshot complete", still to be
@@ -59,35 +99,60 @@ pub struct Plan {
 ///
 /// # Errors
 /// Retry begins the snapshot anew: no offset is stored before its end.
-pub async fn run(
-    config: &ConnectorConfig,
-    plan: Plan,
-    relations: &Relations,
-    emitter: &mut RowEmitter,
-    producer: &RecordProducer,
-) -> Result<Checkpoint, TaskError> {
+pub async fn run(config: &ConnectorConfig, plan: Plan, outputs: &mut Outputs<'_>) -> Result<Checkpoint, TaskError> {
     if !config.snapshot.delay.is_zero() {
         tracing::info!(connector = %config.name, delay = ?config.snapshot.delay, "waiting before the snapshot");
         tokio::time::sleep(config.snapshot.delay).await;
     }
+    outputs.notify("STARTED", &[]).await?;
+    let read = read(config, plan, outputs).await;
+    outputs.notify(if read.is_ok() { "COMPLETED" } else { "ABORTED" }, &[]).await?;
+    read
+}
+
+async fn read(config: &ConnectorConfig, plan: Plan, outputs: &mut Outputs<'_>) -> Result<Checkpoint, TaskError> {
     let client = session::connect(&config.connection, "snapshot").await?;
     begin(&client, config, plan.created.as_ref()).await?;
     if config.snapshot.locks_tables {
         lock(&client, config, &plan.tables).await?;
     }
-    let instant = instant(&client, plan.created.as_ref()).await?;
+    let instant = instant(&client, &plan).await?;
     // The snapshot is imported: the session that exported it is no longer needed.
     drop(plan.created);
 
-    let mut rows = Rows { markers: Markers::default(), instant, emitter, producer, published: 0 };
+    let mut names: Vec<String> = plan.tables.iter().map(ToString::to_string).collect();
+    let in_order = names.join(",");
+    // `new HashSet<>(tables)`, which has room for a third more.
+    let buckets = (names.len() * 4 / 3 + 1).max(16).next_power_of_two();
+    names.sort_by_key(|name| java::bucket(name, buckets));
+    let in_set = names.join(",");
+
+    let mut rows = Rows { markers: Markers::default(), instant, outputs, read: 0, published: 0 };
     let mut types = Types::default();
     let progress = Progress::new(plan.tables.len());
     for (number, name) in plan.tables.iter().enumerate() {
         progress.table(number, name);
         let Some(table) = catalog::describe_table(&client, &mut types, name).await? else { continue };
-        let envelope = std::sync::Arc::new(relations.compile(&table));
-        let source = RowSource::of(&client, &table, config.snapshot.selects.get(&name.to_string())).await?;
+        let collection = name.to_string();
+        rows.notify(
+            "IN_PROGRESS",
+            &[("current_collection_in_progress", collection.clone()), ("data_collections", in_set.clone())],
+        )
+        .await?;
+        let envelope = Arc::new(rows.outputs.relations.compile(&table));
+        let source = RowSource::of(&client, &table, plan.selects.get(&collection)).await?;
+        let before = rows.read;
         copy_table(&client, &source, number, &envelope, &mut rows, &progress).await?;
+        rows.notify(
+            "TABLE_SCAN_COMPLETED",
+            &[
+                ("scanned_collection", collection),
+                ("data_collections", in_order.clone()),
+                ("total_rows_scanned", (rows.read - before).to_string()),
+                ("status", "SUCCEEDED".to_owned()),
+            ],
+        )
+        .await?;
     }
     let published = rows.finish().await?;
     progress.finish(published);
@@ -125,7 +190,7 @@ async fn lock(client: &Client, config: &ConnectorConfig, tables: &[TableName]) -
     client.batch_execute(&sql).await.map_err(|error| query_error("locking the tables for the snapshot", error))
 }
 
-async fn instant(client: &Client, created: Option<&CreatedSlot>) -> Result<Instant, TaskError> {
+async fn instant(client: &Client, plan: &Plan) -> Result<Instant, TaskError> {
     let row = client
         .query_one(
             "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE txid_current() END, \
@@ -138,7 +203,16 @@ async fn instant(client: &Client, created: Option<&CreatedSlot>) -> Result<Insta
     // The epoch is in the upper half; `source.txId` is the 32-bit id.
     let tx_id = row.get::<_, Option<i64>>(0).map(|id| Xid::from(id as u32));
     let now = row.get::<_, Option<&str>>(2).and_then(|text| text.parse().ok()).unwrap_or(Lsn::ZERO);
-    Ok(Instant { lsn: created.map_or(now, |created| created.consistent_point), tx_id, started_us: row.get(1) })
+    let started_us = row.get(1);
+    Ok(match plan.origin {
+        Some(RowOrigin { last_commit_lsn, lsn, tx_id, .. }) => {
+            Instant { lsn: lsn.unwrap_or(now), last_commit_lsn, tx_id, started_us }
+        }
+        None => {
+            let lsn = plan.created.as_ref().map_or(now, |created| created.consistent_point);
+            Instant { lsn, last_commit_lsn: None, tx_id, started_us }
+        }
+    })
 }
 
 /// What is read as a table's rows.
@@ -188,8 +262,8 @@ async fn copy_table(
     client: &Client,
     source: &RowSource<'_>,
     number: usize,
-    envelope: &std::sync::Arc<TableEnvelope>,
-    rows: &mut Rows<'_>,
+    envelope: &Arc<TableEnvelope>,
+    rows: &mut Rows<'_, '_>,
     progress: &Progress,
 ) -> Result<(), TaskError> {
     let name = &source.name;
@@ -210,24 +284,24 @@ async fn copy_table(
 }
 
 /// A row waiting for its marker, with the envelope of its table.
-type HeldRow = (std::sync::Arc<TableEnvelope>, Vec<Datum>);
+type HeldRow = (Arc<TableEnvelope>, Vec<Datum>);
 
 /// The rows on their way out: one is held back for its marker.
-struct Rows<'a> {
+struct Rows<'a, 'b> {
     markers: Markers<HeldRow>,
     instant: Instant,
-    emitter: &'a mut RowEmitter,
-    producer: &'a RecordProducer,
+    outputs: &'a mut Outputs<'b>,
+    read: u64,
     published: u64,
 }
 
-impl Rows<'_> {
-    async fn push(
-        &mut self,
-        table: usize,
-        envelope: &std::sync::Arc<TableEnvelope>,
-        values: Vec<Datum>,
-    ) -> Result<(), TaskError> {
+impl Rows<'_, '_> {
+    async fn notify(&mut self, kind: &'static str, data: &[(&'static str, String)]) -> Result<(), TaskError> {
+        self.outputs.notify(kind, data).await
+    }
+
+    async fn push(&mut self, table: usize, envelope: &Arc<TableEnvelope>, values: Vec<Datum>) -> Result<(), TaskError> {
+        self.read += 1;
         match self.markers.push(table, (envelope.clone(), values)) {
             Some(((envelope, values), marker)) => self.publish(&envelope, &values, marker).await,
             None => Ok(()),
@@ -250,13 +324,13 @@ impl Rows<'_> {
         let origin = RowOrigin {
             ts_us: self.instant.started_us,
             snapshot,
-            last_commit_lsn: None,
+            last_commit_lsn: self.instant.last_commit_lsn,
             lsn: Some(self.instant.lsn),
             tx_id: self.instant.tx_id,
         };
-        self.emitter.read(self.producer, envelope, values, origin).await?;
+        self.outputs.emitter.read(self.outputs.producer, envelope, values, origin).await?;
         self.published += 1;
-        self.producer.metrics().snapshot_rows.increment(1);
+        self.outputs.producer.metrics().snapshot_rows.increment(1);
         Ok(())
     }
 }

@@ -1,9 +1,17 @@
 //! Debezium's offset: what Connect's offset topic holds under `["<connector>",{"server":"<prefix>"}]`.
+//!
+//! # Layout
+//! - [`incremental`]: an incremental snapshot's place in it
+//! - [`java_object`]: the form in which Debezium stores keys
+
+pub mod incremental;
+pub mod java_object;
 
 use serde_json::{Map, Value};
 
 use crate::lsn::Lsn;
 use crate::xid::Xid;
+use incremental::IncrementalOffset;
 
 /// A stored position (`PostgresOffsetContext`). Keys that are not known here are not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +34,8 @@ pub struct Offset {
     pub snapshot: Option<SnapshotOffset>,
     /// The transaction's events so far (`provide.transaction.metadata`).
     pub transaction: Option<TransactionOffset>,
+    /// The incremental snapshot that is under way.
+    pub incremental: Option<IncrementalOffset>,
 }
 
 /// How many events of each table a transaction had (`TransactionContext`): `transaction_id`, and
@@ -106,6 +116,7 @@ impl Offset {
                 };
                 TransactionOffset { id: id.to_owned(), events: map.iter().filter_map(events).collect() }
             }),
+            incremental: IncrementalOffset::from_map(map),
         })
     }
 
@@ -141,6 +152,9 @@ impl Offset {
         }
         put(PARTIAL_TX_ID, self.partial.map(|partial| partial.tx_id.as_u32().into()));
         put(PARTIAL_ORDINAL, self.partial.map(|partial| partial.ordinal.into()));
+        if let Some(incremental) = &self.incremental {
+            incremental.put_into(&mut map);
+        }
         map
     }
 }

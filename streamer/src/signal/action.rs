@@ -1,0 +1,170 @@
+//! What a signal asks for (`io.debezium.pipeline.signal.actions`).
+
+use regex::{Regex, RegexBuilder};
+use serde_json::{Map, Value};
+
+use super::Signal;
+
+/// The kind of the row that opens an incremental snapshot's window.
+pub const OPEN_WINDOW: &str = "snapshot-window-open";
+/// The kind of the row that closes it.
+pub const CLOSE_WINDOW: &str = "snapshot-window-close";
+
+/// What a signal asks for.
+#[derive(Debug)]
+pub enum Action {
+    /// Read tables.
+    ExecuteSnapshot(SnapshotRequest),
+    /// Stop reading these tables, all when none is named.
+    StopSnapshot(Vec<String>),
+    /// Read no further chunk for now.
+    PauseSnapshot,
+    /// Go on reading.
+    ResumeSnapshot,
+    /// Write a message into the log; `{}` in it stands for the position.
+    Log(String),
+    /// An incremental snapshot's window opens here.
+    OpenWindow,
+    /// An incremental snapshot's window closes here.
+    CloseWindow,
+}
+
+/// Which tables are read, and how.
+#[derive(Debug)]
+pub struct SnapshotRequest {
+    /// Between the changes, or instead of them.
+    pub kind: SnapshotKind,
+    /// `data-collections`: the tables, as regular expressions.
+    pub tables: Vec<String>,
+    /// `additional-conditions`.
+    pub conditions: Vec<Condition>,
+    /// `surrogate-key`.
+    pub surrogate_key: Option<String>,
+}
+
+impl SnapshotRequest {
+    /// The condition of a table.
+    pub fn condition(&self, table: &str) -> Option<&str> {
+        self.conditions.iter().find(|condition| condition.tables.is_match(table)).map(|found| found.filter.as_str())
+    }
+}
+
+/// How a snapshot goes with streaming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotKind {
+    /// Chunk by chunk between the changes.
+    Incremental,
+    /// At one go, while streaming waits.
+    Blocking,
+}
+
+/// A condition on the rows of some tables; for a blocking snapshot the statement that is read instead.
+#[derive(Debug)]
+pub struct Condition {
+    tables: Regex,
+    filter: String,
+}
+
+impl Action {
+    /// What a signal asks for. As in Debezium, a signal that cannot be understood is a warning in the log and nothing else.
+    pub fn of(signal: &Signal) -> Option<Self> {
+        let data = match signal.data.trim() {
+            "" => Map::new(),
+            text => match serde_json::from_str(text) {
+                Ok(data) => data,
+                Err(error) => {
+                    tracing::warn!(id = %signal.id, kind = %signal.kind, %error, "the signal's data is no JSON object: passed over");
+                    return None;
+                }
+            },
+        };
+        let action = match signal.kind.as_str() {
+            "execute-snapshot" => request(&data).map(Self::ExecuteSnapshot),
+            "stop-snapshot" => match kind(&data) {
+                Ok(SnapshotKind::Incremental) => Ok(Self::StopSnapshot(tables(&data))),
+                Ok(SnapshotKind::Blocking) => Err("a blocking snapshot cannot be stopped by a signal".to_owned()),
+                Err(error) => Err(error),
+            },
+            "pause-snapshot" => Ok(Self::PauseSnapshot),
+            "resume-snapshot" => Ok(Self::ResumeSnapshot),
+            "log" => match data.get("message").and_then(Value::as_str) {
+                Some(message) if !message.is_empty() => Ok(Self::Log(message.to_owned())),
+                _ => Err("the field message is missing from its data".to_owned()),
+            },
+            OPEN_WINDOW => Ok(Self::OpenWindow),
+            CLOSE_WINDOW => Ok(Self::CloseWindow),
+            _ => Err("its type is not recognized".to_owned()),
+        };
+        action
+            .inspect_err(|why| tracing::warn!(id = %signal.id, kind = %signal.kind, why, "a signal is passed over"))
+            .ok()
+    }
+}
+
+fn request(data: &Map<String, Value>) -> Result<SnapshotRequest, String> {
+    let tables = tables(data);
+    if tables.is_empty() {
+        return Err("the field data-collections is missing from its data or is empty".to_owned());
+    }
+    let conditions = data.get("additional-conditions").and_then(Value::as_array);
+    let condition = |condition: &Value| {
+        let part = |name: &str| condition.get(name).and_then(Value::as_str).unwrap_or_default();
+        let tables = RegexBuilder::new(&format!("^(?:{})$", part("data-collection"))).case_insensitive(true).build();
+        let tables = tables.map_err(|error| format!("an additional condition's data-collection: {error}"))?;
+        Ok(Condition { tables, filter: part("filter").to_owned() })
+    };
+    let surrogate_key = data.get("surrogate-key").and_then(Value::as_str).filter(|key| !key.trim().is_empty());
+    Ok(SnapshotRequest {
+        kind: kind(data)?,
+        tables,
+        conditions: conditions.into_iter().flatten().map(condition).collect::<Result<_, String>>()?,
+        surrogate_key: surrogate_key.map(str::to_owned),
+    })
+}
+
+fn kind(data: &Map<String, Value>) -> Result<SnapshotKind, String> {
+    match data.get("type").and_then(Value::as_str).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("incremental") => Ok(SnapshotKind::Incremental),
+        Some("blocking") => Ok(SnapshotKind::Blocking),
+        Some(other) => Err(format!("the snapshot type {other} is not known")),
+    }
+}
+
+fn tables(data: &Map<String, Value>) -> Vec<String> {
+    let tables = data.get("data-collections").and_then(Value::as_array);
+    tables.into_iter().flatten().filter_map(Value::as_str).map(|table| table.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(kind: &str, data: &str) -> Option<Action> {
+        Action::of(&Signal { id: "1".to_owned(), kind: kind.to_owned(), data: data.to_owned() })
+    }
+
+    #[test]
+    fn a_snapshot_is_incremental_unless_it_says_otherwise() {
+        let data = r#"{"data-collections": ["public.a", " public.b "],
+            "additional-conditions": [{"data-collection": "PUBLIC.A", "filter": "id > 5"}]}"#;
+        let Some(Action::ExecuteSnapshot(request)) = action("execute-snapshot", data) else { panic!("no request") };
+        assert_eq!((request.kind, request.tables.len()), (SnapshotKind::Incremental, 2));
+        assert_eq!(request.tables[1], "public.b");
+        assert_eq!((request.condition("public.a"), request.condition("public.b")), (Some("id > 5"), None));
+        let blocking = action("execute-snapshot", r#"{"data-collections": ["a"], "type": "BLOCKING"}"#);
+        assert!(matches!(blocking, Some(Action::ExecuteSnapshot(request)) if request.kind == SnapshotKind::Blocking));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_passed_over() {
+        for (kind, data) in [
+            ("no-such-signal", "{}"),
+            ("execute-snapshot", "not json"),
+            ("execute-snapshot", "{}"),
+            ("execute-snapshot", r#"{"data-collections": ["a"], "type": "sideways"}"#),
+            ("log", "{}"),
+        ] {
+            assert!(action(kind, data).is_none(), "{kind} {data}");
+        }
+    }
+}
