@@ -11,6 +11,7 @@ pub(super) enum Format {
     SimpleHeader,
     Primitive(super::Primitive),
     BinaryData,
+    Avro,
     /// Known, and why it is not supported.
     Refused(&'static str),
 }
@@ -26,8 +27,8 @@ pub struct ConverterClass {
     pub is_converter: bool,
     /// Whether it converts headers.
     pub is_header_converter: bool,
-    /// Its settings, without `key.converter.`.
-    pub settings: &'static [&'static str],
+    /// Its settings, without `key.converter.`, in groups.
+    pub settings: &'static [&'static [&'static str]],
     pub(super) format: Format,
 }
 
@@ -39,7 +40,12 @@ impl ConverterClass {
 
     /// Whether it has a setting of this name; a delegate's settings are its own.
     pub fn has_setting(&self, name: &str) -> bool {
-        self.settings.contains(&name) || (self.format == Format::BinaryData && name.starts_with(super::DELEGATE))
+        let family = match self.format {
+            Format::BinaryData => Some(super::DELEGATE),
+            Format::Avro => Some("request.header."),
+            _ => None,
+        };
+        self.settings.iter().any(|group| group.contains(&name)) || family.is_some_and(|family| name.starts_with(family))
     }
 }
 
@@ -52,7 +58,7 @@ const fn both(
     name: &'static str,
     version: &'static str,
     format: Format,
-    settings: &'static [&'static str],
+    settings: &'static [&'static [&'static str]],
 ) -> ConverterClass {
     ConverterClass { name, version, is_converter: true, is_header_converter: true, settings, format }
 }
@@ -67,13 +73,13 @@ pub const CLASSES: &[ConverterClass] = &[
         super::JSON,
         CONNECT_VERSION,
         Format::Json,
-        &["schemas.enable", "schemas.cache.size", "decimal.format", "replace.null.with.default"],
+        &[&["schemas.enable", "schemas.cache.size", "decimal.format", "replace.null.with.default"]],
     ),
     both(
         "org.apache.kafka.connect.storage.StringConverter",
         CONNECT_VERSION,
         Format::String,
-        &["converter.encoding", "key.serializer.encoding", "value.serializer.encoding", "serializer.encoding"],
+        &[&["converter.encoding", "key.serializer.encoding", "value.serializer.encoding"]],
     ),
     number("org.apache.kafka.connect.converters.ByteArrayConverter", super::Primitive::Bytes),
     number("org.apache.kafka.connect.converters.BooleanConverter", super::Primitive::Boolean),
@@ -90,7 +96,7 @@ pub const CLASSES: &[ConverterClass] = &[
         settings: &[],
         format: Format::SimpleHeader,
     },
-    both("io.debezium.converters.BinaryDataConverter", DEBEZIUM_VERSION, Format::BinaryData, &[super::DELEGATE]),
+    both("io.debezium.converters.BinaryDataConverter", DEBEZIUM_VERSION, Format::BinaryData, &[&[super::DELEGATE]]),
     both(
         "io.debezium.converters.ByteArrayConverter",
         DEBEZIUM_VERSION,
@@ -103,7 +109,12 @@ pub const CLASSES: &[ConverterClass] = &[
         Format::Refused("CloudEvents are not written yet"),
         &[],
     ),
-    both("io.confluent.connect.avro.AvroConverter", "", Format::Refused("Avro is not written yet"), &[]),
+    both(
+        "io.confluent.connect.avro.AvroConverter",
+        DEBEZIUM_VERSION,
+        Format::Avro,
+        &[super::registry::SETTINGS, super::avro::SETTINGS],
+    ),
     both("io.confluent.connect.protobuf.ProtobufConverter", "", Format::Refused("Protobuf is not written yet"), &[]),
     both(
         "io.confluent.connect.json.JsonSchemaConverter",
@@ -111,7 +122,15 @@ pub const CLASSES: &[ConverterClass] = &[
         Format::Refused("JSON with a schema registry is not written; JsonConverter carries its schema along"),
         &[],
     ),
-    both("io.apicurio.registry.utils.converter.AvroConverter", "", Format::Refused("Avro is not written yet"), &[]),
+    both(
+        "io.apicurio.registry.utils.converter.AvroConverter",
+        "",
+        Format::Refused(
+            "set io.confluent.connect.avro.AvroConverter with the registry's Confluent address, …/apis/ccompat/v7, in \
+             schema.registry.url",
+        ),
+        &[],
+    ),
     both(
         "io.apicurio.registry.utils.converter.ExtJsonConverter",
         "",

@@ -3,15 +3,23 @@
 //! # Layout
 //! - [`classes`]: the classes by whose names converters are configured
 //! - `settings`: their settings, read as Kafka reads them
+//! - [`avro`]: Avro in Confluent's wire format
+//! - `registry`: the schema registry
+//! - `known_schemas`: what was worked out for a schema, kept from record to record
 //! - `string`: Java's `toString`, which `StringConverter` writes
 //! - `primitive`: the converters of bytes, booleans and numbers
 //! - `simple_header`: the text that `SimpleHeaderConverter` writes
 
+pub mod avro;
 pub mod classes;
+mod known_schemas;
 mod primitive;
+pub mod registry;
 mod settings;
 mod simple_header;
 mod string;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +28,7 @@ use proto::connect::record::SchemaAndValue;
 use proto::connect::schema::SchemaKind;
 use proto::connect::value::Value;
 
+use self::avro::{AvroConfig, AvroConverter};
 use self::classes::{ConverterClass, Format};
 pub use self::primitive::Primitive;
 use self::settings::Settings;
@@ -46,6 +55,8 @@ pub enum ConverterConfig {
     SimpleHeader,
     /// `io.debezium.converters.BinaryDataConverter` with what converts everything else.
     BinaryData(Option<Box<ConverterConfig>>),
+    /// `io.confluent.connect.avro.AvroConverter`.
+    Avro(AvroConfig),
 }
 
 impl ConverterConfig {
@@ -78,6 +89,7 @@ impl ConverterConfig {
             Format::Json => Self::Json(json(&mut settings)),
             Format::String => Self::String(encoding(key, &mut settings)),
             Format::Primitive(primitive) => Self::Primitive(primitive),
+            Format::Avro => Self::Avro(AvroConfig::parse(&mut settings, key.starts_with("key."))),
             Format::SimpleHeader | Format::Refused(_) => Self::SimpleHeader,
             // As a header converter it is never told of a delegate (`BinaryDataConverter.configure`).
             Format::BinaryData if key == HEADER || settings.text(DELEGATE).is_none() => Self::BinaryData(None),
@@ -144,6 +156,8 @@ pub enum Converter {
     SimpleHeader,
     /// `BinaryDataConverter`.
     BinaryData(Option<Box<Converter>>),
+    /// `AvroConverter`.
+    Avro(Box<AvroConverter>),
 }
 
 impl Converter {
@@ -154,6 +168,7 @@ impl Converter {
             ConverterConfig::String(encoding) => Self::String(*encoding),
             ConverterConfig::Primitive(primitive) => Self::Primitive(*primitive),
             ConverterConfig::SimpleHeader => Self::SimpleHeader,
+            ConverterConfig::Avro(config) => Self::Avro(Box::new(AvroConverter::new(config))),
             ConverterConfig::BinaryData(delegate) => {
                 Self::BinaryData(delegate.as_deref().map(|delegate| Box::new(Self::new(delegate))))
             }
@@ -170,6 +185,7 @@ impl Converter {
             Self::String(encoding) => Ok(string::write(data, *encoding, out)),
             Self::Primitive(primitive) => primitive.write(data, out).map_err(|why| unconvertible(topic, &why)),
             Self::SimpleHeader => Ok(simple_header::write(data, out)),
+            Self::Avro(converter) => converter.convert(topic, data, out).await,
             Self::BinaryData(delegate) => {
                 let schema = data.schema.as_deref();
                 let is_binary = schema.is_none_or(|schema| schema.kind == SchemaKind::Bytes);
@@ -260,7 +276,8 @@ mod tests {
     fn a_class_is_taken_only_for_what_it_converts() {
         assert!(parse("key.converter", &[("key.converter", SIMPLE_HEADER)]).is_err());
         for class in classes::CLASSES.iter().filter(|class| class.is_supported() && class.is_header_converter) {
-            assert!(parse(HEADER, &[(HEADER, class.name)]).is_ok(), "{}", class.name);
+            let url = ("header.converter.schema.registry.url", "http://registry:8081");
+            assert!(parse(HEADER, &[(HEADER, class.name), url]).is_ok(), "{}", class.name);
         }
     }
 

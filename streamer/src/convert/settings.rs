@@ -23,6 +23,12 @@ impl<'a> Settings<'a> {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Everything that is given whose name begins so, without the beginning.
+    pub(super) fn with_prefix(&self, beginning: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let beginning = format!("{}.{beginning}", self.prefix);
+        self.all.iter().filter_map(move |(key, value)| Some((key.strip_prefix(&beginning)?, value.trim())))
+    }
+
     pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
         let Some(value) = self.text(name) else { return default };
         parse_boolean(value).unwrap_or_else(|| {
@@ -53,6 +59,12 @@ impl<'a> Settings<'a> {
     /// Records what is wrong with a setting. The message names the setting as the converter does, without the prefix.
     pub(super) fn refuse(&mut self, name: &str, value: &str, why: &str) {
         let message = format!("Invalid value {value} for configuration {name}: {why}");
+        self.findings.push(Finding { key: Some(format!("{}.{name}", self.prefix)), message });
+    }
+
+    /// Records that a setting must be given.
+    pub(super) fn missing(&mut self, name: &str) {
+        let message = format!("Missing required configuration \"{name}\" which has no default value.");
         self.findings.push(Finding { key: Some(format!("{}.{name}", self.prefix)), message });
     }
 
