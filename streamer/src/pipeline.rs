@@ -96,7 +96,7 @@ pub async fn run(context: TaskContext) -> Result<(), TaskError> {
     loop {
         context.health.set(TaskState::Starting);
         let mut was_running = false;
-        match attempt(&context, &mut was_running).await {
+        match Box::pin(attempt(&context, &mut was_running)).await {
             Ok(()) => return Ok(()),
             Err(_) if context.cancel.is_cancelled() => return Ok(()),
             Err(error @ TaskError::Stop(_)) => return Err(error),
