@@ -1,8 +1,12 @@
 //! Which transforms and predicates there are, by their Java class.
 
 use super::Transform;
+use super::data::Side;
 use super::debezium::{by_logical_table_router, event_router_settings, extract_new_record_state};
-use super::kafka::{drop_headers, filter, regex_router};
+use super::kafka::{
+    cast, drop_headers, extract_field, filter, flatten, header_from, hoist_field, insert_field, insert_header,
+    mask_field, regex_router, replace_field, set_schema_metadata, timestamp_converter, timestamp_router, value_to_key,
+};
 use super::predicate::{
     HAS_HEADER_KEY, HasHeaderKey, Predicate, RecordIsTombstone, TOPIC_NAME_MATCHES, TopicNameMatches,
 };
@@ -99,9 +103,32 @@ pub const CLASSES: &[Class] = &[
     refused("io.debezium.transforms.openlineage.OpenLineage", "it reports to OpenLineage, which this worker does not"),
     refused("io.debezium.transforms.partitions.PartitionRouting", "not yet"),
     refused("io.debezium.transforms.tracing.ActivateTracingSpan", "it needs OpenTelemetry's agent in the JVM; without it Debezium's does nothing either: leave it out"),
+    transform("org.apache.kafka.connect.transforms.Cast$Key", cast::SETTINGS, |settings| cast::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.Cast$Value", cast::SETTINGS, |settings| cast::make(Side::Value, settings)),
     transform("org.apache.kafka.connect.transforms.DropHeaders", drop_headers::SETTINGS, drop_headers::make),
+    transform("org.apache.kafka.connect.transforms.ExtractField$Key", extract_field::SETTINGS, |settings| extract_field::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.ExtractField$Value", extract_field::SETTINGS, |settings| extract_field::make(Side::Value, settings)),
     transform("org.apache.kafka.connect.transforms.Filter", &[], filter::make),
+    transform("org.apache.kafka.connect.transforms.Flatten$Key", flatten::SETTINGS, |settings| flatten::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.Flatten$Value", flatten::SETTINGS, |settings| flatten::make(Side::Value, settings)),
+    transform("org.apache.kafka.connect.transforms.HeaderFrom$Key", header_from::SETTINGS, |settings| header_from::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.HeaderFrom$Value", header_from::SETTINGS, |settings| header_from::make(Side::Value, settings)),
+    transform("org.apache.kafka.connect.transforms.HoistField$Key", hoist_field::SETTINGS, |settings| hoist_field::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.HoistField$Value", hoist_field::SETTINGS, |settings| hoist_field::make(Side::Value, settings)),
+    transform("org.apache.kafka.connect.transforms.InsertField$Key", insert_field::SETTINGS, |settings| insert_field::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.InsertField$Value", insert_field::SETTINGS, |settings| insert_field::make(Side::Value, settings)),
+    transform("org.apache.kafka.connect.transforms.InsertHeader", insert_header::SETTINGS, insert_header::make),
+    transform("org.apache.kafka.connect.transforms.MaskField$Key", mask_field::SETTINGS, |settings| mask_field::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.MaskField$Value", mask_field::SETTINGS, |settings| mask_field::make(Side::Value, settings)),
     transform("org.apache.kafka.connect.transforms.RegexRouter", regex_router::SETTINGS, regex_router::make),
+    transform("org.apache.kafka.connect.transforms.ReplaceField$Key", replace_field::SETTINGS, |settings| replace_field::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.ReplaceField$Value", replace_field::SETTINGS, |settings| replace_field::make(Side::Value, settings)),
+    transform("org.apache.kafka.connect.transforms.SetSchemaMetadata$Key", set_schema_metadata::SETTINGS, |settings| set_schema_metadata::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.SetSchemaMetadata$Value", set_schema_metadata::SETTINGS, |settings| set_schema_metadata::make(Side::Value, settings)),
+    transform("org.apache.kafka.connect.transforms.TimestampConverter$Key", timestamp_converter::SETTINGS, |settings| timestamp_converter::make(Side::Key, settings)),
+    transform("org.apache.kafka.connect.transforms.TimestampConverter$Value", timestamp_converter::SETTINGS, |settings| timestamp_converter::make(Side::Value, settings)),
+    transform("org.apache.kafka.connect.transforms.TimestampRouter", timestamp_router::SETTINGS, timestamp_router::make),
+    transform("org.apache.kafka.connect.transforms.ValueToKey", value_to_key::SETTINGS, value_to_key::make),
     predicate("org.apache.kafka.connect.transforms.predicates.HasHeaderKey", HAS_HEADER_KEY, HasHeaderKey::make),
     predicate("org.apache.kafka.connect.transforms.predicates.RecordIsTombstone", &[], |_| Ok(Box::new(RecordIsTombstone))),
     predicate("org.apache.kafka.connect.transforms.predicates.TopicNameMatches", TOPIC_NAME_MATCHES, TopicNameMatches::make),

@@ -7,10 +7,14 @@
 //! - [`predicate`]: Kafka's predicates
 //! - `kafka`: Kafka's transforms
 //! - `debezium`: Debezium's transforms
-//! - [`java_regex`]: Java's regular expressions and replacements
+//! - [`data`]: what transforms do to keys and values
+//! - [`java_regex`], [`java_date`], [`java_decimal`]: Java's regular expressions, date patterns and decimals
 
 pub mod classes;
+pub mod data;
 mod debezium;
+pub mod java_date;
+pub mod java_decimal;
 pub mod java_regex;
 mod kafka;
 pub mod plan;
