@@ -198,7 +198,9 @@ pub(crate) fn array(kind: Kind, rng: &mut Rng) -> String {
     let length = rng.usize(..4);
     let items: Vec<String> =
         (0..length).map(|_| if one_in(5, rng) { "NULL".to_owned() } else { item(kind, rng) }).collect();
-    format!("{{{}}}", items.join(","))
+    // Boxes have commas in them: their arrays do without.
+    let separator = if kind == Kind::Shape("box") { ";" } else { "," };
+    format!("{{{}}}", items.join(separator))
 }
 
 fn item(kind: Kind, rng: &mut Rng) -> String {

@@ -1,0 +1,2 @@
+create table ab (id int primary key, b bit(70)[], b1 bit(1)[], vb bit varying(40)[], w tsvector[], x xml[], m macaddr8[], o oid[], mo money[], tz timestamptz(3)[], d date[], ts timestamp[], t time[], iv interval[]);
+insert into ab values (1,array[b'1010']::bit(70)[],'{1,0,NULL}','{101,""}','{"''a'' ''fat'':2A",NULL}','{"<a/>"}','{08:00:2b:01:02:03:04:05}','{1,4294967295}','{1.50,-2}','{infinity,2020-01-01 00:00:00+00,-infinity}','{infinity,2020-01-01,0044-03-15 BC}','{infinity,2020-01-01 01:02:03.456789}','{24:00:00,01:02:03.5}','{1 day,-00:00:01.5}');
