@@ -24,7 +24,7 @@ use crate::types::{ColumnRules, Losses, Phase, Placeholder, Unconvertible, Value
 
 pub use message::MessageEnvelope;
 pub use source::{SnapshotMarker, Source};
-pub use table::{RecordSchema, TableEnvelope};
+pub use table::{RecordNaming, RecordSchema, TableEnvelope};
 pub use transaction::TransactionBlock;
 
 /// What a connector's configuration decides about its records.

@@ -13,6 +13,8 @@ pub(super) struct RowFields {
     fields: Vec<RowField>,
     /// How many values a tuple has.
     width: usize,
+    /// A field behind the columns that has the same value in every row.
+    constant: Option<(Label, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,18 +54,28 @@ impl RowFields {
             };
             Some(RowField { index, label: Label::new(&settings.field_names.field(&column.name)), codec })
         };
-        Self { fields: indexes.filter_map(field).collect(), width: table.columns.len() }
+        Self { fields: indexes.filter_map(field).collect(), width: table.columns.len(), constant: None }
+    }
+
+    /// The same with another field behind the columns.
+    pub(super) fn with_constant(self, constant: Option<&(String, String)>) -> Self {
+        Self { constant: constant.map(|(name, value)| (Label::new(name), value.clone())), ..self }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.fields.is_empty() && self.constant.is_none()
     }
 
     /// The struct's schema.
     pub(super) fn schema(&self, name: String) -> Schema {
         let field =
             |field: &RowField| Field { name: field.label.name().to_owned(), schema: field.codec.schema().clone() };
-        Schema { name: Some(name), ..Schema::new(SchemaKind::Struct(self.fields.iter().map(field).collect())) }
+        let constant = |(label, _): &(Label, String)| Field {
+            name: label.name().to_owned(),
+            schema: Schema::new(SchemaKind::String),
+        };
+        let fields = self.fields.iter().map(field).chain(self.constant.iter().map(constant)).collect();
+        Schema { name: Some(name), ..Schema::new(SchemaKind::Struct(fields)) }
     }
 
     /// Writes the tuple as a struct.
@@ -82,6 +94,10 @@ impl RowFields {
         for field in &self.fields {
             writer.labelled(&field.label);
             field.write(row.get(field.index).unwrap_or(&Datum::Null), gaps, phase, placeholder, writer)?;
+        }
+        if let Some((label, value)) = &self.constant {
+            writer.labelled(label);
+            writer.string(value);
         }
         writer.end_struct();
         Ok(())
@@ -104,8 +120,8 @@ impl RowField {
                     .map_err(|why| ValueError::Column { column: self.label.name().to_owned(), why })?;
             }
             (Datum::Binary(_), _) => return Err(ValueError::Binary(self.label.name().to_owned())),
-            (Datum::Null, Gaps::KeyOnly) => self.codec.write_absent(writer),
-            (Datum::Null, Gaps::Row { .. }) => self.codec.write_null(writer),
+            (Datum::Null, Gaps::KeyOnly) if !self.codec.schema().optional => self.codec.write_absent(writer),
+            (Datum::Null, _) => self.codec.write_null(writer),
             (Datum::Unchanged, Gaps::Row { old: Some(old) }) => {
                 let old = old.get(self.index).filter(|old| !matches!(old, Datum::Unchanged)).unwrap_or(&Datum::Null);
                 self.write(old, Gaps::Row { old: None }, phase, placeholder, writer)?;

@@ -10,8 +10,16 @@ use crate::connect::schema::{Schema, SchemaKind};
 use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
 use crate::table::Table;
-use crate::topic;
 use crate::types::{Phase, Placeholder};
+
+/// Where a table's records go, and what their keys have beside the table's columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordNaming {
+    /// The topic; the records' schemas are called after it.
+    pub topic: String,
+    /// A field of every key, by which tables that share a topic are told apart, and its value.
+    pub identifier: Option<(String, String)>,
+}
 
 /// A record's schema, and what it is as JSON before every value.
 #[derive(Debug, Clone)]
@@ -54,11 +62,17 @@ pub struct TableEnvelope {
 
 impl TableEnvelope {
     /// Compiles a table; `included` says which columns the value has. The key has its columns in any case.
-    pub fn compile(table: &Table, included: &dyn Fn(&str) -> bool, settings: &EnvelopeSettings) -> Self {
+    pub fn compile(
+        table: &Table,
+        naming: RecordNaming,
+        included: &dyn Fn(&str) -> bool,
+        settings: &EnvelopeSettings,
+    ) -> Self {
         let columns = table.columns.iter().enumerate().filter(|(_, column)| included(&column.name));
         let value = RowFields::compile(table, columns.map(|(index, _)| index), settings, Some(&settings.column_rules));
-        let key = RowFields::compile(table, table.key.iter().copied(), settings, None);
-        let topic = topic::of_table(&settings.topic_prefix, &table.schema, &table.name);
+        let key = RowFields::compile(table, table.key.iter().copied(), settings, None)
+            .with_constant(naming.identifier.as_ref());
+        let topic = naming.topic;
         let names = settings.schema_names;
         let key_schema = RecordSchema::new(key.schema(names.schema(&format!("{topic}.Key"))), settings.key_converter);
         let row = value.schema(names.schema(&format!("{topic}.Value")));

@@ -53,7 +53,8 @@ fn envelope(schemas_enable: bool) -> TableEnvelope {
         field_names: NameAdjustment::None,
         placeholder: "__debezium_unavailable_value".into(),
     };
-    TableEnvelope::compile(&table(), &|_| true, &settings)
+    let naming = RecordNaming { topic: "srv.public.toast".to_owned(), identifier: None };
+    TableEnvelope::compile(&table(), naming, &|_| true, &settings)
 }
 
 fn text(value: &'static str) -> Datum {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proto::envelope::{EnvelopeSettings, TableEnvelope};
 use proto::oid::Oid;
 use proto::pgoutput::Relation;
+use proto::table::Table;
 use tokio_postgres::Client;
 
 use crate::config::ConnectorConfig;
@@ -42,7 +43,9 @@ impl Relations {
                 *client = session::connect(&self.config.connection, "catalog").await?;
             }
             let table = catalog::describe_relation(client, &mut self.types, relation).await?;
-            Some(Arc::new(self.compile(&table)))
+            let envelope = self.compile(&table);
+            self.warn_of_shared_topic(&envelope);
+            Some(Arc::new(envelope))
         } else {
             None
         };
@@ -51,11 +54,35 @@ impl Relations {
         Ok(())
     }
 
+    /// Two tables can come to share a topic, for what is replaced in their names is replaced by one character.
+    fn warn_of_shared_topic(&self, envelope: &TableEnvelope) {
+        let others = self.known.values().flatten().filter(|other| other.table().oid != envelope.table().oid);
+        let is_told_apart = envelope.key_schema().schema().fields().len() > envelope.table().key.len();
+        for other in others.filter(|other| other.topic() == envelope.topic() && !is_told_apart) {
+            tracing::warn!(
+                topic = envelope.topic(),
+                table = envelope.collection(),
+                other = other.collection(),
+                "two tables share a topic, and their keys do not say which one a record is of: a compacted topic would lose \
+                 rows. Take topic.naming.strategy=io.debezium.schema.SchemaUnicodeTopicNamingStrategy, or rename one of them"
+            );
+        }
+    }
+
     /// Compiles a table with the connector's column filters and value settings.
-    pub fn compile(&self, table: &proto::table::Table) -> TableEnvelope {
-        let filters = &self.config.filters;
+    pub fn compile(&self, table: &Table) -> TableEnvelope {
+        let (filters, topics) = (&self.config.filters, &self.config.topics);
+        let keyed;
+        let table = match topics.key_of(table) {
+            Some(key) => {
+                keyed = Table { key, ..table.clone() };
+                &keyed
+            }
+            None => table,
+        };
         TableEnvelope::compile(
             table,
+            topics.of_table(&table.schema, &table.name),
             &|column| filters.captures_column(&table.schema, &table.name, column),
             &self.settings,
         )

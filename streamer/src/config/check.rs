@@ -201,12 +201,7 @@ fn aliased<'a>(key: &str, value: &'a str, checked: &mut Checked) -> &'a str {
 fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<String> {
     let given = |key: &str| config.get(key).is_some_and(|value| !value.trim().is_empty());
     match key {
-        "topic.prefix" => {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-            (!value.bytes().all(allowed)).then(|| {
-                format!("{value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)")
-            })
-        }
+        "topic.prefix" => invalid_topic_name(value),
         "slot.name" => {
             let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
             (value.len() > 63 || !value.bytes().all(allowed)).then(|| {
@@ -234,6 +229,9 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
         | "column.include.list"
         | "message.prefix.include.list"
         | "snapshot.include.collection.list" => super::filters::patterns(value).err(),
+        "message.key.columns" => super::topics::invalid_key_columns(value),
+        "topic.naming.strategy" => super::topics::unknown_strategy(value),
+        "topic.delimiter" | "topic.heartbeat.prefix" | "topic.transaction" => invalid_topic_name(value),
         "skipped.operations" => value
             .split(',')
             .map(str::trim)
@@ -245,6 +243,14 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
         }
         _ => None,
     }
+}
+
+/// What is wrong with a topic's name or a part of one (`CommonConnectorConfig.validateTopicName`).
+fn invalid_topic_name(value: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    (!value.bytes().all(allowed)).then(|| {
+        format!("{value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)")
+    })
 }
 
 fn unknown(key: &str, checked: &mut Checked) {

@@ -11,6 +11,7 @@ use super::check::{self, parse_boolean};
 use super::filters::{self, Filters, List};
 use super::signals::{Notifications, Signals};
 use super::snapshot::Snapshot;
+use super::topics::TopicNaming;
 use super::{Finding, Secret, WorkerConfig, columns, properties, values};
 use crate::convert::ConverterConfig;
 use crate::error::TaskError;
@@ -38,8 +39,10 @@ pub struct ConnectorConfig {
     pub filters: Filters,
     /// Which logical decoding messages are captured, by their prefixes.
     pub message_prefixes: List,
-    /// Where transaction metadata goes, `None` without `provide.transaction.metadata`.
-    pub transaction_topic: Option<String>,
+    /// `provide.transaction.metadata`.
+    pub transaction_metadata: bool,
+    /// Which topics the records go to.
+    pub topics: TopicNaming,
     /// What is read before streaming.
     pub snapshot: Snapshot,
     /// How a running connector is told what to do.
@@ -185,8 +188,6 @@ pub struct SkippedOperations {
 pub struct Heartbeat {
     /// `heartbeat.interval.ms`, `None` for 0.
     pub interval: Option<Duration>,
-    /// `heartbeat.topics.prefix`.
-    pub topic_prefix: String,
     /// `heartbeat.action.query`.
     pub action_query: Option<String>,
 }
@@ -261,9 +262,8 @@ impl ConnectorConfig {
             filters: Filters::new(keys.list("schema")?, keys.list("table")?, keys.list("column")?)
                 .with_signal_table(Signals::parse(&keys)?.table),
             message_prefixes: keys.list("message.prefix")?,
-            transaction_topic: keys
-                .flag("provide.transaction.metadata")
-                .then(|| format!("{}.{}", keys.string("topic.prefix"), keys.string("topic.transaction"))),
+            transaction_metadata: keys.flag("provide.transaction.metadata"),
+            topics: TopicNaming::parse(&keys)?,
             snapshot: Snapshot::parse(&keys)?,
             signals: Signals::parse(&keys)?,
             notifications: Notifications::parse(&keys),
@@ -271,7 +271,6 @@ impl ConnectorConfig {
             tombstones_on_delete: keys.flag("tombstones.on.delete"),
             heartbeat: Heartbeat {
                 interval: Some(keys.milliseconds("heartbeat.interval.ms")).filter(|interval| !interval.is_zero()),
-                topic_prefix: keys.string("heartbeat.topics.prefix"),
                 action_query: keys.text("heartbeat.action.query").map(str::to_owned),
             },
             key_converter: keys.converter("key", worker)?,

@@ -28,6 +28,7 @@ pub mod properties;
 pub mod secret;
 pub mod signals;
 pub mod snapshot;
+pub mod topics;
 mod values;
 pub mod worker;
 

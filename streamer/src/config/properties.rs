@@ -201,11 +201,11 @@ pub const DECLARED: &[Property] = &[
     property("post.processors", Kind::String, Importance::Low, None, &[], false, "List of change event post processors", Support::OnlyDefault("post processors are not supported yet")),
     property("tombstones.on.delete", Kind::Boolean, Importance::Medium, Some("true"), &[], false, "Change the behaviour of Debezium with regards to delete operations", Support::Yes),
     property("heartbeat.interval.ms", Kind::Int, Importance::Medium, Some("0"), &[], false, "Connector heartbeat interval (milli-seconds)", Support::Yes),
-    property("heartbeat.topics.prefix", Kind::String, Importance::Low, Some("__debezium-heartbeat"), &[], false, "A prefix used for naming of heartbeat topics", Support::Yes),
+    property("heartbeat.topics.prefix", Kind::String, Importance::Low, Some("__debezium-heartbeat"), &[], false, "A prefix used for naming of heartbeat topics", Support::Tuning("Debezium 3.4 declares it and does not read it: set topic.heartbeat.prefix")),
     property("signal.data.collection", Kind::List, Importance::Medium, None, &[], false, "Signaling data collection", Support::Yes),
     property("signal.poll.interval.ms", Kind::Long, Importance::Medium, Some("5000"), &[], false, "Signal processor poll interval", Support::Yes),
     property("signal.enabled.channels", Kind::List, Importance::Medium, Some("source"), &[], false, "Enabled channels names", Support::Partly("source, kafka and file; jmx is Java's own")),
-    property("topic.naming.strategy", Kind::Class, Importance::Medium, Some("io.debezium.schema.SchemaTopicNamingStrategy"), &[], false, "Topic naming strategy class", Support::OnlyDefault("only SchemaTopicNamingStrategy is supported yet")),
+    property("topic.naming.strategy", Kind::Class, Importance::Medium, Some("io.debezium.schema.SchemaTopicNamingStrategy"), &[], false, "Topic naming strategy class", Support::Yes),
     property("notification.enabled.channels", Kind::List, Importance::Medium, None, &[], false, "Enabled notification channels names", Support::Partly("sink and log; jmx is Java's own")),
     property("notification.sink.topic.name", Kind::String, Importance::High, None, &[], false, "Notification topic name", Support::Yes),
     property("transaction.metadata.factory", Kind::Class, Importance::Low, Some("io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory"), &[], false, "Factory class to create transaction context & transaction struct maker classes", Support::OnlyDefault("it names a Java class")),
@@ -217,7 +217,7 @@ pub const DECLARED: &[Property] = &[
     property("table.ignore.builtin", Kind::Boolean, Importance::Low, Some("true"), &[], false, "Ignore system databases", Support::OnlyDefault("system tables are never captured")),
     property("schema.include.list", Kind::List, Importance::High, None, &[], false, "Include Schemas", Support::Yes),
     property("schema.exclude.list", Kind::List, Importance::Medium, None, &[], false, "Exclude Schemas", Support::Yes),
-    property("message.key.columns", Kind::String, Importance::Medium, None, &[], false, "Columns PK mapping", Support::OnlyDefault("keys other than the primary key or first unique index are not supported yet")),
+    property("message.key.columns", Kind::String, Importance::Medium, None, &[], false, "Columns PK mapping", Support::Yes),
     property("snapshot.select.statement.overrides", Kind::String, Importance::Medium, None, &[], false, "List of tables where the default select statement used during snapshotting should be overridden", Support::Yes),
     property("include.schema.comments", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Include Table and Column Comments", Support::Tuning("Debezium 3.4 does not put comments into record schemas either")),
     property("column.propagate.source.type", Kind::List, Importance::Medium, None, &[], false, "Propagate Source Types by Columns", Support::Yes),
@@ -235,11 +235,16 @@ pub const HIDDEN: &[Property] = &[
     property("skip.messages.without.change", Kind::Boolean, Importance::Low, Some("false"), &[], false, "skip.messages.without.change", Support::OnlyDefault("updates without change are published yet")),
     property("money.fraction.digits", Kind::Int, Importance::Low, Some("2"), &[], false, "money.fraction.digits", Support::Yes),
     property("field.name.adjustment.mode", Kind::String, Importance::Low, Some("none"), &["none", "avro_unicode", "avro"], false, "field.name.adjustment.mode", Support::Yes),
-    property("topic.delimiter", Kind::String, Importance::Low, Some("."), &[], false, "topic.delimiter", Support::OnlyDefault("only the dot is supported yet")),
-    property("topic.heartbeat.prefix", Kind::String, Importance::Low, None, &[], false, "topic.heartbeat.prefix", Support::OnlyDefault("set heartbeat.topics.prefix")),
+    property("topic.delimiter", Kind::String, Importance::Low, Some("."), &[], false, "topic.delimiter", Support::Yes),
+    property("topic.heartbeat.prefix", Kind::String, Importance::Low, Some("__debezium-heartbeat"), &[], false, "topic.heartbeat.prefix", Support::Yes),
     property("topic.transaction", Kind::String, Importance::Low, Some("transaction"), &[], false, "topic.transaction", Support::Yes),
-    property("topic.regex", Kind::String, Importance::Low, None, &[], false, "topic.regex", Support::OnlyDefault("topic routing is not supported yet")),
-    property("topic.replacement", Kind::String, Importance::Low, None, &[], false, "topic.replacement", Support::OnlyDefault("topic routing is not supported yet")),
+    property("topic.regex", Kind::String, Importance::Low, None, &[], false, "topic.regex", Support::Yes),
+    property("topic.replacement", Kind::String, Importance::Low, None, &[], false, "topic.replacement", Support::Yes),
+    property("topic.key.enforce.uniqueness", Kind::Boolean, Importance::Low, Some("true"), &[], false, "topic.key.enforce.uniqueness", Support::Yes),
+    property("topic.key.field.name", Kind::String, Importance::Low, Some("__dbz__physicalTableIdentifier"), &[], false, "topic.key.field.name", Support::Yes),
+    property("topic.key.field.regex", Kind::String, Importance::Low, None, &[], false, "topic.key.field.regex", Support::Yes),
+    property("topic.key.field.replacement", Kind::String, Importance::Low, None, &[], false, "topic.key.field.replacement", Support::Yes),
+    property("topic.cache.size", Kind::Int, Importance::Low, Some("10000"), &[], false, "topic.cache.size", Support::Tuning("a table's topic is named once")),
     property("offset.mismatch.strategy", Kind::String, Importance::Low, Some("no_validation"), &[], false, "offset.mismatch.strategy", Support::OnlyDefault("the stored position is always checked against the slot")),
     property("read.only", Kind::Boolean, Importance::Low, Some("false"), &[], false, "read.only", Support::Yes),
     property("event.converting.failure.handling.mode", Kind::String, Importance::Low, None, &["fail", "warn", "skip"], false, "event.converting.failure.handling.mode", Support::Partly("warn and skip give null, counted in headwater_streamer_values_degraded_total; unset, only what Debezium is known to give up is null (NaN under precise decimals, bit[]), anything else stops the task")),
@@ -276,8 +281,7 @@ pub const OURS: &[Property] = &[
 ];
 
 /// Families of properties, by how their keys begin, that are known and not supported yet.
-pub const REFUSED_FAMILIES: &[(&str, &str)] =
-    &[("driver.", "there is no JDBC driver here"), ("topic.key.", "topic routing is not supported yet")];
+pub const REFUSED_FAMILIES: &[(&str, &str)] = &[("driver.", "there is no JDBC driver here")];
 
 /// Families of properties that name what is done to columns, and what their values are.
 pub const COLUMN_FAMILIES: &[(&str, &str)] = &[

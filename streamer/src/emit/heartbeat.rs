@@ -13,5 +13,5 @@ use crate::publish::producer::RecordProducer;
 /// As [`Outlet::publish`].
 pub async fn emit(producer: &RecordProducer, outlet: &mut Outlet, config: &ConnectorConfig) -> Result<(), TaskError> {
     let now_ms = super::now_ns() / 1_000_000;
-    outlet.publish(producer, heartbeat::record(&config.heartbeat.topic_prefix, &config.topic_prefix, now_ms)).await
+    outlet.publish(producer, heartbeat::record(&config.topics.heartbeat(), &config.topic_prefix, now_ms)).await
 }

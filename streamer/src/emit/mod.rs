@@ -80,7 +80,7 @@ impl RowEmitter {
             skipped: config.skipped,
             tombstones_on_delete: config.tombstones_on_delete,
             messages: Messages::new(config, settings),
-            transactions: config.transaction_topic.clone().map(TransactionMetadata::new),
+            transactions: config.transaction_metadata.then(|| TransactionMetadata::new(config.topics.transaction())),
             is_counting: false,
             outlet: Outlet::new(config)?,
         })

@@ -114,18 +114,18 @@ async fn read_columns(client: &Client, table: Oid) -> Result<Vec<CatalogColumn>,
 }
 
 /// The key's column names in index order: the primary key, else the first unique index over plain columns, as Debezium
-/// chooses (`JdbcConnection.readTableUniqueIndices`).
+/// chooses (`JdbcConnection.readTableUniqueIndices`): by kind and name, partial ones too, with the columns it only includes.
 async fn read_key(client: &Client, table: Oid) -> Result<Vec<String>, TaskError> {
     let rows = client
         .query(
             "SELECT a.attname::text \
-             FROM (SELECT indexrelid, indkey, indnkeyatts FROM pg_index \
-                   WHERE indrelid = $1 AND (indisprimary OR (indisunique AND indpred IS NULL AND indexprs IS NULL)) \
-                     AND indisvalid \
-                   ORDER BY indisprimary DESC, indexrelid LIMIT 1) i, \
+             FROM (SELECT i.indkey, CASE WHEN i.indisprimary THEN i.indnkeyatts ELSE i.indnatts END AS columns \
+                   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+                   WHERE i.indrelid = $1 AND (i.indisprimary OR (i.indisunique AND i.indexprs IS NULL)) AND i.indisvalid \
+                   ORDER BY i.indisprimary DESC, i.indisclustered DESC, c.relname LIMIT 1) i, \
                   unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position) \
                   JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = k.attnum \
-             WHERE k.position <= i.indnkeyatts ORDER BY k.position",
+             WHERE k.position <= i.columns ORDER BY k.position",
             &[&table.as_u32()],
         )
         .await
