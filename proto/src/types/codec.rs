@@ -56,6 +56,8 @@ pub(super) enum Codec {
     Uuid,
     Bytea(BinaryMode),
     Bit,
+    /// `varbit(1)`: an object of the driver in a snapshot, of which Debezium makes nothing.
+    VarBit,
     Bits,
     Date(DateForm),
     Time(TimeForm),
@@ -112,11 +114,10 @@ impl ColumnCodec {
         let (codec, schema) = mapping::of(&column.pg_type, column.typmod, modes)?;
         // Debezium builds the schema of a geometry optional, whatever the column says.
         let mut schema = Schema { optional: schema.optional || !column.not_null, ..schema };
-        // Debezium shows no default for a domain over a domain.
-        if let Some(expression) = column.default.as_ref().filter(|_| !mapping::is_nested_domain(&column.pg_type)) {
-            schema.default = default::parse(expression, mapping::base(&column.pg_type)).and_then(|text| {
+        if let Some(expression) = &column.default {
+            schema.default = default::parse(expression, &column.pg_type).and_then(|text| {
                 let mut writer = TreeWriter::default();
-                let _kept = codec.write(text.as_bytes(), Phase::Streaming, &mut writer).ok()?;
+                codec.write_default(&text, &mut writer)?;
                 Some(writer.finish()).filter(|value| *value != Value::Null && !value.is_compound())
             });
         }
@@ -261,6 +262,24 @@ impl ColumnCodec {
 }
 
 impl Codec {
+    /// Writes a default; `None` when it has no form.
+    fn write_default(&self, text: &str, writer: &mut impl ValueWriter) -> Option<()> {
+        match self {
+            Codec::Date(form) if datetime::is_infinite(text) => {
+                form.write_infinite_default(text.starts_with('-'), writer);
+            }
+            Codec::Timestamp(form) if datetime::is_infinite(text) => {
+                form.write_infinite_default(text.starts_with('-'), writer);
+            }
+            // The instant lies outside of Java's years once its offset is taken off.
+            Codec::ZonedTimestamp(_) if datetime::is_infinite(text) => return None,
+            _ => {
+                let _kept = self.write(text.as_bytes(), Phase::Streaming, writer).ok()?;
+            }
+        }
+        Some(())
+    }
+
     /// Writes a value. What has no form under the modes is refused before anything of it is written.
     pub(super) fn write(
         &self,
@@ -279,7 +298,8 @@ impl Codec {
             Codec::Money { digits, mode } => return Ok(decimal::write_money(text, *digits, *mode, phase, writer)?),
             Codec::Text | Codec::Name | Codec::Uuid => writer.string(super::text(text, "a text in UTF-8")?),
             Codec::Bytea(mode) => binary::write(&binary::bytea(text)?, *mode, writer),
-            Codec::Bit => writer.boolean(text == b"1"),
+            Codec::VarBit if phase == Phase::Snapshot => return Err(Unconvertible::NoForm),
+            Codec::Bit | Codec::VarBit => writer.boolean(text == b"1"),
             Codec::Bits => writer.bytes(&binary::bits(text)?),
             Codec::Date(form) => return Ok(form.write(super::text(text, "a date")?, phase, writer)?),
             Codec::Time(form) => {

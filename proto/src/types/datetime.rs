@@ -10,12 +10,12 @@ pub(super) const MICROS_PER_DAY: i64 = SECONDS_PER_DAY * MICROS_PER_SECOND;
 
 /// What Debezium's stream gives for `infinity` as a date, and for `-infinity` (`PostgresValueConverter`'s local dates).
 pub const DATE_INFINITY: (i32, i32) = (-2_147_472_692, -2_147_472_691);
-/// What its snapshots give: the driver's marks, pressed through the years of `java.sql.Date`.
-pub const DRIVER_DATE_INFINITY: (i32, i32) = (-622_191_234, -625_821_272);
+/// What its snapshots give: the driver's marks as `java.sql.Date` shows them, without their era.
+const DRIVER_DATE_INFINITY: ((i64, i64, i64), (i64, i64, i64)) = ((292_278_994, 8, 16), (292_269_055, 12, 2));
 /// What it gives for `infinity` as a timestamp, and for `-infinity`, in microseconds (pgjdbc's marks).
 pub const TIMESTAMP_INFINITY: (i64, i64) = (9_223_372_036_825_200_000, -9_223_372_036_832_400_000);
-/// The same marks as milliseconds, on a local clock without its era: what an array of `timestamptz` has for them.
-const DRIVER_INFINITY_IN_ARRAY: (&str, &str) = ("+292278994-08-16T23:00:00", "+292269055-12-02T23:00:00");
+/// The mark of `-infinity` on a local clock without its era: what an array of `timestamptz` has for it.
+const DRIVER_NEGATIVE_INFINITY: &str = "+292269055-12-02T23:00:00";
 
 /// Which calendar a date before 1582-10-15 is read in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,33 +31,32 @@ pub(super) fn is_infinite(text: &str) -> bool {
 }
 
 /// A date's days since 1970 in the proleptic Gregorian calendar.
-pub(super) fn debezium_date(text: &str) -> Result<i32, NotA> {
+pub(super) fn debezium_date(text: &str) -> Result<i64, NotA> {
     const WHAT: NotA = NotA("a date");
     match text {
-        "infinity" => Ok(DATE_INFINITY.0),
-        "-infinity" => Ok(DATE_INFINITY.1),
+        "infinity" => Ok(DATE_INFINITY.0.into()),
+        "-infinity" => Ok(DATE_INFINITY.1.into()),
         _ => {
             let (date, is_bc) = without_era(text);
             let (year, month, day) = date_parts(date).ok_or(WHAT)?;
-            let days = days_from_civil(astronomical(year, is_bc), month, day);
-            i32::try_from(days).map_err(|_| WHAT)
+            Ok(days_from_civil(astronomical(year, is_bc), month, day))
         }
     }
 }
 
 /// A date's days since 1970 as they come out of `java.sql.Date.toLocalDate`: without the era, and the ten days that the
 /// calendar of 1582 does not have are those behind them.
-pub(super) fn driver_date(text: &str) -> Result<i32, NotA> {
-    const WHAT: NotA = NotA("a date");
-    match text {
-        "infinity" => Ok(DRIVER_DATE_INFINITY.0),
-        "-infinity" => Ok(DRIVER_DATE_INFINITY.1),
+pub(super) fn driver_date(text: &str) -> Result<i64, NotA> {
+    let (date, is_bc) = match text {
+        "infinity" => (DRIVER_DATE_INFINITY.0, false),
+        "-infinity" => (DRIVER_DATE_INFINITY.1, false),
         _ => {
             let (date, is_bc) = without_era(text);
-            let (year, month, day) = date_parts(date).ok_or(WHAT)?;
-            i32::try_from(driver_local_days(year, month, day, is_bc)).map_err(|_| WHAT)
+            (date_parts(date).ok_or(NotA("a date"))?, is_bc)
         }
-    }
+    };
+    let (year, month, day) = date;
+    Ok(driver_local_days(year, month, day, is_bc))
 }
 
 fn driver_local_days(year: i64, month: i64, day: i64, is_bc: bool) -> i64 {
@@ -106,12 +105,12 @@ impl ZonedTimestampForm {
     pub(super) fn convert(self, text: &str, phase: Phase) -> Result<(String, Kept), NotA> {
         const WHAT: NotA = NotA("a timestamptz");
         if is_infinite(text) {
-            let text = match (self.through_driver, text) {
-                (false, text) => text.to_owned(),
-                (true, "infinity") => format!("{}{}Z", DRIVER_INFINITY_IN_ARRAY.0, fraction(0, self.digits)),
-                (true, _) => format!("{}{}Z", DRIVER_INFINITY_IN_ARRAY.1, fraction(0, self.digits)),
+            let is_lost = self.through_driver && text == "-infinity";
+            let text = match is_lost {
+                true => format!("{DRIVER_NEGATIVE_INFINITY}{}Z", fraction(0, self.digits)),
+                false => text.to_owned(),
             };
-            return Ok((text, Kept::unless(self.through_driver)));
+            return Ok((text, Kept::unless(is_lost)));
         }
         let exact = Stamp::parse(text, Calendar::Gregorian).ok_or(WHAT)?;
         let stamp = if self.through_driver {
@@ -345,8 +344,9 @@ mod tests {
             ("0044-03-15 BC", -703_383),
             ("4713-01-01 BC", 1_001_860),
             ("infinity", -622_191_234),
+            ("-infinity", -625_821_272),
         ] {
-            assert_eq!(driver_date(text), Ok(days), "{text}");
+            assert_eq!(driver_date(text).map(|days| days as i32), Ok(days), "{text}");
         }
     }
 

@@ -1,20 +1,22 @@
 //! A column default's expression into the schema's default, as Debezium's `PostgresDefaultValueConverter` reads it.
 
+use super::datetime::is_infinite;
 use super::decimal::is_not_finite;
 use crate::table::{PgType, PgTypeKind};
 
 /// The text of the default that the schema shows, in the form of the type's values; `None` when Debezium shows none.
-pub(super) fn parse(expression: &str, base: &PgType) -> Option<String> {
-    if let PgTypeKind::Enum { .. } = base.kind {
+pub(super) fn parse(expression: &str, pg_type: &PgType) -> Option<String> {
+    if let PgTypeKind::Enum { .. } = pg_type.kind {
         // As it was written, a doubled quote stays one.
-        let literal = expression.strip_suffix(&format!("::{}", base.name))?;
+        let literal = expression.strip_suffix(&format!("::{}", pg_type.name))?;
         return literal.strip_prefix('\'')?.strip_suffix('\'').map(str::to_owned);
     }
-    if base.kind != PgTypeKind::Base {
+    // A column of a domain shows none, not even its own.
+    if pg_type.kind != PgTypeKind::Base {
         return None;
     }
     // What stands for a function's result, which is not known. Other types have no default.
-    let generated = match base.name.as_str() {
+    let generated = match pg_type.name.as_str() {
         "bit" | "varbit" | "int2" | "int4" | "int8" => "0",
         "float4" | "float8" | "numeric" => "0.0",
         "bool" => "false",
@@ -30,9 +32,10 @@ pub(super) fn parse(expression: &str, base: &PgType) -> Option<String> {
     let literal = match expression {
         _ if expression.starts_with("NULL::") || expression == "NULL" => return None,
         _ if is_function(expression) || is_clock => generated,
-        _ => literal(expression),
+        _ => literal(expression)?,
     };
-    Some(match base.name.as_str() {
+    Some(match pg_type.name.as_str() {
+        "timestamp" | "timestamptz" if is_infinite(literal) => literal.to_owned(),
         // The session's zone is UTC, but a literal has the zone it was written in only in its offset.
         "timestamptz" if !literal.contains(':') => format!("{literal} 00:00:00+00"),
         "timestamp" if !literal.contains(':') => format!("{literal} 00:00:00"),
@@ -45,9 +48,12 @@ pub(super) fn parse(expression: &str, base: &PgType) -> Option<String> {
 }
 
 /// What stands in the first quotes, or the expression itself. A quote inside the literal ends it: Debezium's pattern does
-/// so, and its readers see the same.
-fn literal(expression: &str) -> &str {
-    expression.split_once('\'').and_then(|(_, rest)| rest.split_once('\'')).map_or(expression, |(literal, _)| literal)
+/// so, and its readers see the same. The pattern does not go over the end of a line.
+fn literal(expression: &str) -> Option<&str> {
+    if !expression.contains('\'') {
+        return Some(expression);
+    }
+    expression.lines().find_map(|line| Some(line.split_once('\'')?.1.split_once('\'')?.0))
 }
 
 /// `name(…)`, perhaps inside parentheses.
@@ -66,7 +72,10 @@ mod tests {
         for (expression, text) in
             [("42", "42"), ("'v'::character varying", "v"), ("''::text", ""), ("'it''s'::text", "it")]
         {
-            assert_eq!(literal(expression), text);
+            assert_eq!(literal(expression), Some(text));
+        }
+        for expression in ["'two\nlines'::text"] {
+            assert_eq!(literal(expression), None);
         }
     }
 

@@ -17,11 +17,6 @@ pub(super) fn base(pg_type: &PgType) -> &PgType {
     }
 }
 
-/// A domain over a domain.
-pub(super) fn is_nested_domain(pg_type: &PgType) -> bool {
-    matches!(&pg_type.kind, PgTypeKind::Domain { base, .. } if matches!(base.kind, PgTypeKind::Domain { .. }))
-}
-
 /// Whether the driver calls the type a CHAR or VARCHAR, which are the ones that Debezium masks.
 pub(super) fn is_jdbc_text(pg_type: &PgType) -> bool {
     let base = base(pg_type);
@@ -83,7 +78,7 @@ fn array_of(element: &PgType, typmod: i32, modes: &ValueModes) -> Option<(Codec,
         return None;
     }
     let (codec, schema) = known(element, typmod, modes)?;
-    if matches!(codec, Codec::Bit | Codec::Bits) {
+    if matches!(codec, Codec::Bit | Codec::VarBit | Codec::Bits) {
         // Debezium gives bit[] the schema of bit, in which none of its values fits.
         return Some((Codec::NullArray(Box::new(codec)), schema));
     }
@@ -125,7 +120,8 @@ fn base_type(name: &str, typmod: i32, modes: &ValueModes) -> Option<(Codec, Sche
         "ltree" => logical(Codec::Text, SchemaKind::String, "io.debezium.data.Ltree"),
         "hstore" => Some(hstore(modes.hstore)),
         "bytea" => plain(Codec::Bytea(modes.binary), binary_kind(modes.binary)),
-        "bit" | "varbit" if typmod == 1 => plain(Codec::Bit, SchemaKind::Boolean),
+        "bit" if typmod == 1 => plain(Codec::Bit, SchemaKind::Boolean),
+        "varbit" if typmod == 1 => plain(Codec::VarBit, SchemaKind::Boolean),
         "bit" | "varbit" => {
             let length = if typmod > 0 { typmod } else { i32::MAX };
             let schema = Schema::logical(SchemaKind::Bytes, "io.debezium.data.Bits").with("length", length.to_string());

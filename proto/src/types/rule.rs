@@ -49,7 +49,7 @@ impl ColumnRules {
     /// A column's rule.
     pub(crate) fn of(&self, table: &Table, column: &Column) -> Option<ColumnRule> {
         let rule_of = self.0.as_ref()?;
-        rule_of(table, &column.name, SourceType::new(column, table.described_by).name())
+        rule_of(table, &column.name, &SourceType::new(column, table.described_by).name())
     }
 }
 

@@ -1,5 +1,7 @@
 //! A column's type as Debezium's relational model has it: name, length, scale, from pgjdbc's `TypeInfoCache`.
 
+use std::borrow::Cow;
+
 use super::modes::Phase;
 use crate::table::{Column, PgType, PgTypeKind};
 
@@ -20,8 +22,17 @@ impl<'a> SourceType<'a> {
         &self.column.name
     }
 
-    /// The type's name: the driver calls a whole number with a sequence for its default a serial.
-    pub(super) fn name(&self) -> &'a str {
+    /// The type's name: the driver calls a whole number with a sequence for its default a serial, and names the schema of
+    /// a type that is not on the search path.
+    pub(super) fn name(&self) -> Cow<'a, str> {
+        let PgType { schema, .. } = &self.column.pg_type;
+        if self.described_by == Phase::Snapshot && !matches!(schema.as_str(), "pg_catalog" | "public") {
+            return Cow::Owned(format!("\"{schema}\".\"{}\"", self.column.pg_type.name));
+        }
+        Cow::Borrowed(self.simple_name())
+    }
+
+    fn simple_name(&self) -> &'a str {
         let name = self.column.pg_type.name.as_str();
         let is_sequence = self.column.default.as_ref().is_some_and(|default| default.contains("nextval("));
         match (self.described_by, is_sequence, name) {
@@ -38,7 +49,9 @@ impl<'a> SourceType<'a> {
             return default_length(&self.column.pg_type);
         }
         match (element(&self.column.pg_type), self.column.typmod) {
-            ("numeric", -1) if self.described_by == Phase::Streaming => UNBOUNDED_NUMERIC,
+            // The driver's metadata has nothing for it, but something for its arrays.
+            ("numeric", -1) if self.described_by == Phase::Snapshot && self.column.pg_type.name == "numeric" => 0,
+            ("numeric", -1) => UNBOUNDED_NUMERIC,
             (name, typmod) => precision(name, typmod),
         }
     }

@@ -91,7 +91,7 @@ impl Codec {
     /// The type's zero (the fallbacks of `JdbcValueConverters` and `PostgresValueConverter`).
     pub(super) fn write_zero(&self, writer: &mut impl ValueWriter) {
         match self {
-            Codec::Boolean | Codec::Bit => writer.boolean(false),
+            Codec::Boolean | Codec::Bit | Codec::VarBit => writer.boolean(false),
             Codec::Int16 => writer.int16(0),
             Codec::Int32 => writer.int32(0),
             Codec::Int64 => writer.int64(0),

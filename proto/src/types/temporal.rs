@@ -10,6 +10,10 @@ use crate::connect::writer::ValueWriter;
 /// A schema's kind and logical name.
 type Logical = (SchemaKind, &'static str);
 
+/// `LocalDate.MIN` and `LocalDate.MAX`.
+const FIRST_DAY: i64 = -365_243_219_162;
+const LAST_DAY: i64 = 365_241_780_471;
+
 /// How a date is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DateForm {
@@ -49,11 +53,17 @@ impl DateForm {
         Ok(Kept::unless(days != exact && !datetime::is_infinite(text)))
     }
 
-    pub(super) fn write_days(self, days: i32, writer: &mut impl ValueWriter) {
+    pub(super) fn write_days(self, days: i64, writer: &mut impl ValueWriter) {
         match self {
-            DateForm::Days | DateForm::Connect => writer.int32(days),
-            DateForm::Iso => writer.string(&format!("{}Z", datetime::iso_date(days.into()))),
+            // Of the infinities, as many bits as an `int` has.
+            DateForm::Days | DateForm::Connect => writer.int32(days as i32),
+            DateForm::Iso => writer.string(&format!("{}Z", datetime::iso_date(days))),
         }
+    }
+
+    /// `infinity` as a column's default: the last or first day that Java has.
+    pub(super) fn write_infinite_default(self, is_negative: bool, writer: &mut impl ValueWriter) {
+        self.write_days(if is_negative { FIRST_DAY } else { LAST_DAY }, writer);
     }
 }
 
@@ -161,6 +171,23 @@ impl TimestampForm {
             Phase::Streaming => exact,
         };
         Ok(self.write_stamp(stamp, writer).and(Kept::unless(stamp != exact)))
+    }
+
+    /// `infinity` as a column's default: the last or first moment that Java has, which has no milliseconds.
+    pub(super) fn write_infinite_default(self, is_negative: bool, writer: &mut impl ValueWriter) {
+        const NANOS_PER_DAY: i64 = MICROS_PER_DAY * 1000;
+        match (self, is_negative) {
+            (TimestampForm::Milliseconds | TimestampForm::Connect, _) => writer.null(),
+            // Its seconds saturate, and the microseconds behind them overflow.
+            (TimestampForm::Microseconds, false) => writer.int64(i64::MAX.wrapping_add(999_999)),
+            (TimestampForm::Microseconds, true) => writer.int64(i64::MIN),
+            (TimestampForm::Nanoseconds, false) => {
+                writer.int64(LAST_DAY.wrapping_mul(NANOS_PER_DAY).wrapping_add(NANOS_PER_DAY - 1));
+            }
+            (TimestampForm::Nanoseconds, true) => writer.int64(FIRST_DAY.wrapping_mul(NANOS_PER_DAY)),
+            (TimestampForm::Iso, false) => writer.string("+999999999-12-31T23:59:59.999999999Z"),
+            (TimestampForm::Iso, true) => writer.string("-999999999-01-01T00:00:00Z"),
+        }
     }
 
     pub(super) fn write_stamp(self, stamp: Stamp, writer: &mut impl ValueWriter) -> Kept {
