@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Parser;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use streamer::config::WorkerConfig;
+use streamer::config::{WorkerConfig, application_properties};
 use streamer::error::TaskError;
 use streamer::worker::deploy;
 use streamer::worker::group::Membership;
@@ -42,6 +42,9 @@ struct Arguments {
     /// The worker's configuration, instead of the environment
     #[arg(long, value_name = "FILE.properties")]
     worker: Option<PathBuf>,
+    /// Debezium Server's configuration: its one connector is run, without a group
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["worker", "connector"])]
+    application_properties: Option<PathBuf>,
     /// A connector to create or update at the start; may be given more than once
     #[arg(long, value_name = "FILE.json|FILE.properties")]
     connector: Vec<PathBuf>,
@@ -62,11 +65,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
-    let worker = Arc::new(match &arguments.worker {
-        Some(path) => WorkerConfig::from_file(path)?,
-        None => WorkerConfig::from_environment(std::env::vars())?,
+    let mut connectors = arguments.connector.iter().map(|path| deploy::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let worker = Arc::new(match (&arguments.application_properties, &arguments.worker) {
+        (Some(path), _) => {
+            let application = application_properties::read(path, std::env::vars())?;
+            connectors.push((application.name, application.connector));
+            application.worker
+        }
+        (None, Some(path)) => WorkerConfig::from_file(path)?,
+        (None, None) => WorkerConfig::from_environment(std::env::vars())?,
     });
-    let connectors = arguments.connector.iter().map(|path| deploy::read(path)).collect::<Result<Vec<_>, _>>()?;
     let metrics = streamer::metrics::install().context("metrics could not be set up")?;
     let listener = TcpListener::bind(worker.listen)
         .await
@@ -74,7 +82,10 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
 
-    let mut membership = when_kafka_answers(&worker, || Membership::join(&worker)).await?;
+    let mut membership = match worker.is_standalone {
+        true => Membership::alone(),
+        false => when_kafka_answers(&worker, || Membership::join(&worker)).await?,
+    };
     let (sender, active) = watch::channel(None);
     let api = Api {
         worker: worker.clone(),

@@ -34,6 +34,7 @@ use crate::source::catalog::{ListedTable, TableName};
 use crate::source::snapshot::incremental::Incremental;
 use crate::source::wal::WalStream;
 use crate::source::{catalog, publication, session, slot, snapshot};
+use crate::worker::storage::statuses::StatusStore;
 
 /// The first pause before starting again; it doubles up to `retriable.restart.connector.wait.ms`.
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -45,6 +46,8 @@ pub struct TaskContext {
     pub config: Arc<ConnectorConfig>,
     /// The worker's configuration.
     pub worker: Arc<WorkerConfig>,
+    /// Connect's status topic, for the topics that are published to.
+    pub statuses: StatusStore,
     /// Connect's offset topic.
     pub offsets: OffsetStore,
     /// Asks the task to stop cleanly.
@@ -161,7 +164,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
 
     let settings = envelope_settings(config);
     let relations = Relations::new(config.clone(), settings.clone());
-    let producer = RecordProducer::new(&context.worker, config, context.metrics.clone())?;
+    let producer = RecordProducer::new(&context.worker, config, context.metrics.clone(), context.statuses.clone())?;
     let mut emitter = RowEmitter::new(config, &settings)?;
     let start = Start::decide(config, offset, slot::read(&client, config).await?)?;
     if start.slot == SlotAction::Replace {
@@ -196,9 +199,9 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     let last_origin = RowOrigin::at(&resume.whole);
     let incremental = Incremental::new(config.clone(), resume.whole.incremental.clone());
     let progress = Progress::new(resume);
-    Streaming { context, client, producer, emitter, relations, progress, incremental, notifier, last_origin }
-        .run(stream)
-        .await
+    let streaming =
+        Streaming { context, client, producer, emitter, relations, progress, incremental, notifier, last_origin };
+    Box::pin(streaming.run(stream)).await
 }
 
 /// Takes the snapshot, if there is to be one, and gives where streaming begins; `None` when cancelled meanwhile.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::{Checked, Finding, parse_boolean};
+use super::worker::{OverridePolicy, WorkerConfig};
 use crate::convert::{ConverterConfig, classes};
 
 /// What Connect asks of a value.
@@ -96,6 +97,25 @@ fn converter_setting(key: &str) -> Option<(&'static str, &str)> {
     CONVERTERS.into_iter().find_map(|side| Some((side, key.strip_prefix(side)?.strip_prefix('.')?)))
 }
 
+/// What the worker's `connector.client.config.override.policy` does not let a connector override.
+pub(super) fn check_overrides(config: &BTreeMap<String, String>, worker: &WorkerConfig, checked: &mut Checked) {
+    let allowed: &[&str] = match worker.override_policy {
+        OverridePolicy::All => return,
+        OverridePolicy::None => &[],
+        OverridePolicy::Principal => &["security.protocol", "sasl.jaas.config", "sasl.mechanism"],
+    };
+    let policy = worker.override_policy.as_str();
+    for key in config.keys() {
+        let names = ["producer.override.", "admin.override."].iter().find_map(|prefix| key.strip_prefix(prefix));
+        if let Some(name) = names.filter(|name| !allowed.contains(name)) {
+            let message = format!(
+                "The '{policy}' policy does not allow '{name}' to be overridden in the connector configuration."
+            );
+            checked.findings.push(Finding { key: Some(key.clone()), message });
+        }
+    }
+}
+
 fn wrong(key: &str, value: &str, form: Form) -> Vec<Finding> {
     let why = |why: &str| vec![Finding::value(key, value, why)];
     let trimmed = value.trim();
@@ -126,5 +146,6 @@ pub(super) fn is_known(key: &str) -> bool {
     converter_setting(key).is_some()
         || KEYS.iter().any(|(known, _)| *known == key)
         || key.starts_with("producer.override.")
+        || key.starts_with("admin.override.")
         || key.starts_with("topic.creation.")
 }

@@ -8,9 +8,11 @@ use proto::connect::json::JsonConverter;
 use proto::types::{ColumnRules, Placeholder, ValueModes};
 
 use super::check::{self, parse_boolean};
+use super::connect_keys;
 use super::filters::{self, Filters, List};
 use super::signals::{Notifications, Signals};
 use super::snapshot::Snapshot;
+use super::topic_creation::TopicCreation;
 use super::topics::TopicNaming;
 use super::{Finding, Secret, WorkerConfig, columns, properties, values};
 use crate::convert::ConverterConfig;
@@ -83,6 +85,14 @@ pub struct ConnectorConfig {
     pub retry: Retry,
     /// `max.queue.size.in.bytes`, 0 for the producer's own bound.
     pub max_queue_size_in_bytes: u64,
+    /// `topic.creation.*`: whether and how topics are created; what is wrong with it is the task's failure, as in Connect.
+    pub topic_creation: Result<Option<TopicCreation>, String>,
+    /// Whether `errors.tolerance` lets a record pass that a transform or a converter fails on.
+    pub tolerates_errors: bool,
+    /// `errors.log.enable`.
+    pub logs_errors: bool,
+    /// `admin.override.*`, without the prefix.
+    pub admin_overrides: BTreeMap<String, String>,
     /// `producer.override.*`, without the prefix.
     pub producer_overrides: BTreeMap<String, String>,
 }
@@ -207,7 +217,9 @@ impl ConnectorConfig {
     /// # Errors
     /// All findings. Warnings are logged.
     pub fn parse(config: &BTreeMap<String, String>, worker: &WorkerConfig) -> Result<Self, Vec<Finding>> {
-        let checked = check::check(config);
+        let config = &worker.providers.resolve(config).map_err(|error| vec![Finding::invalid(&error.key, &error)])?;
+        let mut checked = check::check(config);
+        connect_keys::check_overrides(config, worker, &mut checked);
         if !checked.findings.is_empty() {
             return Err(checked.findings);
         }
@@ -290,6 +302,10 @@ impl ConnectorConfig {
                 wait: keys.milliseconds("retriable.restart.connector.wait.ms"),
             },
             max_queue_size_in_bytes: u64::try_from(keys.number("max.queue.size.in.bytes")).unwrap_or_default(),
+            topic_creation: TopicCreation::parse(config),
+            tolerates_errors: keys.text("errors.tolerance") == Some("all"),
+            logs_errors: keys.flag("errors.log.enable"),
+            admin_overrides: with_prefix(config, "admin.override."),
             producer_overrides: with_prefix(config, "producer.override."),
             name,
         })

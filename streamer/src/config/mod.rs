@@ -7,15 +7,20 @@
 //! - [`connector`]: a connector's configuration in types
 //! - [`definitions`]: what a user interface shows of each key
 //! - [`plugins`]: the classes that a configuration may name
+//! - [`providers`]: values that stand elsewhere
+//! - [`topic_creation`]: how topics are created
+//! - [`application_properties`]: Debezium Server's configuration
 //! - [`filters`]: which tables and columns are captured
 //! - `columns`: what is done to single columns
 //! - `values`: how values are represented
 //! - [`worker`]: the worker's configuration, from the environment or a file
+//! - `listeners`: where the REST API listens
 //! - [`java_properties`]: the `.properties` format
 //! - [`secret`]: texts that are never shown
 //! - [`snapshot`]: what is read before streaming
 //! - [`signals`]: how a running connector is told what to do, and how it tells of it
 
+pub mod application_properties;
 pub mod check;
 mod columns;
 mod connect_keys;
@@ -23,11 +28,14 @@ pub mod connector;
 pub mod definitions;
 pub mod filters;
 pub mod java_properties;
+mod listeners;
 pub mod plugins;
 pub mod properties;
+pub mod providers;
 pub mod secret;
 pub mod signals;
 pub mod snapshot;
+pub mod topic_creation;
 pub mod topics;
 mod values;
 pub mod worker;

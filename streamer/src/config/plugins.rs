@@ -1,4 +1,4 @@
-//! The classes that a configuration may name, apart from the connector's.
+//! The converters that a configuration may name; transforms and predicates are [`crate::transform`]'s.
 
 use super::connector::DEBEZIUM_VERSION;
 use crate::convert::classes::{CLASSES, ConverterClass};
@@ -6,10 +6,6 @@ use crate::convert::classes::{CLASSES, ConverterClass};
 /// What a class is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PluginKind {
-    /// `transforms.X.type`.
-    Transformation,
-    /// `predicates.X.type`.
-    Predicate,
     /// `key.converter` and `value.converter`.
     Converter,
     /// `header.converter`.
@@ -20,8 +16,6 @@ impl PluginKind {
     /// Connect's name of it.
     pub const fn as_str(self) -> &'static str {
         match self {
-            PluginKind::Transformation => "transformation",
-            PluginKind::Predicate => "predicate",
             PluginKind::Converter => "converter",
             PluginKind::HeaderConverter => "header_converter",
         }
@@ -42,7 +36,7 @@ pub fn of_kind(kind: PluginKind) -> impl Iterator<Item = &'static str> {
     all().filter(move |(of, _)| *of == kind).map(|(_, class)| class)
 }
 
-/// A class's version: Debezium's own have Debezium's, the others Kafka's.
+/// A converter's version: Debezium's own have Debezium's, the others Kafka's.
 pub fn version(class: &str) -> &'static str {
     if class.starts_with("io.debezium.") { DEBEZIUM_VERSION } else { crate::worker::CONNECT_VERSION }
 }

@@ -10,6 +10,8 @@ use rdkafka::ClientConfig;
 use super::check::parse_boolean;
 use super::connector::with_prefix;
 use super::java_properties;
+use super::listeners::{known_host, listen_address};
+use super::providers::Providers;
 use crate::convert::ConverterConfig;
 
 /// What a Kafka Connect worker is configured with (`DistributedConfig`).
@@ -38,9 +40,41 @@ pub struct WorkerConfig {
     pub heartbeat_interval: Duration,
     /// Whether the topics that a connector publishes to are kept.
     pub topic_tracking: TopicTracking,
+    /// `topic.creation.enable`: whether connectors may say how their topics are created.
+    pub topic_creation: bool,
+    /// `connector.client.config.override.policy`.
+    pub override_policy: OverridePolicy,
+    /// `config.providers`: values that stand elsewhere.
+    pub providers: Providers,
+    /// Whether there is one connector that was given at the start, and no group: nothing but positions is stored.
+    pub is_standalone: bool,
+    /// `admin.*`, without the prefix.
+    pub admin_properties: BTreeMap<String, String>,
     /// `producer.*`, without the prefix.
     pub producer_properties: BTreeMap<String, String>,
     bootstrap_servers: String,
+}
+
+/// What a connector may override of the worker's Kafka clients (KIP-458).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverridePolicy {
+    /// Everything.
+    All,
+    /// Nothing.
+    None,
+    /// Who it is to Kafka.
+    Principal,
+}
+
+impl OverridePolicy {
+    /// Connect's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OverridePolicy::All => "All",
+            OverridePolicy::None => "None",
+            OverridePolicy::Principal => "Principal",
+        }
+    }
 }
 
 /// The topics that a connector publishes to (KIP-558).
@@ -82,6 +116,9 @@ pub enum WorkerConfigError {
     /// A converter or one of its settings cannot be used, in Kafka's words.
     #[error("{0}")]
     Converter(String),
+    /// A value that stands elsewhere cannot be had.
+    #[error("{0}")]
+    Reference(String),
     /// The file cannot be read.
     #[error("the worker's configuration {path} cannot be read: {why}")]
     File {
@@ -198,7 +235,16 @@ impl WorkerConfig {
         Self::from_properties(java_properties::parse(&text).map_err(|error| file(error.to_string()))?)
     }
 
-    fn from_properties(properties: BTreeMap<String, String>) -> Result<Self, WorkerConfigError> {
+    /// From a worker's properties.
+    ///
+    /// # Errors
+    /// What is missing or unusable.
+    pub fn from_properties(properties: BTreeMap<String, String>) -> Result<Self, WorkerConfigError> {
+        let providers = Providers::parse(&properties)
+            .map_err(|(property, why)| WorkerConfigError::Reference(format!("{property}: {why}")))?;
+        let properties = providers
+            .resolve(&properties)
+            .map_err(|error| WorkerConfigError::Reference(format!("{}: {error}", error.key)))?;
         let given =
             |property: &str| properties.get(property).map(|value| value.trim()).filter(|value| !value.is_empty());
         let missing: Vec<_> = REQUIRED.into_iter().filter(|(property, _)| given(property).is_none()).collect();
@@ -244,13 +290,28 @@ impl WorkerConfig {
                 enabled: flag("topic.tracking.enable")?,
                 allow_reset: flag("topic.tracking.allow.reset")?,
             },
+            topic_creation: flag("topic.creation.enable")?,
+            override_policy: match given("connector.client.config.override.policy").unwrap_or("All") {
+                policy if policy.contains("None") => OverridePolicy::None,
+                policy if policy.contains("Principal") => OverridePolicy::Principal,
+                policy if policy.contains("All") => OverridePolicy::All,
+                policy => {
+                    let property = "connector.client.config.override.policy";
+                    return Err(invalid(property, policy, "All, None or Principal is expected"));
+                }
+            },
+            providers,
+            is_standalone: false,
+            admin_properties: with_prefix(&properties, "admin."),
             producer_properties: with_prefix(&properties, "producer."),
             properties,
         };
         for key in config.properties.keys() {
             let is_converter =
                 ["key", "value", "header"].iter().any(|side| key.starts_with(&format!("{side}.converter.")));
-            if !KNOWN.contains(&key.as_str()) && !is_converter && !key.starts_with("producer.") {
+            let is_handed_on =
+                ["producer.", "admin.", "consumer.", "config.providers"].iter().any(|of| key.starts_with(of));
+            if !KNOWN.contains(&key.as_str()) && !is_converter && !is_handed_on {
                 tracing::warn!(property = %key, "worker property is not known and has no effect");
             }
         }
@@ -273,7 +334,7 @@ impl WorkerConfig {
     }
 }
 
-fn invalid(property: &str, value: &str, why: &'static str) -> WorkerConfigError {
+pub(super) fn invalid(property: &str, value: &str, why: &'static str) -> WorkerConfigError {
     WorkerConfigError::Invalid { property: property.to_owned(), value: value.to_owned(), why }
 }
 
@@ -299,37 +360,6 @@ fn refuse_converter(key: &str, properties: &BTreeMap<String, String>) -> Result<
         Err(Some(finding)) => Err(WorkerConfigError::Converter(finding.message)),
         _ => Ok(()),
     }
-}
-
-/// The first HTTP listener, or the older pair of properties.
-fn listen_address(listeners: Option<&str>, host: Option<&str>, port: i32) -> Result<SocketAddr, WorkerConfigError> {
-    let (property, text) = match listeners {
-        Some(listeners) => {
-            let first = listeners.split(',').next().unwrap_or_default().trim();
-            let Some(address) = first.strip_prefix("http://").or_else(|| first.strip_prefix("HTTP://")) else {
-                return Err(invalid(
-                    "listeners",
-                    listeners,
-                    "an http:// listener is expected; https is not supported yet",
-                ));
-            };
-            ("listeners", address.to_owned())
-        }
-        None => ("rest.port", format!("{}:{port}", host.unwrap_or_default())),
-    };
-    let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text };
-    let address = std::net::ToSocketAddrs::to_socket_addrs(&text).ok().and_then(|mut addresses| addresses.next());
-    address
-        .ok_or_else(|| invalid(property, &text, "a host of this machine and a port are expected, such as 0.0.0.0:8083"))
-}
-
-/// What others can reach this worker by, as far as it can tell.
-fn known_host(listen: SocketAddr) -> String {
-    if !listen.ip().is_unspecified() {
-        return listen.ip().to_string();
-    }
-    let name = std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_default();
-    if name.is_empty() { "127.0.0.1".to_owned() } else { name }
 }
 
 #[cfg(test)]

@@ -52,6 +52,22 @@ pub struct Outlet {
     string: Arc<Schema>,
     key: Vec<u8>,
     value: Vec<u8>,
+    tolerates_errors: bool,
+    logs_errors: bool,
+}
+
+/// Why a record was not published.
+enum Unpublished {
+    /// A transform or a converter failed on it.
+    Record(TaskError),
+    /// Kafka did not take it.
+    Kafka(TaskError),
+}
+
+impl From<TaskError> for Unpublished {
+    fn from(error: TaskError) -> Self {
+        Unpublished::Record(error)
+    }
 }
 
 impl Outlet {
@@ -70,6 +86,8 @@ impl Outlet {
             string: Arc::new(Schema::new(SchemaKind::String)),
             key: Vec::new(),
             value: Vec::new(),
+            tolerates_errors: config.tolerates_errors,
+            logs_errors: config.logs_errors,
         })
     }
 
@@ -115,6 +133,22 @@ impl Outlet {
     /// # Errors
     /// Those of transforms, converters and the producer.
     pub async fn publish(&mut self, producer: &RecordProducer, record: ConnectRecord) -> Result<(), TaskError> {
+        let topic = record.topic.clone();
+        match self.converted(producer, record).await {
+            // As `errors.tolerance=all` asks. What time may mend is no fault of the record's.
+            Err(Unpublished::Record(error @ TaskError::Stop(_))) if self.tolerates_errors => {
+                producer.metrics().records_tolerated.increment(1);
+                if self.logs_errors {
+                    tracing::error!(topic, %error, "a record was passed over (errors.tolerance=all)");
+                }
+                Ok(())
+            }
+            Err(Unpublished::Record(error) | Unpublished::Kafka(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn converted(&mut self, producer: &RecordProducer, record: ConnectRecord) -> Result<(), Unpublished> {
         let applied = self.chain.apply(record);
         let tolerated =
             applied.map_err(|error| TaskError::stop("Tolerance exceeded in error handler").because(error))?;
@@ -138,7 +172,7 @@ impl Outlet {
             headers,
             timestamp: record.timestamp,
         };
-        producer.publish(record).await
+        producer.publish(record).await.map_err(Unpublished::Kafka)
     }
 
     /// The record as transforms see it.

@@ -6,6 +6,8 @@ use metrics::{describe_counter, describe_gauge};
 pub const RECORDS_ENQUEUED: &str = "headwater_streamer_records_enqueued_total";
 /// Times that the producer's queue was full and reading waited.
 pub const QUEUE_FULL: &str = "headwater_streamer_queue_full_total";
+/// Records that a transform or a converter failed on and that were passed over, as errors.tolerance=all asks.
+pub const RECORDS_TOLERATED: &str = "headwater_streamer_records_tolerated_total";
 /// Rows read by snapshots.
 pub const SNAPSHOT_ROWS: &str = "headwater_streamer_snapshot_rows_total";
 /// Times that the task started again by itself.
@@ -25,6 +27,7 @@ pub const CONFIRMED_LSN: &str = "headwater_streamer_confirmed_lsn_bytes";
 pub(super) fn describe() {
     describe_counter!(RECORDS_ENQUEUED, "Records given to the Kafka producer.");
     describe_counter!(QUEUE_FULL, "Times the producer's queue was full and reading the slot waited.");
+    describe_counter!(RECORDS_TOLERATED, "Records passed over as errors.tolerance=all asks.");
     describe_counter!(SNAPSHOT_ROWS, "Rows read by snapshots.");
     describe_counter!(RETRIES, "Times the task started again by itself.");
     describe_counter!(TRANSACTIONS, "Transactions read whole from the slot.");

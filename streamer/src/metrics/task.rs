@@ -12,6 +12,8 @@ use super::names;
 pub struct TaskMetrics {
     /// [`names::RECORDS_ENQUEUED`].
     pub records_enqueued: Counter,
+    /// [`names::RECORDS_TOLERATED`].
+    pub records_tolerated: Counter,
     /// [`names::QUEUE_FULL`].
     pub queue_full: Counter,
     /// [`names::SNAPSHOT_ROWS`].
@@ -37,6 +39,7 @@ impl TaskMetrics {
         );
         Self {
             records_enqueued: counter(names::RECORDS_ENQUEUED),
+            records_tolerated: counter(names::RECORDS_TOLERATED),
             queue_full: counter(names::QUEUE_FULL),
             snapshot_rows: counter(names::SNAPSHOT_ROWS),
             retries: counter(names::RETRIES),

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`settings`]: Kafka Connect's producer properties in librdkafka's words
 //! - [`producer`]: the one place that enqueues; a full queue blocks it
+//! - [`topics`]: a topic's creation before its first record
 //! - [`ledger`]: acknowledgements in, the safe position out
 //!
 //! # The rule
@@ -13,3 +14,4 @@
 pub mod ledger;
 pub mod producer;
 pub mod settings;
+pub mod topics;

@@ -9,9 +9,11 @@ use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
 use super::ledger::{DeliveryFailure, Ledger};
 use super::settings;
+use super::topics::Topics;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
+use crate::worker::storage::statuses::StatusStore;
 
 /// A record ready for Kafka. `value` `None` is a tombstone.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct RecordProducer {
     producer: ThreadedProducer<Acknowledgements>,
     ledger: Arc<Ledger>,
     metrics: TaskMetrics,
+    topics: Topics,
 }
 
 impl std::fmt::Debug for RecordProducer {
@@ -72,13 +75,19 @@ impl RecordProducer {
     /// Connects lazily: an unreachable Kafka shows as records that wait.
     ///
     /// # Errors
-    /// Stop when librdkafka refuses a producer property, with its words.
-    pub fn new(worker: &WorkerConfig, config: &ConnectorConfig, metrics: TaskMetrics) -> Result<Self, TaskError> {
+    /// Stop when librdkafka refuses a producer property, with its words, or `topic.creation.*` cannot be used.
+    pub fn new(
+        worker: &WorkerConfig,
+        config: &ConnectorConfig,
+        metrics: TaskMetrics,
+        statuses: StatusStore,
+    ) -> Result<Self, TaskError> {
+        let topics = Topics::new(worker, config, statuses)?;
         let ledger = Arc::new(Ledger::default());
         let producer = settings::producer(worker, config)?
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger, metrics })
+        Ok(Self { producer, ledger, metrics, topics })
     }
 
     /// What is counted of the connector.
@@ -96,6 +105,7 @@ impl RecordProducer {
     /// # Errors
     /// The first refusal of any record before this one, or of this one.
     pub async fn publish(&self, record: Record<'_>) -> Result<(), TaskError> {
+        self.topics.before_record(record.topic).await?;
         let number = Numbered { ledger: &self.ledger, number: Some(self.ledger.enqueue()) };
         let mut pending = BaseRecord::with_opaque_to(record.topic, number.as_opaque());
         pending.partition = record.partition;

@@ -6,11 +6,34 @@ use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 
 /// Java's name and librdkafka's, where they differ.
-const RENAMED: [(&str, &str); 4] = [
+const RENAMED: [(&str, &str); 8] = [
     ("max.request.size", "message.max.bytes"),
-    ("max.block.ms", ""),
     ("compression.type", "compression.codec"),
+    ("compression.gzip.level", "compression.level"),
+    ("compression.lz4.level", "compression.level"),
+    ("compression.zstd.level", "compression.level"),
     ("delivery.timeout.ms", "message.timeout.ms"),
+    ("send.buffer.bytes", "socket.send.buffer.bytes"),
+    ("receive.buffer.bytes", "socket.receive.buffer.bytes"),
+];
+
+/// Java's properties that have no counterpart, and change nothing in what is published.
+const WITHOUT_EFFECT: [&str; 14] = [
+    // It bounds a wait that never gives up here.
+    "max.block.ms",
+    "metrics.num.samples",
+    "metrics.recording.level",
+    "metrics.sample.window.ms",
+    "metric.reporters",
+    "enable.metrics.push",
+    "auto.include.jmx.reporter",
+    "metadata.max.idle.ms",
+    "metadata.recovery.strategy",
+    "metadata.recovery.rebootstrap.trigger.ms",
+    "socket.connection.setup.timeout.max.ms",
+    "partitioner.availability.timeout.ms",
+    "partitioner.adaptive.partitioning.enable",
+    "transaction.timeout.ms",
 ];
 
 /// The producer of one connector: the safe defaults, then the worker's `producer.*`, then the connector's
@@ -43,12 +66,37 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<Clien
     Ok(settings)
 }
 
+/// The admin client of one connector: the worker's `admin.*`, then the connector's `admin.override.*`.
+pub fn admin(worker: &WorkerConfig, config: &ConnectorConfig) -> ClientConfig {
+    let mut settings = worker.kafka_client();
+    for (key, value) in worker.admin_properties.iter().chain(&config.admin_overrides) {
+        if matches!(key.as_str(), "bootstrap.servers" | "request.timeout.ms" | "retry.backoff.ms" | "client.id") {
+            settings.set(if key == "request.timeout.ms" { "socket.timeout.ms" } else { key }, value);
+        }
+    }
+    // What the producer is told of the cluster holds for the topics in it.
+    if let Some(servers) = config.producer_overrides.get("bootstrap.servers") {
+        settings.set("bootstrap.servers", servers);
+    }
+    settings
+}
+
 fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), TaskError> {
     let refuse = |why: &str| Err(TaskError::stop(format!("producer property {key}={value} is refused: {why}")));
     match key {
         "acks" if !matches!(value, "all" | "-1") => refuse("a position is stored only behind acks=all"),
         "enable.idempotence" if value != "true" => refuse("without it a retry can change the order of a key's records"),
-        "key.serializer" | "value.serializer" | "partitioner.class" | "interceptor.classes" | "metric.reporters" => {
+        "transactional.id" => refuse("records are not published in transactions"),
+        "partitioner.ignore.keys" if value != "false" => {
+            refuse("without its key's partition a key's records lose their order")
+        }
+        "partitioner.ignore.keys" => Ok(()),
+        "security.protocol" if !value.eq_ignore_ascii_case("PLAINTEXT") => {
+            refuse("only PLAINTEXT connections to Kafka are supported yet")
+        }
+        // Connect sets them itself, so that users repeat them.
+        "key.serializer" | "value.serializer" if value.ends_with(".ByteArraySerializer") => Ok(()),
+        "key.serializer" | "value.serializer" | "partitioner.class" | "interceptor.classes" => {
             refuse("it names a Java class, which this worker cannot load")
         }
         "buffer.memory" => {
@@ -58,13 +106,13 @@ fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), Task
             settings.set("queue.buffering.max.kbytes", (bytes / 1024).max(1).to_string());
             Ok(())
         }
+        _ if WITHOUT_EFFECT.contains(&key) => {
+            tracing::debug!(property = key, "producer property without effect");
+            Ok(())
+        }
         _ => {
             let name = RENAMED.iter().find(|(java, _)| *java == key).map_or(key, |(_, ours)| ours);
-            // An empty name is a property that has no counterpart and no effect on what is published: max.block.ms bounds
-            // a wait that never gives up here.
-            if !name.is_empty() {
-                settings.set(name, value);
-            }
+            settings.set(name, value);
             Ok(())
         }
     }

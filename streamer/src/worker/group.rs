@@ -26,7 +26,8 @@ const CLIENT_PREFIX: &str = "headwater-";
 
 /// A member of the group. Dropping it leaves the group.
 pub struct Membership {
-    consumer: Arc<StreamConsumer<Place>>,
+    /// `None` for a worker that has no group.
+    consumer: Option<Arc<StreamConsumer<Place>>>,
     active: watch::Receiver<bool>,
     group_id: String,
     polling: JoinHandle<TaskError>,
@@ -96,7 +97,17 @@ impl Membership {
         refuse_beside_connect(&consumer, &group_id).await?;
         consumer.subscribe(&[&worker.config_topic.name]).map_err(failed)?;
         let polling = tokio::spawn(poll(consumer.clone(), group_id.clone()));
-        Ok(Self { consumer, active, group_id, polling })
+        Ok(Self { consumer: Some(consumer), active, group_id, polling })
+    }
+
+    /// The place of a worker that runs alone: it is always the active one.
+    pub fn alone() -> Self {
+        let (sender, active) = watch::channel(true);
+        let polling = tokio::spawn(async move {
+            sender.closed().await;
+            TaskError::stop("nobody asks any more")
+        });
+        Self { consumer: None, active, group_id: String::new(), polling }
     }
 
     /// Whether this is the active member; changes are seen by waiting on it.
@@ -114,7 +125,10 @@ impl Membership {
 
     /// Where the active member's REST API is, if there is one and it is another.
     pub fn leader(&self) -> Leader {
-        Leader { consumer: Arc::downgrade(&self.consumer), group_id: self.group_id.clone() }
+        Leader {
+            consumer: self.consumer.as_ref().map(Arc::downgrade).unwrap_or_default(),
+            group_id: self.group_id.clone(),
+        }
     }
 
     /// Leaves the group, so that another member becomes the active one at once.

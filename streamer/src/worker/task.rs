@@ -44,7 +44,15 @@ impl RunningTask {
         let failure = Arc::new(OnceLock::new());
         let name = config.name.clone();
         let metrics = TaskMetrics::of(&name);
-        let context = TaskContext { config, worker, offsets, cancel: cancel.clone(), health, metrics };
+        let context = TaskContext {
+            config,
+            worker,
+            statuses: statuses.clone(),
+            offsets,
+            cancel: cancel.clone(),
+            health,
+            metrics,
+        };
         let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses, fence));
         Self { cancel, health: receiver, failure, run }
     }

@@ -19,6 +19,7 @@ use super::storage::configs::{ConfigStore, StoredConnector, TargetState};
 use super::storage::log::KafkaLog;
 use super::storage::statuses::StatusStore;
 use super::task::RunningTask;
+use crate::config::worker::StorageTopic;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::position::OffsetStore;
@@ -89,9 +90,13 @@ impl Herder {
     /// Retry when Kafka does not answer; stop when it refuses a topic.
     pub async fn start(worker: Arc<WorkerConfig>) -> Result<Self, TaskError> {
         let fence = CancellationToken::new();
-        let configs = ConfigStore::new(KafkaLog::open(&worker, &worker.config_topic, fence.clone()).await?);
+        let open = async |topic: &StorageTopic| match worker.is_standalone {
+            true => Ok(KafkaLog::in_memory(topic, fence.clone())),
+            false => KafkaLog::open(&worker, topic, fence.clone()).await,
+        };
+        let configs = ConfigStore::new(open(&worker.config_topic).await?);
+        let statuses = open(&worker.status_topic).await?;
         let offsets = OffsetStore::new(KafkaLog::open(&worker, &worker.offset_topic, fence.clone()).await?);
-        let statuses = KafkaLog::open(&worker, &worker.status_topic, fence.clone()).await?;
         let statuses = StatusStore::new(statuses, worker.worker_id.clone());
         let stored = configs.connectors();
         let herder = Self { worker, configs, statuses, offsets, connectors: Mutex::default(), fence };

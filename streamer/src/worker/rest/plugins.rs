@@ -15,15 +15,20 @@ use crate::config::definitions::{self, DEFINITIONS, Definition};
 use crate::config::plugins::{self, PluginKind};
 use crate::config::properties;
 use crate::config::{Finding, WorkerConfig};
+use crate::transform::CLASSES;
 
 pub(super) async fn list(RawQuery(query): RawQuery) -> Json<Value> {
     let mut all = vec![json!({ "class": CONNECTOR_CLASS, "type": "source", "version": DEBEZIUM_VERSION })];
     if query.unwrap_or_default().split('&').any(|pair| pair == "connectorsOnly=false") {
-        all.extend(
-            plugins::all().map(
-                |(kind, class)| json!({ "class": class, "type": kind.as_str(), "version": plugins::version(class) }),
-            ),
-        );
+        let entry =
+            |class: &str, kind: &str, version: &str| json!({ "class": class, "type": kind, "version": version });
+        // Connect lists kind after kind.
+        for kind in ["transformation", "predicate"] {
+            let of_kind = CLASSES.iter().filter(|class| class.is_supported() && class.kind() == kind);
+            all.extend(of_kind.map(|class| entry(class.name, kind, class.version())));
+        }
+        let converters = plugins::all();
+        all.extend(converters.map(|(kind, class)| entry(class, kind.as_str(), plugins::version(class))));
     }
     Json(Value::Array(all))
 }

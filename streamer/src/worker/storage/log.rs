@@ -24,7 +24,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct KafkaLog {
     topic: String,
-    producer: FutureProducer,
+    /// `None` for a map that lives with this process only.
+    producer: Option<FutureProducer>,
     entries: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
     fence: CancellationToken,
 }
@@ -57,7 +58,12 @@ impl KafkaLog {
             .set("message.timeout.ms", "30000")
             .create()
             .map_err(|error| failed(&topic.name, "writing", &error))?;
-        Ok(Self { topic: topic.name.clone(), producer, entries: Arc::new(Mutex::new(entries)), fence })
+        Ok(Self { topic: topic.name.clone(), producer: Some(producer), entries: Arc::new(Mutex::new(entries)), fence })
+    }
+
+    /// A map that is kept nowhere, for what a connector that runs alone does not need.
+    pub fn in_memory(topic: &StorageTopic, fence: CancellationToken) -> Self {
+        Self { topic: topic.name.clone(), producer: None, entries: Arc::default(), fence }
     }
 
     /// The value of a key.
@@ -83,10 +89,10 @@ impl KafkaLog {
         }
         let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic).key(key);
         record.payload = value;
-        self.producer
-            .send(record, Timeout::Never)
-            .await
-            .map_err(|(error, _)| failed(&self.topic, "writing", &error))?;
+        if let Some(producer) = &self.producer {
+            let sent = producer.send(record, Timeout::Never).await;
+            sent.map_err(|(error, _)| failed(&self.topic, "writing", &error))?;
+        }
         match value {
             Some(value) => self.lock().insert(key.to_vec(), value.to_vec()),
             None => self.lock().remove(key),
