@@ -61,6 +61,16 @@ pub fn read(bootstrap_servers: &str, topic: &str) -> anyhow::Result<Vec<Record>>
     Ok(records)
 }
 
+/// How many partitions a topic has.
+///
+/// # Errors
+/// Kafka does not answer.
+pub fn partitions(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize> {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
+    Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
+}
+
 /// How many records a topic's first partition has had.
 ///
 /// # Errors

@@ -70,6 +70,16 @@ impl Worker {
         Self::start("streamer", command, directory, settings.port).await
     }
 
+    /// Starts our streamer with Debezium Server's configuration.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn server(directory: &Path, application_properties: &Path, port: u16) -> anyhow::Result<Self> {
+        let mut command = Command::new(program("streamer")?);
+        command.arg("--application-properties").arg(application_properties);
+        Self::start("streamer", command, directory, port).await
+    }
+
     /// Starts Kafka Connect with Debezium's connector.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ fn application(properties: &BTreeMap<String, String>) -> Result<Application, Wor
     }
 
     let mut worker = with_prefix(properties, "debezium.source.");
-    worker.retain(|key, _| key.starts_with("offset.") || key == "bootstrap.servers");
+    worker.retain(|key, _| (key.starts_with("offset.") && key != "offset.storage") || key == "bootstrap.servers");
     worker.extend(producer.iter().map(|(key, value)| (format!("producer.{key}"), value.clone())));
     let servers = producer.get("bootstrap.servers").or_else(|| worker.get("bootstrap.servers")).cloned();
     worker.extend(servers.map(|servers| ("bootstrap.servers".to_owned(), servers)));

@@ -4,6 +4,7 @@
 //! own databases, slot, topics and worker.
 
 mod bad_input;
+mod configuring;
 mod hand_over;
 mod hand_over_under_load;
 mod operations;
