@@ -12,6 +12,7 @@ pub(super) enum Format {
     Primitive(super::Primitive),
     BinaryData,
     Avro,
+    CloudEvents,
     /// Known, and why it is not supported.
     Refused(&'static str),
 }
@@ -40,12 +41,14 @@ impl ConverterClass {
 
     /// Whether it has a setting of this name; a delegate's settings are its own.
     pub fn has_setting(&self, name: &str) -> bool {
-        let family = match self.format {
-            Format::BinaryData => Some(super::DELEGATE),
-            Format::Avro => Some("request.header."),
-            _ => None,
+        let families: &[&str] = match self.format {
+            Format::BinaryData => &[super::DELEGATE],
+            Format::Avro => &["request.header."],
+            Format::CloudEvents => &["json.", "avro."],
+            _ => &[],
         };
-        self.settings.iter().any(|group| group.contains(&name)) || family.is_some_and(|family| name.starts_with(family))
+        self.settings.iter().any(|group| group.contains(&name))
+            || families.iter().any(|family| name.starts_with(family))
     }
 }
 
@@ -103,12 +106,14 @@ pub const CLASSES: &[ConverterClass] = &[
         Format::Refused("io.debezium.converters.BinaryDataConverter took its place"),
         &[],
     ),
-    both(
-        "io.debezium.converters.CloudEventsConverter",
-        DEBEZIUM_VERSION,
-        Format::Refused("CloudEvents are not written yet"),
-        &[],
-    ),
+    ConverterClass {
+        name: "io.debezium.converters.CloudEventsConverter",
+        version: DEBEZIUM_VERSION,
+        is_converter: true,
+        is_header_converter: false,
+        settings: &[super::cloud_events::SETTINGS],
+        format: Format::CloudEvents,
+    },
     both(
         "io.confluent.connect.avro.AvroConverter",
         DEBEZIUM_VERSION,

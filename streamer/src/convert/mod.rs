@@ -4,6 +4,7 @@
 //! - [`classes`]: the classes by whose names converters are configured
 //! - `settings`: their settings, read as Kafka reads them
 //! - [`avro`]: Avro in Confluent's wire format
+//! - [`cloud_events`]: rows' changes as CloudEvents
 //! - `registry`: the schema registry
 //! - `known_schemas`: what was worked out for a schema, kept from record to record
 //! - `string`: Java's `toString`, which `StringConverter` writes
@@ -12,6 +13,7 @@
 
 pub mod avro;
 pub mod classes;
+pub mod cloud_events;
 mod known_schemas;
 mod primitive;
 pub mod registry;
@@ -24,12 +26,13 @@ mod testing;
 use std::collections::BTreeMap;
 
 use proto::connect::json::{DecimalFormat, JsonConverter};
-use proto::connect::record::SchemaAndValue;
+use proto::connect::record::{RecordHeader, SchemaAndValue};
 use proto::connect::schema::SchemaKind;
 use proto::connect::value::Value;
 
 use self::avro::{AvroConfig, AvroConverter};
 use self::classes::{ConverterClass, Format};
+use self::cloud_events::{CloudEventsConfig, CloudEventsConverter};
 pub use self::primitive::Primitive;
 use self::settings::Settings;
 pub use self::string::Encoding;
@@ -57,6 +60,8 @@ pub enum ConverterConfig {
     BinaryData(Option<Box<ConverterConfig>>),
     /// `io.confluent.connect.avro.AvroConverter`.
     Avro(AvroConfig),
+    /// `io.debezium.converters.CloudEventsConverter`.
+    CloudEvents(CloudEventsConfig),
 }
 
 impl ConverterConfig {
@@ -90,6 +95,7 @@ impl ConverterConfig {
             Format::String => Self::String(encoding(key, &mut settings)),
             Format::Primitive(primitive) => Self::Primitive(primitive),
             Format::Avro => Self::Avro(AvroConfig::parse(&mut settings, key.starts_with("key."))),
+            Format::CloudEvents => Self::CloudEvents(CloudEventsConfig::parse(&mut settings)),
             Format::SimpleHeader | Format::Refused(_) => Self::SimpleHeader,
             // As a header converter it is never told of a delegate (`BinaryDataConverter.configure`).
             Format::BinaryData if key == HEADER || settings.text(DELEGATE).is_none() => Self::BinaryData(None),
@@ -158,6 +164,8 @@ pub enum Converter {
     BinaryData(Option<Box<Converter>>),
     /// `AvroConverter`.
     Avro(Box<AvroConverter>),
+    /// `CloudEventsConverter`.
+    CloudEvents(Box<CloudEventsConverter>),
 }
 
 impl Converter {
@@ -168,6 +176,7 @@ impl Converter {
             ConverterConfig::String(encoding) => Self::String(*encoding),
             ConverterConfig::Primitive(primitive) => Self::Primitive(*primitive),
             ConverterConfig::SimpleHeader => Self::SimpleHeader,
+            ConverterConfig::CloudEvents(config) => Self::CloudEvents(Box::new(CloudEventsConverter::new(config))),
             ConverterConfig::Avro(config) => Self::Avro(Box::new(AvroConverter::new(config))),
             ConverterConfig::BinaryData(delegate) => {
                 Self::BinaryData(delegate.as_deref().map(|delegate| Box::new(Self::new(delegate))))
@@ -175,17 +184,25 @@ impl Converter {
         }
     }
 
-    /// Appends the bytes of a record's key, value or header; `false` when there are none, as for a tombstone's value.
+    /// Appends the bytes of a record's key, value or header; `headers` are the record's, which a value may be made of.
+    /// `false` when there are none, as for a tombstone's value.
     ///
     /// # Errors
     /// Stop when the value has no form in this format; retry when a schema registry cannot be reached.
-    pub async fn convert(&self, topic: &str, data: &SchemaAndValue, out: &mut Vec<u8>) -> Result<bool, TaskError> {
+    pub async fn convert(
+        &self,
+        topic: &str,
+        data: &SchemaAndValue,
+        headers: &[RecordHeader],
+        out: &mut Vec<u8>,
+    ) -> Result<bool, TaskError> {
         match self {
             Self::Json(converter) => write_json(*converter, data, out).map_err(|why| unconvertible(topic, &why)),
             Self::String(encoding) => Ok(string::write(data, *encoding, out)),
             Self::Primitive(primitive) => primitive.write(data, out).map_err(|why| unconvertible(topic, &why)),
             Self::SimpleHeader => Ok(simple_header::write(data, out)),
             Self::Avro(converter) => converter.convert(topic, data, out).await,
+            Self::CloudEvents(converter) => Box::pin(converter.convert(topic, data, headers, out)).await,
             Self::BinaryData(delegate) => {
                 let schema = data.schema.as_deref();
                 let is_binary = schema.is_none_or(|schema| schema.kind == SchemaKind::Bytes);
@@ -195,7 +212,7 @@ impl Converter {
                         Ok(true)
                     }
                     (Value::Null, _) if is_binary => Ok(false),
-                    (_, Some(delegate)) => Box::pin(delegate.convert(topic, data, out)).await,
+                    (_, Some(delegate)) => Box::pin(delegate.convert(topic, data, headers, out)).await,
                     (_, None) => {
                         let kind =
                             schema.map_or("a value without a schema", |schema| primitive::type_name(&schema.kind));
@@ -247,7 +264,7 @@ mod tests {
 
     async fn converted(converter: &Converter, data: &SchemaAndValue) -> Result<Option<Vec<u8>>, TaskError> {
         let mut out = Vec::new();
-        Ok(converter.convert("t", data, &mut out).await?.then_some(out))
+        Ok(converter.convert("t", data, &[], &mut out).await?.then_some(out))
     }
 
     #[test]

@@ -68,6 +68,14 @@ impl<'a> Settings<'a> {
         self.findings.push(Finding { key: Some(format!("{}.{name}", self.prefix)), message });
     }
 
+    /// Reads the settings below a name, which are another converter's.
+    pub(super) fn below<T>(&mut self, name: &str, read: impl FnOnce(&mut Settings<'a>) -> T) -> T {
+        let mut below = Settings::new(&format!("{}.{name}", self.prefix), self.all);
+        let value = read(&mut below);
+        self.findings.extend(below.findings);
+        value
+    }
+
     /// Takes over what was found elsewhere.
     pub(super) fn extend(&mut self, findings: Vec<Finding>) {
         self.findings.extend(findings);

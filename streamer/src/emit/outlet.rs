@@ -155,12 +155,13 @@ impl Outlet {
         let Some(record) = tolerated else { return Ok(()) };
         self.key.clear();
         self.value.clear();
-        let has_key = self.key_converter.convert(&record.topic, &record.key, &mut self.key).await?;
-        let has_value = self.value_converter.convert(&record.topic, &record.value, &mut self.value).await?;
+        let has_key = self.key_converter.convert(&record.topic, &record.key, &record.headers, &mut self.key).await?;
+        let has_value =
+            self.value_converter.convert(&record.topic, &record.value, &record.headers, &mut self.value).await?;
         let mut headers = (!record.headers.is_empty()).then(|| OwnedHeaders::new_with_capacity(record.headers.len()));
         for RecordHeader { key, value } in &record.headers {
             let mut bytes = Vec::new();
-            let has_value = self.header_converter.convert(&record.topic, value, &mut bytes).await?;
+            let has_value = self.header_converter.convert(&record.topic, value, &[], &mut bytes).await?;
             let header = Header { key, value: has_value.then_some(&bytes) };
             headers = headers.map(|headers| headers.insert(header));
         }

@@ -92,6 +92,11 @@ impl AvroConverter {
         Ok(true)
     }
 
+    /// The registry's addresses.
+    pub(super) fn registry_urls(&self) -> &[String] {
+        self.config.registry.urls()
+    }
+
     async fn id(&self, topic: &str, schema: &Arc<Schema>) -> Result<u32, TaskError> {
         let registry = self.registry.get_or_try_init(|| async { Registry::new(&self.config.registry) }).await?;
         let text = schema::text(schema, self.config.connect_meta_data).map_err(|why| unconvertible(topic, &why))?;
