@@ -33,7 +33,7 @@ use crate::publish::producer::RecordProducer;
 use crate::source::catalog::{ListedTable, TableName};
 use crate::source::snapshot::incremental::Incremental;
 use crate::source::wal::WalStream;
-use crate::source::{catalog, publication, session, slot, snapshot};
+use crate::source::{catalog, publication, replica_identity, session, slot, snapshot};
 use crate::worker::storage::statuses::StatusStore;
 
 /// The first pause before starting again; it doubles up to `retriable.restart.connector.wait.ms`.
@@ -146,6 +146,22 @@ async fn cancelled_while_starting(context: &TaskContext) {
     }
 }
 
+/// More tables than `guardrail.collections.max` are refused or warned of (`CommonConnectorConfig.validateGuardrailLimits`).
+fn guard(config: &ConnectorConfig, tables: usize) -> Result<(), TaskError> {
+    let Some(guardrail) = config.replication.guardrail.filter(|guardrail| tables > guardrail.max) else {
+        return Ok(());
+    };
+    let text = format!(
+        "guardrail.collections.max allows {} tables, and {tables} are captured. Narrow table.include.list, or raise the limit",
+        guardrail.max
+    );
+    if guardrail.fails {
+        return Err(TaskError::stop(text));
+    }
+    tracing::warn!(connector = %config.name, "{text}");
+    Ok(())
+}
+
 async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> Result<(), TaskError> {
     let config = &context.config;
     let offset = context.offsets.read(&config.name, &config.topic_prefix)?;
@@ -160,6 +176,8 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     let captured = catalog::captured_tables(&client, config).await?;
     let published: Vec<TableName> =
         captured.iter().filter(|table| table.is_logged).map(|table| table.name.clone()).collect();
+    guard(config, captured.len())?;
+    replica_identity::set(&client, config, &captured).await?;
     publication::ensure(&client, config, &published).await?;
 
     let settings = envelope_settings(config);
@@ -199,8 +217,18 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     let last_origin = RowOrigin::at(&resume.whole);
     let incremental = Incremental::new(config.clone(), resume.whole.incremental.clone());
     let progress = Progress::new(resume);
-    let streaming =
-        Streaming { context, client, producer, emitter, relations, progress, incremental, notifier, last_origin };
+    let streaming = Streaming {
+        context,
+        client,
+        producer,
+        emitter,
+        relations,
+        progress,
+        incremental,
+        notifier,
+        last_origin,
+        xmin_fetched: None,
+    };
     Box::pin(streaming.run(stream)).await
 }
 

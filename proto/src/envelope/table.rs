@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::row::{Gaps, RowFields};
 use super::source::{self, SourceFields};
 use super::transaction;
-use super::{Before, Change, EnvelopeSettings, JsonConverter, Source, ValueError};
+use super::{Before, Change, EnvelopeSettings, JsonConverter, Op, Source, ValueError};
 use crate::connect::schema::{Schema, SchemaKind};
+use crate::connect::value::TreeWriter;
 use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
 use crate::table::Table;
@@ -137,6 +138,19 @@ impl TableEnvelope {
             (_, Some(Datum::Unchanged)) => false,
             (old, new) => old != new,
         })
+    }
+
+    /// Whether two rows have the same value, as far as records show it.
+    ///
+    /// # Errors
+    /// When a value is not of its type's form.
+    pub fn is_unchanged(&self, old: &[Datum], new: &[Datum]) -> Result<bool, ValueError> {
+        let value = |row| {
+            let mut writer = TreeWriter::default();
+            self.value.write(row, Gaps::Row { old: None }, Op::Update.phase(), &self.placeholder, &mut writer)?;
+            Ok::<_, ValueError>(writer.finish())
+        };
+        Ok(value(old)? == value(new)?)
     }
 
     /// Writes the record value of a change.

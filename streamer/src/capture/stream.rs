@@ -1,6 +1,6 @@
 //! The stream's messages, one after another: rows to the emitter, commits to the ledger, and signs of life between them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::lsn::Lsn;
 use proto::pgoutput::{Commit, Message, OldTuple};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::relations::Relations;
 use super::transaction::{Change, Progress};
-use crate::config::ConnectorConfig;
+use crate::config::{ConnectorConfig, FlushMode};
 use crate::emit::{RowEmitter, RowOrigin, heartbeat};
 use crate::error::TaskError;
 use crate::notify::Notifier;
@@ -19,13 +19,9 @@ use crate::pipeline::TaskContext;
 use crate::position::{Checkpoint, committer};
 use crate::publish::producer::RecordProducer;
 use crate::signal::channels;
-use crate::source::session;
 use crate::source::snapshot::incremental::Incremental;
 use crate::source::wal::{WalEvent, WalStream};
-
-/// How long a clean stop waits for Kafka to acknowledge what is under way. What is not acknowledged by then comes again
-/// after the next start.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::source::{session, slot};
 
 /// A running stream with everything it needs.
 #[expect(missing_debug_implementations, reason = "a tokio_postgres::Client shows nothing")]
@@ -48,6 +44,8 @@ pub struct Streaming<'a> {
     pub notifier: Notifier,
     /// Where the last row came from.
     pub last_origin: RowOrigin,
+    /// When the slot's xmin was asked for.
+    pub xmin_fetched: Option<Instant>,
 }
 
 impl Streaming<'_> {
@@ -67,7 +65,7 @@ impl Streaming<'_> {
         ));
         // However this ends, the committer ends with it.
         let _ends_with_this = commit.clone().drop_guard();
-        let mut heartbeat = config.heartbeat.interval.map(tokio::time::interval);
+        let mut heartbeat = config.heartbeat.interval.map(later);
         let cancel = self.context.cancel.clone();
         let mut signals = channels::open(&config)?;
         tokio::select! {
@@ -80,7 +78,7 @@ impl Streaming<'_> {
                 () = cancel.cancelled() => break,
                 error = self.producer.failed() => return Err(error),
                 changed = confirmable.changed() => match changed {
-                    Ok(()) => stream.confirm(*confirmable.borrow_and_update()),
+                    Ok(()) => confirm(&stream, &config, *confirmable.borrow_and_update()),
                     Err(_) => break,
                 },
                 () = tick(&mut heartbeat) => self.heartbeat(&config).await?,
@@ -109,14 +107,14 @@ impl Streaming<'_> {
         if let Some(checkpoint) = self.progress.inside(self.events()) {
             self.checkpoint(checkpoint);
         }
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.producer.drain()).await.is_err() {
+        if tokio::time::timeout(config.replication.shutdown_timeout, self.producer.drain()).await.is_err() {
             tracing::warn!(connector = %config.name, "stopped before Kafka acknowledged everything: those records come again");
         }
         commit.cancel();
         if let Ok(Err(error)) = committer.await {
             tracing::warn!(connector = %config.name, %error, "the last position could not be stored: some records come again");
         }
-        stream.confirm(*confirmable.borrow_and_update());
+        confirm(&stream, &config, *confirmable.borrow_and_update());
         stream.close().await;
         Ok(())
     }
@@ -134,6 +132,7 @@ impl Streaming<'_> {
                 return Ok(());
             }
         };
+        self.fetch_xmin().await?;
         match message {
             Message::Begin(begin) => self.progress.begin(&begin),
             Message::Commit(commit) => self.commit(&commit).await?,
@@ -242,6 +241,21 @@ impl Streaming<'_> {
         self.emitter.transaction_offset(self.progress.transaction()?)
     }
 
+    /// Asks for the slot's xmin when it is time (`xmin.fetch.interval.ms`).
+    async fn fetch_xmin(&mut self) -> Result<(), TaskError> {
+        let config = &self.context.config;
+        let Some(interval) = config.replication.xmin_interval else { return Ok(()) };
+        if self.xmin_fetched.is_some_and(|fetched| fetched.elapsed() < interval) {
+            return Ok(());
+        }
+        if self.client.is_closed() {
+            self.client = session::connect(&config.connection, "catalog").await?;
+        }
+        self.emitter.set_xmin(slot::xmin(&self.client, &config.slot.name).await?);
+        self.xmin_fetched = Some(Instant::now());
+        Ok(())
+    }
+
     async fn heartbeat(&mut self, config: &ConnectorConfig) -> Result<(), TaskError> {
         heartbeat::emit(&self.producer, self.emitter.outlet(), config).await?;
         if let Some(query) = &config.heartbeat.action_query {
@@ -256,6 +270,18 @@ impl Streaming<'_> {
         }
         Ok(())
     }
+}
+
+/// Tells the server what it may forget, unless somebody else does (`lsn.flush.mode`).
+fn confirm(stream: &WalStream, config: &ConnectorConfig, lsn: Lsn) {
+    if config.replication.flush == FlushMode::Connector {
+        stream.confirm(lsn);
+    }
+}
+
+/// Ticks from one interval on: Debezium's first heartbeat comes when the first interval is over.
+fn later(interval: Duration) -> tokio::time::Interval {
+    tokio::time::interval_at(tokio::time::Instant::now() + interval, interval)
 }
 
 /// The next heartbeat, or never.

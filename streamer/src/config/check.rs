@@ -229,6 +229,8 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
         | "column.include.list"
         | "message.prefix.include.list"
         | "snapshot.include.collection.list" => super::filters::patterns(value).err(),
+        "replica.identity.autoset.values" => super::replication::invalid_identities(value),
+        "offset.mismatch.strategy" => super::replication::invalid_mismatch_strategy(value),
         "message.key.columns" => super::topics::invalid_key_columns(value),
         "topic.naming.strategy" => super::topics::unknown_strategy(value),
         "topic.delimiter" | "topic.heartbeat.prefix" | "topic.transaction" => invalid_topic_name(value),

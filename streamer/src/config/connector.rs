@@ -10,6 +10,7 @@ use proto::types::{ColumnRules, Placeholder, ValueModes};
 use super::check::{self, parse_boolean};
 use super::connect_keys;
 use super::filters::{self, Filters, List};
+use super::replication::Replication;
 use super::signals::{Notifications, Signals};
 use super::snapshot::Snapshot;
 use super::topic_creation::TopicCreation;
@@ -51,8 +52,12 @@ pub struct ConnectorConfig {
     pub signals: Signals,
     /// Where the connector tells of its snapshots.
     pub notifications: Notifications,
+    /// How the slot and its tables are dealt with.
+    pub replication: Replication,
     /// `skipped.operations`.
     pub skipped: SkippedOperations,
+    /// `skip.messages.without.change`.
+    pub skip_unchanged: bool,
     /// `tombstones.on.delete`.
     pub tombstones_on_delete: bool,
     /// Signs of life.
@@ -122,6 +127,8 @@ pub struct Connection {
     pub tcp_keep_alive: bool,
     /// `database.initial.statements`.
     pub initial_statements: Vec<String>,
+    /// `database.query.timeout.ms`: how long a query may take that is not a snapshot's, `None` for 0.
+    pub query_timeout: Option<Duration>,
 }
 
 /// `database.sslmode`, with libpq's meanings.
@@ -251,6 +258,8 @@ impl ConnectorConfig {
                 sslcert: keys.text("database.sslcert").map(str::to_owned),
                 sslkey: keys.text("database.sslkey").map(str::to_owned),
                 tcp_keep_alive: keys.flag("database.tcpKeepAlive"),
+                query_timeout: Some(keys.milliseconds("database.query.timeout.ms"))
+                    .filter(|timeout| !timeout.is_zero()),
                 initial_statements: statements(keys.text("database.initial.statements").unwrap_or_default()),
             },
             slot: Slot {
@@ -279,6 +288,8 @@ impl ConnectorConfig {
             snapshot: Snapshot::parse(&keys)?,
             signals: Signals::parse(&keys)?,
             notifications: Notifications::parse(&keys),
+            replication: Replication::parse(&keys)?,
+            skip_unchanged: keys.flag("skip.messages.without.change"),
             skipped: SkippedOperations::parse(&keys.string("skipped.operations")),
             tombstones_on_delete: keys.flag("tombstones.on.delete"),
             heartbeat: Heartbeat {

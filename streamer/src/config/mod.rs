@@ -32,6 +32,7 @@ mod listeners;
 pub mod plugins;
 pub mod properties;
 pub mod providers;
+pub mod replication;
 pub mod secret;
 pub mod signals;
 pub mod snapshot;
@@ -45,6 +46,7 @@ pub use connector::{
     Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, SslMode,
 };
 pub use filters::{Filters, List};
+pub use replication::{FlushMode, Guardrail, Identity, Replication};
 pub use secret::Secret;
 pub use signals::{Notifications, SignalChannel, Signals, Watermarking};
 pub use snapshot::{Isolation, Snapshot, SnapshotMode};

@@ -37,6 +37,7 @@ impl Messages {
         outlet: &mut Outlet,
         message: &LogicalMessage,
         origin: RowOrigin,
+        xmin: Option<i64>,
         transaction: Option<&TransactionBlock>,
     ) -> Result<(), TaskError> {
         let source = Source {
@@ -47,7 +48,7 @@ impl Messages {
             tx_id: origin.tx_id,
             schema: "",
             table: "",
-            xmin: None,
+            xmin,
         };
         let record = self.envelope.record(message, &source, transaction, now_ns() / 1_000_000);
         outlet.publish(producer, record).await

@@ -61,7 +61,10 @@ impl RowOrigin {
 #[derive(Debug)]
 pub struct RowEmitter {
     skipped: crate::config::SkippedOperations,
+    skip_unchanged: bool,
     tombstones_on_delete: bool,
+    /// The slot's oldest transaction, where it is asked for.
+    xmin: Option<i64>,
     messages: Messages,
     /// `None` where transaction metadata is not asked for.
     transactions: Option<TransactionMetadata>,
@@ -78,12 +81,19 @@ impl RowEmitter {
     pub fn new(config: &ConnectorConfig, settings: &EnvelopeSettings) -> Result<Self, TaskError> {
         Ok(Self {
             skipped: config.skipped,
+            skip_unchanged: config.skip_unchanged,
             tombstones_on_delete: config.tombstones_on_delete,
+            xmin: None,
             messages: Messages::new(config, settings),
             transactions: config.transaction_metadata.then(|| TransactionMetadata::new(config.topics.transaction())),
             is_counting: false,
             outlet: Outlet::new(config)?,
         })
+    }
+
+    /// From now on, changes have this `source.xmin`.
+    pub fn set_xmin(&mut self, xmin: Option<i64>) {
+        self.xmin = xmin;
     }
 
     /// The next change begins a transaction, or is one of it: publishes its beginning before the first of them, which was
@@ -148,7 +158,7 @@ impl RowEmitter {
         let transactions = self.transactions.as_mut().filter(|_| origin.tx_id.is_some());
         let block = transactions.zip(origin.lsn).and_then(|(transactions, lsn)| transactions.message(lsn));
         if !self.is_counting || origin.tx_id.is_none() {
-            self.messages.emit(producer, &mut self.outlet, message, origin, block.as_ref()).await?;
+            self.messages.emit(producer, &mut self.outlet, message, origin, self.xmin, block.as_ref()).await?;
         }
         Ok(true)
     }
@@ -206,6 +216,11 @@ impl RowEmitter {
     ) -> Result<(), TaskError> {
         let new = filled(&update.new.values, update.old.as_ref());
         let new = new.as_ref();
+        if let (true, Some(OldTuple::Full(old))) = (self.skip_unchanged, &update.old)
+            && table.is_unchanged(&old.values, new).map_err(|error| outlet::unreadable(table, &error))?
+        {
+            return Ok(());
+        }
         let before = update.old.as_ref().map(before);
         let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new))
         else {
@@ -316,7 +331,8 @@ impl RowEmitter {
             return Ok(());
         }
         let change = Change { transaction: transaction.as_ref(), ..*change };
-        let source = source(table, origin);
+        let xmin = self.xmin.filter(|_| change.op != Op::Read);
+        let source = Source { xmin, ..source(table, origin) };
         self.outlet.row(producer, RowRecord { table, key, value: Some((&change, &source)), link }).await
     }
 }

@@ -211,7 +211,7 @@ fn close(head: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn unreadable(table: &TableEnvelope, error: &ValueError) -> TaskError {
+pub(super) fn unreadable(table: &TableEnvelope, error: &ValueError) -> TaskError {
     TaskError::stop(format!(
         "table {}.{}: a value cannot be converted ({error}); the change is kept in the slot and nothing behind it is \
          published. Leave the column out with column.exclude.list, or report it",

@@ -4,12 +4,14 @@
 //! - [`session`]: an ordinary SQL session with the connector's settings, and what a server error means
 //! - [`validate()`]: the connection check behind `PUT /connectors/{name}/config`
 //! - [`catalog`]: what `pg_catalog` says about captured tables
+//! - [`replica_identity`]: set before a slot reads
 //! - [`publication`], [`slot`]: made, checked, dropped
 //! - [`snapshot`]: the rows that were there before the slot
 //! - [`wal`]: the replication stream
 
 pub mod catalog;
 pub mod publication;
+pub mod replica_identity;
 pub mod session;
 pub mod slot;
 pub mod snapshot;

@@ -47,6 +47,13 @@ pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, T
             tracing::debug!(%error, "sql session ended");
         }
     });
+    // A snapshot's queries take as long as its tables are big.
+    if let Some(timeout) = connection.query_timeout.filter(|_| !purpose.contains("snapshot")) {
+        client
+            .batch_execute(&format!("SET statement_timeout = {}", timeout.as_millis()))
+            .await
+            .map_err(|error| query_error("setting database.query.timeout.ms", error))?;
+    }
     for statement in &connection.initial_statements {
         client
             .batch_execute(statement)

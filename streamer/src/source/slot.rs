@@ -126,6 +126,18 @@ pub async fn create(config: &ConnectorConfig) -> Result<CreatedSlot, TaskError> 
     }
 }
 
+/// The oldest transaction that the server keeps catalog rows for because of the slot (`source.xmin`).
+///
+/// # Errors
+/// As [`query_error`].
+pub async fn xmin(client: &Client, name: &str) -> Result<Option<i64>, TaskError> {
+    let row = client
+        .query_opt("SELECT catalog_xmin::text::int8 FROM pg_replication_slots WHERE slot_name = $1", &[&name])
+        .await
+        .map_err(|error| query_error(&format!("reading the xmin of slot {name}"), error))?;
+    Ok(row.and_then(|row| row.get(0)))
+}
+
 /// Drops the slot if it is there (`slot.drop.on.stop`).
 pub async fn drop(client: &Client, name: &str) -> Result<(), TaskError> {
     client

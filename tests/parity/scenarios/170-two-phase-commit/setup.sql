@@ -1,0 +1,1 @@
+create table tp (id int primary key, v text);

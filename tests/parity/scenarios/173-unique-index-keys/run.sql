@@ -1,0 +1,2 @@
+insert into u_one values (2,'x'); update u_one set a=3 where a=2; insert into u_nullable values (null,'null key'),(1,'one'); update u_nullable set a=2 where a=1; insert into u_two values (5,6,7,8); update u_two set c=70 where c=7;
+insert into u_partial values (1,'x'); insert into u_expression values ('A','x'); insert into u_include values (1,'x',2); insert into u_late values (1,'x'); insert into u_pk values (1,2); insert into nothing values (1,'x'); update nothing set b='y'; delete from nothing; delete from u_nullable;

@@ -1,0 +1,11 @@
+create table u_one (a int not null unique, b text);
+create table u_nullable (a int unique, b text);
+create table u_two (a int, b int, c int not null, d int not null); create unique index on u_two (d, c); create unique index on u_two (a);
+create table u_partial (a int not null, b text); create unique index on u_partial (a) where b is not null;
+create table u_expression (a text not null, b text); create unique index on u_expression (lower(a));
+create table u_include (a int not null, b text, c int not null); create unique index on u_include (c) include (b);
+create table u_late (a int not null, b text); alter table u_late add constraint late_unique unique (a) deferrable initially deferred;
+create table u_pk (id int primary key, a int not null unique);
+create table nothing (a int, b text); alter table nothing replica identity full;
+alter table u_one replica identity full; alter table u_nullable replica identity full; alter table u_two replica identity full;
+insert into u_one values (1,'snap'); insert into u_two values (1,2,3,4);

@@ -1,0 +1,1 @@
+select pg_logical_emit_message(true,'app','kept'); select pg_logical_emit_message(false,'APPLICATION','kept é'); select pg_logical_emit_message(true,'other','dropped'); select pg_logical_emit_message(false,'bin','\x00ff10'::bytea); select pg_logical_emit_message(true,'xbin','dropped'); insert into m values (1);
