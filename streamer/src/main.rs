@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::error::TaskError;
 use streamer::worker::deploy;
-use streamer::worker::group::Membership;
+use streamer::worker::group::{Membership, Place};
 use streamer::worker::herder::Herder;
 use streamer::worker::log_levels::LogLevels;
 use streamer::worker::rest::{self, Api};
@@ -120,21 +120,25 @@ async fn while_member(
     herders: &watch::Sender<Option<Arc<Herder>>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut active = membership.active();
+    let mut place = membership.place();
     loop {
-        tokio::select! {
+        let wait = tokio::time::timeout(STANDBY_NOTICE, active(&mut place));
+        let first = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             error = membership.failed() => return Err(error.into()),
-            () = becomes(&mut active, true) => {}
-            () = tokio::time::sleep(STANDBY_NOTICE) => {
+            time = wait => time,
+        };
+        let time = match first {
+            Ok(time) => time,
+            Err(_) => {
                 tracing::info!(group = %worker.group_id, "standing by: another streamer of the group is active");
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     error = membership.failed() => return Err(error.into()),
-                    () = becomes(&mut active, true) => {}
+                    time = active(&mut place) => time,
                 }
             }
-        }
+        };
         let herder = Arc::new(when_kafka_answers(worker, || Herder::start(worker.clone())).await?);
         herders.send_replace(Some(herder.clone()));
         for (name, config) in std::mem::take(&mut connectors) {
@@ -157,7 +161,7 @@ async fn while_member(
                 herder.abandon().await;
                 return Err(error.into());
             }
-            () = becomes(&mut active, false) => {
+            () = lost(&mut place, time) => {
                 herders.send_replace(None);
                 tracing::warn!(
                     group = %worker.group_id,
@@ -170,10 +174,19 @@ async fn while_member(
     }
 }
 
-/// Completes when the value is `wanted`, and only then.
-async fn becomes(active: &mut watch::Receiver<bool>, wanted: bool) {
-    if active.wait_for(|is| *is == wanted).await.is_err() {
+/// Completes when this is the active member, with which time that is.
+async fn active(place: &mut watch::Receiver<Place>) -> u64 {
+    let is_active = place.wait_for(|place| matches!(place, Place::Active(_))).await.map(|place| *place);
+    match is_active {
+        Ok(Place::Active(time)) => time,
         // The membership is gone, which its own future says.
+        Ok(Place::StandingBy) | Err(_) => std::future::pending().await,
+    }
+}
+
+/// Completes when this is not the active member any more, be it that it has become so again.
+async fn lost(place: &mut watch::Receiver<Place>, time: u64) {
+    if place.wait_for(|place| *place != Place::Active(time)).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -7,6 +7,7 @@
 //! session ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
@@ -27,8 +28,8 @@ const CLIENT_PREFIX: &str = "headwater-";
 /// A member of the group. Dropping it leaves the group.
 pub struct Membership {
     /// `None` for a worker that has no group.
-    consumer: Option<Arc<StreamConsumer<Place>>>,
-    active: watch::Receiver<bool>,
+    consumer: Option<Arc<StreamConsumer<Watcher>>>,
+    place: watch::Receiver<Place>,
     group_id: String,
     polling: JoinHandle<TaskError>,
 }
@@ -37,29 +38,39 @@ impl std::fmt::Debug for Membership {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Membership")
             .field("group_id", &self.group_id)
-            .field("active", &self.active)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
 
-/// Whether the config topic is this member's.
-struct Place {
-    active: watch::Sender<bool>,
+/// A member's place. Each time that it becomes the active one is another, so that nobody takes two for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Another member is active, or none is yet.
+    StandingBy,
+    /// This one is, for the n-th time.
+    Active(u64),
 }
 
-impl ClientContext for Place {
+/// Notices whether the config topic is this member's.
+struct Watcher {
+    place: watch::Sender<Place>,
+    times: AtomicU64,
+}
+
+impl ClientContext for Watcher {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "the worker's group");
     }
 }
 
-impl ConsumerContext for Place {
+impl ConsumerContext for Watcher {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(_) => {}
             Rebalance::Revoke(partitions) if partitions.count() == 0 => {}
             Rebalance::Revoke(_) | Rebalance::Error(_) => {
-                self.active.send_replace(false);
+                self.place.send_replace(Place::StandingBy);
             }
         }
     }
@@ -68,13 +79,14 @@ impl ConsumerContext for Place {
         if let Rebalance::Assign(partitions) = rebalance
             && partitions.count() > 0
         {
-            self.active.send_replace(true);
+            let time = self.times.fetch_add(1, Ordering::Relaxed);
+            self.place.send_replace(Place::Active(time));
         }
     }
 }
 
 impl Membership {
-    /// Joins the group; which place it has there, [`Membership::active`] says later.
+    /// Joins the group; which place it has there, [`Membership::place`] says later.
     ///
     /// # Errors
     /// Stop while a Connect worker of the group is alive; retry when Kafka does not answer.
@@ -82,7 +94,7 @@ impl Membership {
         log::create(worker, &worker.config_topic).await?;
         let group_id = worker.group_id.clone();
         let failed = |error: KafkaError| TaskError::retry(format!("joining the group {group_id} failed: {error}"));
-        let (sender, active) = watch::channel(false);
+        let (sender, place) = watch::channel(Place::StandingBy);
         let mut client = worker.kafka_client();
         client
             .set("group.id", &group_id)
@@ -92,27 +104,28 @@ impl Membership {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("auto.offset.reset", "latest")
             .set("enable.auto.commit", "false");
-        let consumer: StreamConsumer<Place> = client.create_with_context(Place { active: sender }).map_err(failed)?;
+        let consumer: StreamConsumer<Watcher> =
+            client.create_with_context(Watcher { place: sender, times: AtomicU64::new(0) }).map_err(failed)?;
         let consumer = Arc::new(consumer);
         refuse_beside_connect(&consumer, &group_id).await?;
         consumer.subscribe(&[&worker.config_topic.name]).map_err(failed)?;
         let polling = tokio::spawn(poll(consumer.clone(), group_id.clone()));
-        Ok(Self { consumer: Some(consumer), active, group_id, polling })
+        Ok(Self { consumer: Some(consumer), place, group_id, polling })
     }
 
     /// The place of a worker that runs alone: it is always the active one.
     pub fn alone() -> Self {
-        let (sender, active) = watch::channel(true);
+        let (sender, place) = watch::channel(Place::Active(0));
         let polling = tokio::spawn(async move {
             sender.closed().await;
             TaskError::stop("nobody asks any more")
         });
-        Self { consumer: None, active, group_id: String::new(), polling }
+        Self { consumer: None, place, group_id: String::new(), polling }
     }
 
-    /// Whether this is the active member; changes are seen by waiting on it.
-    pub fn active(&self) -> watch::Receiver<bool> {
-        self.active.clone()
+    /// Which place this member has; changes are seen by waiting on it.
+    pub fn place(&self) -> watch::Receiver<Place> {
+        self.place.clone()
     }
 
     /// Completes when the membership cannot go on, and only then.
@@ -134,8 +147,9 @@ impl Membership {
     /// Leaves the group, so that another member becomes the active one at once.
     pub async fn leave(self) {
         self.polling.abort();
-        // Ended by the abort, or before it.
-        let _ended = self.polling.await;
+        if !self.polling.is_finished() {
+            let _aborted = self.polling.await;
+        }
         // Closing waits for Kafka's answer.
         if let Err(error) = tokio::task::spawn_blocking(move || drop(self.consumer)).await {
             tracing::warn!(%error, "leaving the worker's group broke off");
@@ -147,7 +161,7 @@ impl Membership {
 #[derive(Clone)]
 pub struct Leader {
     // Weak, so that the last request does not keep the membership.
-    consumer: std::sync::Weak<StreamConsumer<Place>>,
+    consumer: std::sync::Weak<StreamConsumer<Watcher>>,
     group_id: String,
 }
 
@@ -178,7 +192,7 @@ fn has_partitions(assignment: &[u8]) -> bool {
 }
 
 /// Reads the group's events for as long as the membership lasts; what is in the topic is read elsewhere.
-async fn poll(consumer: Arc<StreamConsumer<Place>>, group_id: String) -> TaskError {
+async fn poll(consumer: Arc<StreamConsumer<Watcher>>, group_id: String) -> TaskError {
     loop {
         let Err(error) = consumer.recv().await else { continue };
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
@@ -196,7 +210,7 @@ async fn poll(consumer: Arc<StreamConsumer<Place>>, group_id: String) -> TaskErr
 }
 
 /// Refuses to be in a group that has other members than streamers.
-async fn refuse_beside_connect(consumer: &Arc<StreamConsumer<Place>>, group_id: &str) -> Result<(), TaskError> {
+async fn refuse_beside_connect(consumer: &Arc<StreamConsumer<Watcher>>, group_id: &str) -> Result<(), TaskError> {
     let (consumer, name) = (consumer.clone(), group_id.to_owned());
     let find = move || {
         let groups = consumer.fetch_group_list(Some(&name), ANSWER_TIMEOUT)?;
