@@ -96,12 +96,18 @@ async fn debezium_hands_over_to_the_streamer_and_takes_over_again() -> anyhow::R
 #[tokio::test(flavor = "multi_thread")]
 async fn a_streamer_refuses_to_start_beside_a_connect_worker_of_its_group() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("beside_connect").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
     let debezium = pipeline.debezium().await?;
+    // It answers before it is in its group; with a task that runs it is.
+    pipeline.put(&debezium, &[]).await?;
+    debezium.rest().wait_task(&pipeline.name, "RUNNING").await?;
     let refusal = pipeline.streamer().await.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(refusal.contains("a Kafka Connect worker of the group beside_connect (group.id) is alive"), "{refusal}");
     debezium.into_process().stop().await?;
     // It left the group: there is nothing to wait for.
-    pipeline.streamer().await?.into_process().stop().await
+    let streamer = pipeline.streamer().await?;
+    streamer.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    streamer.into_process().stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
