@@ -23,19 +23,19 @@ pub enum Element {
 pub(super) struct ArrayLayout {
     /// What separates elements (`pg_type.typdelim`).
     pub(super) delimiter: char,
-    /// Whether a NULL among the elements is a null; else it spoils the array.
+    /// Whether a null may be among the elements; else it spoils the array.
     pub(super) takes_null: bool,
 }
 
 impl ArrayLayout {
-    /// By the elements' type. Debezium stumbles over a NULL in an `ltree[]`.
-    pub(super) fn of(element: &str) -> Self {
+    /// By the elements' type, and whether the schema requires them. Debezium stumbles over a NULL in an `ltree[]`.
+    pub(super) fn of(element: &str, is_required: bool) -> Self {
         let delimiter = match element {
             "box" => ';',
             "geometry" | "geography" => ':',
             _ => ',',
         };
-        Self { delimiter, takes_null: element != "ltree" }
+        Self { delimiter, takes_null: !is_required && element != "ltree" }
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) fn write(
     let is_not_finite =
         |value: &Element| matches!(value, Element::Text(text) if decimal::is_not_finite(text.as_bytes()));
     let is_spoilt = matches!(element, Codec::Decimal { .. }) && elements.iter().any(is_not_finite)
-        || !layout.takes_null && elements.contains(&Element::Null);
+        || !layout.takes_null && elements.iter().any(|value| !matches!(value, Element::Text(_)));
     if is_spoilt {
         return Err(Unconvertible::NoForm);
     }

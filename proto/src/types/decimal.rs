@@ -92,6 +92,16 @@ impl Decimal {
         self.to_string().parse().unwrap_or(f64::NAN)
     }
 
+    /// As `BigDecimal.valueOf` reads a double: its shortest digits. An infinity is zero.
+    pub(super) fn from_double(value: f64) -> Self {
+        Self::parse_finite(&java::double(value)).unwrap_or_default()
+    }
+
+    /// The digits behind the point.
+    pub(super) fn scale(&self) -> u32 {
+        self.scale
+    }
+
     /// The same number without trailing zeros behind the point.
     pub fn stripped(mut self) -> Self {
         let ten = BigInt::from(10);

@@ -81,6 +81,24 @@ fn ordered(pairs: &[(String, Option<String>)]) -> Vec<&(String, Option<String>)>
     ordered
 }
 
+/// Writes a JSON string. Jackson writes this object into a `Writer`, which takes characters beyond the basic plane as
+/// they are.
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    let mut escaped = Vec::new();
+    out.push(b'"');
+    for part in text.split_inclusive(|character| character > '\u{ffff}') {
+        let (plain, beyond) = match part.char_indices().next_back() {
+            Some((at, '\u{10000}'..)) => part.split_at(at),
+            _ => (part, ""),
+        };
+        escaped.clear();
+        write_string(plain, &mut escaped);
+        out.extend_from_slice(escaped.get(1..escaped.len() - 1).unwrap_or_default());
+        out.extend_from_slice(beyond.as_bytes());
+    }
+    out.push(b'"');
+}
+
 /// The JSON object that Debezium makes of it.
 pub fn json(pairs: &[(String, Option<String>)]) -> String {
     let mut out = vec![b'{'];
@@ -88,10 +106,10 @@ pub fn json(pairs: &[(String, Option<String>)]) -> String {
         if index > 0 {
             out.push(b',');
         }
-        write_string(key, &mut out);
+        write_text(key, &mut out);
         out.push(b':');
         match value {
-            Some(value) => write_string(value, &mut out),
+            Some(value) => write_text(value, &mut out),
             None => out.extend_from_slice(b"null"),
         }
     }
@@ -115,6 +133,11 @@ mod tests {
     #[test]
     fn keys_come_in_the_order_of_a_java_hash_map() {
         assert_eq!(json(&parse(r#""zz"=>"1", "b"=>"2", "aaa"=>"3""#).unwrap()), r#"{"zz":"1","aaa":"3","b":"2"}"#);
+    }
+
+    #[test]
+    fn characters_beyond_the_basic_plane_stay_as_they_are() {
+        assert_eq!(json(&parse(r#""a\"😀"=>"é🦀x🦀""#).unwrap()), r#"{"a\"😀":"é🦀x🦀"}"#);
     }
 
     #[test]

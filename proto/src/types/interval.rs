@@ -1,6 +1,7 @@
 //! `interval`.
 
 use super::NotA;
+use super::decimal::Decimal;
 
 /// Months, days and microseconds, which PostgreSQL keeps apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,31 +46,29 @@ impl Interval {
         Ok(interval)
     }
 
+    /// Hours, minutes, and seconds in the driver's doubles (`PGInterval.getSeconds`).
+    fn clock(&self) -> (i64, i64, f64) {
+        let (hours, rest) = (self.micros / MICROS_PER_HOUR, self.micros % MICROS_PER_HOUR);
+        let (minutes, micros) = (rest / MICROS_PER_MINUTE, rest % MICROS_PER_MINUTE);
+        (hours, minutes, (micros / 1_000_000) as f64 + (micros % 1_000_000) as f64 / 1e6)
+    }
+
     /// Debezium's `MicroDuration`, in its own doubles, whose last digits are not always those of the interval; it
     /// saturates.
     pub fn micros(&self) -> i64 {
-        let (hours, rest) = (self.micros / MICROS_PER_HOUR, self.micros % MICROS_PER_HOUR);
-        let (minutes, micros) = (rest / MICROS_PER_MINUTE, rest % MICROS_PER_MINUTE);
-        let seconds = (micros / 1_000_000) as f64 + (micros % 1_000_000) as f64 / 1e6;
+        let (hours, minutes, seconds) = self.clock();
         let days = self.months as f64 * DAYS_PER_MONTH + self.days as f64;
         let seconds = ((days * 24.0 + hours as f64) * 60.0 + minutes as f64) * 60.0 + seconds;
         (seconds * 1e6) as i64
     }
 
-    /// Debezium's `io.debezium.time.Interval`: every part is there, `P0Y0M0DT0H0M0S` the shortest.
+    /// Debezium's `io.debezium.time.Interval`: every part is there, `P0Y0M0DT0H0M0S` the shortest. The seconds have up to
+    /// nine digits of a double: 1.726101 is 1.726100999.
     pub fn iso(&self) -> String {
-        let (hours, rest) = (self.micros / MICROS_PER_HOUR, self.micros % MICROS_PER_HOUR);
-        let (minutes, micros) = (rest / MICROS_PER_MINUTE, rest % MICROS_PER_MINUTE);
-        let sign = if micros < 0 { "-" } else { "" };
-        let (seconds, fraction) = (micros.abs() / 1_000_000, micros.abs() % 1_000_000);
-        let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
-        format!(
-            "P{}Y{}M{}DT{hours}H{minutes}M{sign}{seconds}{}S",
-            self.months / 12,
-            self.months % 12,
-            self.days,
-            fraction.trim_end_matches('0')
-        )
+        let (hours, minutes, seconds) = self.clock();
+        let seconds = Decimal::from_double(seconds);
+        let seconds = if seconds.scale() > 9 { seconds.with_scale(9) } else { seconds };
+        format!("P{}Y{}M{}DT{hours}H{minutes}M{}S", self.months / 12, self.months % 12, self.days, seconds.stripped())
     }
 }
 
@@ -96,6 +95,15 @@ mod tests {
         let interval = Interval::parse("1 year 2 mons 3 days 04:05:06.789").unwrap();
         assert_eq!(interval.micros(), 37_091_106_789_000);
         assert_eq!(interval.iso(), "P1Y2M3DT4H5M6.789S");
+    }
+
+    #[test]
+    fn seconds_are_doubles() {
+        let iso = |text| Interval::parse(text).unwrap().iso();
+        assert_eq!(iso("-2 mons +13 days 23:32:01.726101"), "P0Y-2M13DT23H32M1.726100999S");
+        assert_eq!(iso("-3 years -9 mons -34 days -07:00:27.23034"), "P-3Y-9M-34DT-7H0M-27.230339999S");
+        assert_eq!(iso("00:00:00.000001"), "P0Y0M0DT0H0M0.000001S");
+        assert_eq!(iso("-00:00:00.5"), "P0Y0M0DT0H0M-0.5S");
     }
 
     #[test]

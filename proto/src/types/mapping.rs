@@ -47,7 +47,7 @@ fn unknown(pg_type: &PgType, modes: &ValueModes) -> Option<(Codec, Schema)> {
         return None;
     }
     let (codec, items) = bytes(element);
-    let layout = ArrayLayout::of(&base(element).name);
+    let layout = ArrayLayout::of(&base(element).name, true);
     let codec = Codec::Array { element: Box::new(codec), layout, elements_from: Phase::Snapshot };
     Some((codec, Schema::new(SchemaKind::Array(Box::new(items)))))
 }
@@ -89,7 +89,7 @@ fn array_of(element: &PgType, typmod: i32, modes: &ValueModes) -> Option<(Codec,
         (Codec::ZonedTimestamp(form), _) => (Codec::ZonedTimestamp(form.in_array()), Phase::Snapshot),
         (codec, _) => (codec, Phase::Snapshot),
     };
-    let layout = ArrayLayout::of(&element.name);
+    let layout = ArrayLayout::of(&element.name, is_required);
     let items = Schema { optional: !is_required, ..schema };
     let codec = Codec::Array { element: Box::new(element_codec), layout, elements_from };
     Some((codec, Schema::new(SchemaKind::Array(Box::new(items)))))
