@@ -1,7 +1,6 @@
-//! Java's regular expressions (`java.util.regex`), as far as the `regex` crate has them: look-around and back references
-//! are refused by name.
+//! Java's regular expressions (`java.util.regex`) with look-around and back references, and its replacements.
 
-use regex::Regex;
+use fancy_regex::{Error, ParseError, Regex};
 
 use super::settings::invalid;
 
@@ -16,16 +15,20 @@ impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// Why it is none, in one sentence.
+    /// Why it is none, in Java's words where they are known.
     pub fn new(pattern: &str) -> Result<Self, String> {
-        let compile = |pattern: &str| Regex::new(pattern).map_err(|error| error.to_string());
-        let anywhere = compile(pattern)?;
-        Ok(Self { whole: compile(&format!("^(?:{pattern})$"))?, anywhere })
+        let anywhere = Regex::new(pattern).map_err(|error| in_javas_words(pattern, &error))?;
+        let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| in_javas_words(pattern, &error))?;
+        Ok(Self { whole, anywhere })
     }
 
-    /// Whether the whole text matches (`Matcher.matches`).
+    /// Whether the whole text matches (`Matcher.matches`). A pattern that gives up on a text, after a million steps back,
+    /// does not match it, and the log says so.
     pub fn matches(&self, text: &str) -> bool {
-        self.whole.is_match(text)
+        self.whole.is_match(text).unwrap_or_else(|error| {
+            tracing::error!(pattern = self.anywhere.as_str(), text, "a pattern is taken not to match: {error}");
+            false
+        })
     }
 
     /// The text with the first match replaced (`Matcher.replaceFirst`).
@@ -33,7 +36,8 @@ impl Pattern {
     /// # Errors
     /// As [`Replacement::new`] and for a group that the pattern does not have.
     pub fn replace_first(&self, text: &str, replacement: &Replacement) -> Result<String, String> {
-        let Some(captures) = self.anywhere.captures(text) else { return Ok(text.to_owned()) };
+        let captures = self.anywhere.captures(text).map_err(|error| error.to_string())?;
+        let Some(captures) = captures else { return Ok(text.to_owned()) };
         let (start, end) = captures.get(0).map_or((0, 0), |found| (found.start(), found.end()));
         let mut out = text.get(..start).unwrap_or_default().to_owned();
         for part in &replacement.0 {
@@ -61,6 +65,16 @@ impl Pattern {
         }
         out.push_str(text.get(end..).unwrap_or_default());
         Ok(out)
+    }
+}
+
+/// `PatternSyntaxException.getMessage`, for the mistakes that people make.
+fn in_javas_words(pattern: &str, error: &Error) -> String {
+    match error {
+        Error::ParseError(_, ParseError::UnclosedOpenParen) => {
+            format!("Unclosed group near index {}\n{pattern}", pattern.chars().count())
+        }
+        other => other.to_string(),
     }
 }
 
@@ -164,5 +178,18 @@ mod tests {
     fn a_match_is_of_the_whole_text() {
         let pattern = Pattern::new("a|ab").unwrap();
         assert!(pattern.matches("ab") && pattern.matches("a") && !pattern.matches("abc"));
+    }
+
+    #[test]
+    fn a_pattern_may_look_ahead_and_refer_back() {
+        assert!(Pattern::new("srv\\.(?!audit).*").unwrap().matches("srv.public.t"));
+        assert!(!Pattern::new("srv\\.(?!audit).*").unwrap().matches("srv.audit.t"));
+        assert_eq!(replaced("(.)\\1", "<$1>", "abba"), Ok("a<b>a".to_owned()));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_refused_as_java_does() {
+        assert_eq!(Pattern::new("(a").unwrap_err(), "Unclosed group near index 2\n(a");
+        assert!(Pattern::new("[a").is_err());
     }
 }
