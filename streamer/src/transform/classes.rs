@@ -2,7 +2,11 @@
 
 use super::Transform;
 use super::data::Side;
-use super::debezium::{by_logical_table_router, event_router_settings, extract_new_record_state};
+use super::debezium::{
+    by_logical_table_router, decode_message, event_router_settings, extract_changed_record_state,
+    extract_new_record_state, extract_schema_to_new_record, header_to_value, partition_routing,
+    schema_change_event_filter, timezone_converter,
+};
 use super::kafka::{
     cast, drop_headers, extract_field, filter, flatten, header_from, hoist_field, insert_field, insert_header,
     mask_field, regex_router, replace_field, set_schema_metadata, timestamp_converter, timestamp_router, value_to_key,
@@ -85,23 +89,23 @@ const fn refused(name: &'static str, why: &'static str) -> Class {
 /// Every class, in the order in which `GET /connector-plugins?connectorsOnly=false` lists them.
 #[rustfmt::skip]
 pub const CLASSES: &[Class] = &[
-    refused("io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent", "not yet"),
+    transform("io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent", decode_message::SETTINGS, decode_message::make),
     refused("io.debezium.connector.postgresql.transforms.timescaledb.TimescaleDb", "it reads TimescaleDB's catalog for every chunk; capture the hypertables' chunks by table.include.list and route them with ByLogicalTableRouter"),
     transform("io.debezium.transforms.ByLogicalTableRouter", by_logical_table_router::SETTINGS, by_logical_table_router::make),
     refused("io.debezium.transforms.ContentBasedRouter", "it runs scripts of a JVM's script engine; ExtractNewRecordState's route.by.field and ByLogicalTableRouter route without scripts"),
-    refused("io.debezium.transforms.ExtractChangedRecordState", "not yet"),
+    transform("io.debezium.transforms.ExtractChangedRecordState", extract_changed_record_state::SETTINGS, extract_changed_record_state::make),
     transform("io.debezium.transforms.ExtractNewRecordState", extract_new_record_state::SETTINGS, extract_new_record_state::make),
-    refused("io.debezium.transforms.ExtractSchemaToNewRecord", "not yet"),
+    transform("io.debezium.transforms.ExtractSchemaToNewRecord", extract_schema_to_new_record::SETTINGS, extract_schema_to_new_record::make),
     refused("io.debezium.transforms.Filter", "it runs scripts of a JVM's script engine; a publication's row filter, skipped.operations and Kafka's Filter with a predicate filter without scripts"),
     refused("io.debezium.transforms.GeometryFormatTransformer", "geometries cannot be converted between WKB and EWKB here"),
-    refused("io.debezium.transforms.HeaderToValue", "not yet"),
-    refused("io.debezium.transforms.SchemaChangeEventFilter", "not yet"),
+    transform("io.debezium.transforms.HeaderToValue", header_to_value::SETTINGS, header_to_value::make),
+    transform("io.debezium.transforms.SchemaChangeEventFilter", schema_change_event_filter::SETTINGS, schema_change_event_filter::make),
     refused("io.debezium.transforms.SwapGeometryCoordinates", "the coordinates of geometries cannot be swapped here"),
-    refused("io.debezium.transforms.TimezoneConverter", "not yet"),
+    transform("io.debezium.transforms.TimezoneConverter", timezone_converter::SETTINGS, timezone_converter::make),
     refused("io.debezium.transforms.VectorToJsonConverter", "not yet"),
     transform("io.debezium.transforms.outbox.EventRouter", event_router_settings::SETTINGS, event_router_settings::make),
     refused("io.debezium.transforms.openlineage.OpenLineage", "it reports to OpenLineage, which this worker does not"),
-    refused("io.debezium.transforms.partitions.PartitionRouting", "not yet"),
+    transform("io.debezium.transforms.partitions.PartitionRouting", partition_routing::SETTINGS, partition_routing::make),
     refused("io.debezium.transforms.tracing.ActivateTracingSpan", "it needs OpenTelemetry's agent in the JVM; without it Debezium's does nothing either: leave it out"),
     transform("org.apache.kafka.connect.transforms.Cast$Key", cast::SETTINGS, |settings| cast::make(Side::Key, settings)),
     transform("org.apache.kafka.connect.transforms.Cast$Value", cast::SETTINGS, |settings| cast::make(Side::Value, settings)),

@@ -27,6 +27,13 @@ impl<K, T> Default for Made<K, T> {
 }
 
 impl<K: Eq + Hash + Clone, T> Made<K, T> {
+    /// Something made of `schema` under a key that will do.
+    pub(super) fn known(&self, schema: &Arc<Schema>, will_do: impl Fn(&K) -> bool) -> Option<&T> {
+        let address = Arc::as_ptr(schema).addr();
+        let known = self.made.iter().find(|((of, key), _)| *of == address && will_do(key));
+        known.map(|(_, (_, made))| made)
+    }
+
     /// What `make` makes of `schema` under `key`, made once.
     pub(super) fn of(
         &mut self,

@@ -1,0 +1,1 @@
+create table outbox (id uuid primary key, aggregatetype varchar(255) not null, aggregateid varchar(255) not null, type varchar(255) not null, payload jsonb, ts timestamp, extra text default 'none', version int, part int);

@@ -1,0 +1,1 @@
+create table "shard-1" (id int primary key, v text default 'dv'); create table "shard-2" (id int primary key, v text default 'dv'); create table nokey_1 (v text); create table other (id int primary key); insert into "shard-1" values (1,'s');

@@ -1,0 +1,1 @@
+insert into "shard-1" values (2,null); insert into "shard-2" values (2,'b'); update "shard-2" set v=null; delete from "shard-1" where id=2; insert into nokey_1 values ('x'); insert into other values (1);

@@ -1,0 +1,1 @@
+insert into tz values (2,'2023-03-12 02:30:00','2023-11-05 01:30:00','1969-12-31 23:59:59.999','1900-01-01 00:00:00+00','10:00','23:59:59+00','1900-01-01'); insert into tz (id) values (3); update tz set t='1900-01-01 00:00:00.123456' where id=3; insert into tz2 values (1,'2020-01-01 00:00:00'); delete from tz where id=2;

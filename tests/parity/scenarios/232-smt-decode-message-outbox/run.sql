@@ -1,0 +1,1 @@
+select pg_logical_emit_message(true,'outbox','{"id":1,"aggregatetype":"order","aggregateid":"42","payload":{"a":null,"b":[1,2]}}'); select pg_logical_emit_message(true,'outbox','{"id":2,"aggregatetype":"order","aggregateid":"43","payload":{"a":1.5}}'); insert into m values (2);
