@@ -54,9 +54,9 @@ pub(in crate::transform) fn make(settings: &Settings) -> Result<Box<dyn Transfor
 
 fn is_list_of_rules(list: &[String]) -> Result<bool, String> {
     let name = r#"["\.A-Za-z0-9_\s]+"#;
-    let rule = format!(r"^\[(?:(?:source|topic|{name}):(?:{name}(?::{name})?(?:,|\]$)))+$");
+    let rule = format!(r"^\[(?:source|topic|{name}):(?:{name}(?::{name})?(?:,|\]$))+$");
     let rule = Regex::new(&rule).map_err(|error| error.to_string())?;
-    // Debezium looks at the whole list at once: a name with a comma behind it begins what the next rule goes on with.
+    // Debezium looks at the whole list at once: only its first rule may have a prefix and a field, which hold for all.
     Ok(rule.is_match(&format!("[{}]", list.join(", "))))
 }
 
