@@ -7,7 +7,7 @@ use proto::connect::json::JsonConverter;
 use proto::connect::record::{ConnectRecord, RecordHeader, SchemaAndValue};
 use proto::connect::schema::{Schema, SchemaKind};
 use proto::connect::value::{TreeWriter, Value};
-use proto::envelope::{Change, Source, TableEnvelope, ValueError};
+use proto::envelope::{Change, Op, Source, TableEnvelope, ValueError};
 use proto::pgoutput::Datum;
 use proto::types::Phase;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -43,6 +43,8 @@ impl RowRecord<'_> {
 #[derive(Debug)]
 pub struct Outlet {
     chain: Chain,
+    /// What transforms added to the headers of the delete just published: its tombstone has them too.
+    added_to_delete: Vec<RecordHeader>,
     key_converter: Converter,
     value_converter: Converter,
     header_converter: Converter,
@@ -78,6 +80,7 @@ impl Outlet {
     pub fn new(config: &ConnectorConfig) -> Result<Self, TaskError> {
         Ok(Self {
             chain: config.transforms()?,
+            added_to_delete: Vec::new(),
             key_converter: Converter::new(&config.key_converter),
             value_converter: Converter::new(&config.value_converter),
             header_converter: Converter::new(&config.header_converter),
@@ -98,8 +101,16 @@ impl Outlet {
     pub async fn row(&mut self, producer: &RecordProducer, row: RowRecord<'_>) -> Result<(), TaskError> {
         let table = row.table;
         let Some((key_converter, value_converter)) = self.direct.filter(|_| row.link.is_none()) else {
-            let record = self.tree(&row).map_err(|error| unreadable(table, &error))?;
-            return self.publish(producer, record).await;
+            let mut record = self.tree(&row).map_err(|error| unreadable(table, &error))?;
+            let of_delete = std::mem::take(&mut self.added_to_delete);
+            if row.value.is_none() {
+                record.headers.extend(of_delete);
+            }
+            self.publish(producer, record).await?;
+            if row.value.is_some_and(|(change, _)| change.op == Op::Delete) {
+                self.added_to_delete = self.chain.take_added();
+            }
+            return Ok(());
         };
         self.key.clear();
         self.value.clear();

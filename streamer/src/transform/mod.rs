@@ -24,7 +24,7 @@ pub mod settings;
 pub use classes::{CLASSES, Class};
 pub use plan::Plan;
 use predicate::Predicate;
-use proto::connect::record::ConnectRecord;
+use proto::connect::record::{ConnectRecord, RecordHeader};
 
 use crate::error::TaskError;
 
@@ -53,6 +53,8 @@ pub trait Transform: std::fmt::Debug + Send {
 #[derive(Debug, Default)]
 pub struct Chain {
     stages: Vec<Stage>,
+    /// What transforms added to the last record's own headers.
+    added: Vec<RecordHeader>,
 }
 
 /// A transform with the predicate that decides which records it gets.
@@ -76,20 +78,40 @@ impl Chain {
     /// # Errors
     /// Stop when a transform cannot take the record: the error names the transform and the topic.
     pub fn apply(&mut self, mut record: ConnectRecord) -> Result<Option<ConnectRecord>, TaskError> {
+        let own = record.headers.len();
+        let mut is_own = true;
+        self.added.clear();
         for stage in &mut self.stages {
             if stage.predicate.as_ref().is_some_and(|predicate| predicate.holds(&record) == stage.negate) {
                 continue;
             }
             let topic = record.topic.clone();
             match stage.transform.apply(record) {
-                Ok(Some(changed)) => record = changed,
+                Ok(Some(changed)) => {
+                    record = changed;
+                    if is_own && ADDS_IN_PLACE.contains(&stage.class) {
+                        self.added = record.headers.get(own..).unwrap_or_default().to_vec();
+                    }
+                    is_own &= stage.class == CHANGED_STATE;
+                }
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(stage.failed(&topic, &error)),
             }
         }
         Ok(Some(record))
     }
+
+    /// What transforms added to the last record's own headers. Debezium's tombstone shares them with its delete, so it comes
+    /// with them (`EventDispatcher`); a transform that makes a new record makes new headers.
+    pub fn take_added(&mut self) -> Vec<RecordHeader> {
+        std::mem::take(&mut self.added)
+    }
 }
+
+/// Leaves the record the one that it is.
+const CHANGED_STATE: &str = "io.debezium.transforms.ExtractChangedRecordState";
+/// Transforms that add to a record's headers before they make a new record of it.
+const ADDS_IN_PLACE: [&str; 2] = [CHANGED_STATE, "io.debezium.transforms.ExtractNewRecordState"];
 
 impl Stage {
     fn failed(&self, topic: &str, error: &TransformError) -> TaskError {

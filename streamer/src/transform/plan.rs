@@ -206,7 +206,11 @@ impl Plan {
     /// # Errors
     /// Stop, in Connect's words, for what it too finds only when the task starts.
     pub fn chain(&self) -> Result<Chain, TaskError> {
-        self.stages.iter().map(PlannedStage::make).collect::<Result<_, _>>().map(|stages| Chain { stages })
+        self.stages
+            .iter()
+            .map(PlannedStage::make)
+            .collect::<Result<_, _>>()
+            .map(|stages| Chain { stages, added: Vec::new() })
     }
 }
 
