@@ -363,20 +363,39 @@ fn values(old: &OldTuple) -> &[Datum] {
     }
 }
 
-/// The new row, its unchanged TOASTed values taken from the old row where that came whole.
+/// The new row, its unchanged TOASTed values taken from the old row as far as that came: whole, or the identity's columns
+/// alone, which it has where one of them is TOASTed although none changed.
 fn filled<'a>(new: &'a [Datum], old: Option<&OldTuple>) -> Cow<'a, [Datum]> {
-    match old {
-        Some(OldTuple::Full(old)) if new.iter().any(|value| matches!(value, Datum::Unchanged)) => new
-            .iter()
-            .zip(&old.values)
-            .map(|(new, old)| if matches!(new, Datum::Unchanged) { old.clone() } else { new.clone() })
-            .collect(),
-        _ => Cow::Borrowed(new),
-    }
+    let Some(old) = old.filter(|_| new.iter().any(|value| matches!(value, Datum::Unchanged))) else {
+        return Cow::Borrowed(new);
+    };
+    let value = |(new, old): (&Datum, &Datum)| match (new, old) {
+        (Datum::Unchanged, Datum::Null) => Datum::Unchanged,
+        (Datum::Unchanged, old) => old.clone(),
+        (new, _) => new.clone(),
+    };
+    new.iter().zip(values(old)).map(value).collect()
 }
 
 /// The connector's wall clock in Unix nanoseconds, for the envelope's own `ts_*`.
 pub(crate) fn now_ns() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proto::pgoutput::Tuple;
+
+    use super::*;
+
+    #[test]
+    fn a_toasted_key_that_did_not_change_is_taken_from_the_old_key() {
+        let text = |text: &'static str| Datum::Text(Bytes::from_static(text.as_bytes()));
+        let old = OldTuple::Key(Tuple { values: vec![text("long key"), Datum::Null] });
+        let new = [Datum::Unchanged, Datum::Unchanged];
+        assert_eq!(filled(&new, Some(&old)).as_ref(), [text("long key"), Datum::Unchanged]);
+        assert_eq!(filled(&new, None).as_ref(), new);
+    }
 }
