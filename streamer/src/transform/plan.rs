@@ -249,3 +249,65 @@ impl PlannedStage {
         Ok(Stage { alias: self.alias.clone(), class: class.name, transform, predicate, negate: self.negate })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::connect::record::{ConnectRecord, SchemaAndValue};
+    use proto::connect::schema::{Schema, SchemaKind};
+    use proto::connect::value::Value;
+
+    use super::*;
+
+    fn chain(keys: &[(&str, &str)]) -> Chain {
+        let config = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        assert_eq!(check(&config).0, []);
+        Plan::parse(&config).chain().unwrap()
+    }
+
+    fn record(topic: &str) -> ConnectRecord {
+        let schema = Schema::structure([("id", Schema::new(SchemaKind::Int32))]);
+        let value = SchemaAndValue::new(schema, Value::Struct(vec![Value::Int32(1)]));
+        ConnectRecord { topic: topic.to_owned(), value, timestamp: Some(1_735_657_445_007), ..ConnectRecord::default() }
+    }
+
+    const ROUTER: &str = "org.apache.kafka.connect.transforms.TimestampRouter";
+
+    #[test]
+    fn a_record_that_the_predicate_does_not_hold_for_passes_unchanged() {
+        let keys = [
+            ("transforms", "x"),
+            ("transforms.x.type", ROUTER),
+            ("transforms.x.timestamp.format", "yyyy.MM"),
+            ("transforms.x.predicate", "isA"),
+            ("predicates", "isA"),
+            ("predicates.isA.type", "TopicNameMatches"),
+            ("predicates.isA.pattern", "a"),
+        ];
+        let topic = |chain: &mut Chain, topic| chain.apply(record(topic)).unwrap().unwrap().topic;
+        let mut only_a = chain(&keys);
+        assert_eq!((topic(&mut only_a, "a").as_str(), topic(&mut only_a, "b").as_str()), ("a-2024.12", "b"));
+        let mut all_but_a = chain(&[&keys[..], &[("transforms.x.negate", "true")]].concat());
+        assert_eq!((topic(&mut all_but_a, "a").as_str(), topic(&mut all_but_a, "b").as_str()), ("a", "b-2024.12"));
+    }
+
+    #[test]
+    fn a_record_that_fails_is_named_by_transform_and_topic() {
+        let mut chain = chain(&[("transforms", "when"), ("transforms.when.type", ROUTER)]);
+        let error = chain.apply(ConnectRecord { timestamp: None, ..record("orders") }).unwrap_err().to_string();
+        assert!(error.contains("transform when") && error.contains("topic orders"), "{error}");
+        assert!(error.contains("Timestamp missing on record"), "{error}");
+    }
+
+    #[test]
+    fn keys_that_nothing_reads_are_warned_about() {
+        let config = [
+            ("transforms", "x"),
+            ("transforms.x.type", ROUTER),
+            ("transforms.x.topic.fromat", "t"),
+            ("transforms.y.type", ROUTER),
+        ];
+        let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let expected = ["transforms.x.topic.fromat", "transforms.y.type"];
+        assert_eq!(check(&config).1, expected.map(|key| format!("{key} is not known and has no effect")));
+    }
+}
