@@ -1,0 +1,1 @@
+insert into "Sch_ema"."We ird_T-able" values (2,'y'); insert into plain_table values (1); insert into "größe" values (1,'a'); insert into nokey values ('n'); update plain_table set id=2; delete from "größe";

@@ -1,0 +1,1 @@
+insert into unseen values (1),(2);
