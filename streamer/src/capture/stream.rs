@@ -138,7 +138,7 @@ impl Streaming<'_> {
             Message::Commit(commit) => self.commit(&commit).await?,
             Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
             Message::Insert(insert) => {
-                let Some(change) = self.change(lsn).await? else { return Ok(()) };
+                let Some(change) = self.change(lsn, true).await? else { return Ok(()) };
                 if let Some(table) = self.relations.envelope(insert.relation)?.cloned() {
                     if !change.was_published {
                         self.inserted(&table, &insert.new.values, change.origin).await?;
@@ -148,7 +148,7 @@ impl Streaming<'_> {
                 }
             }
             Message::Update(update) => {
-                let Some(change) = self.change(lsn).await? else { return Ok(()) };
+                let Some(change) = self.change(lsn, update.old.is_none()).await? else { return Ok(()) };
                 if let Some(table) = self.relations.envelope(update.relation)?.cloned() {
                     if let Some(OldTuple::Full(old) | OldTuple::Key(old)) = &update.old {
                         self.changed(&table, &old.values, change.origin);
@@ -159,7 +159,7 @@ impl Streaming<'_> {
                 }
             }
             Message::Delete(delete) => {
-                let Some(change) = self.change(lsn).await? else { return Ok(()) };
+                let Some(change) = self.change(lsn, false).await? else { return Ok(()) };
                 if let Some(table) = self.relations.envelope(delete.relation)?.cloned() {
                     let (OldTuple::Full(old) | OldTuple::Key(old)) = &delete.old;
                     if !change.was_published {
@@ -170,7 +170,7 @@ impl Streaming<'_> {
                 }
             }
             Message::Truncate(truncate) => {
-                let Some(change) = self.change(lsn).await? else { return Ok(()) };
+                let Some(change) = self.change(lsn, false).await? else { return Ok(()) };
                 for relation in &truncate.relations {
                     if let Some(table) = self.relations.envelope(*relation)? {
                         self.incremental.truncated(table);
@@ -180,7 +180,7 @@ impl Streaming<'_> {
                 self.published(&change, lsn, "TRUNCATE");
             }
             Message::LogicalMessage(message) if message.transactional => {
-                let Some(change) = self.change(lsn).await? else { return Ok(()) };
+                let Some(change) = self.change(lsn, true).await? else { return Ok(()) };
                 if self.emitter.message(&self.producer, &message, change.origin).await? {
                     self.published(&change, lsn, "MESSAGE");
                 }
@@ -200,8 +200,8 @@ impl Streaming<'_> {
     }
 
     /// A change of a transaction arrives: `None` when there is nothing to do with it, for it was published before a restart.
-    async fn change(&mut self, lsn: Lsn) -> Result<Option<Change>, TaskError> {
-        let change = self.progress.change(lsn)?;
+    async fn change(&mut self, lsn: Lsn, is_one_record: bool) -> Result<Option<Change>, TaskError> {
+        let change = self.progress.change(lsn, is_one_record)?;
         let goes_on =
             self.emitter.in_transaction(&self.producer, &change.origin, change.was_begun, change.was_published).await?;
         Ok(goes_on.then_some(change))

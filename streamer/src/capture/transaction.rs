@@ -46,6 +46,8 @@ struct Transaction {
     /// How many of its first changes are enqueued with all their records.
     published: u64,
     last_row: Option<Row>,
+    /// The LSN of the change before.
+    lsn_before: Option<Lsn>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -96,20 +98,22 @@ impl Progress {
             published_before,
             published: 0,
             last_row: None,
+            lsn_before: None,
         });
     }
 
-    /// A change arrives.
+    /// A change arrives. `is_one_record` says whether it can only make a single record.
     ///
     /// # Errors
     /// Retry when it stands outside of a transaction, which the protocol excludes.
-    pub fn change(&mut self, lsn: Lsn) -> Result<Change, TaskError> {
+    pub fn change(&mut self, lsn: Lsn, is_one_record: bool) -> Result<Change, TaskError> {
         let last_commit_lsn = self.last_commit;
         let transaction = self
             .open
             .as_mut()
             .ok_or_else(|| TaskError::retry("the stream brought a row change outside of a transaction"))?;
         transaction.ordinal += 1;
+        let is_first = transaction.lsn_before.replace(lsn) != Some(lsn);
         Ok(Change {
             origin: RowOrigin {
                 ts_us: transaction.commit_time_us,
@@ -118,7 +122,7 @@ impl Progress {
                 lsn: Some(lsn),
                 tx_id: Some(transaction.xid),
             },
-            was_published: transaction.published_before.includes(transaction.ordinal, lsn),
+            was_published: transaction.published_before.includes(transaction.ordinal, lsn, is_first, is_one_record),
             was_begun: transaction.published_before != Published::Changes(0),
         })
     }

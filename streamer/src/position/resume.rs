@@ -13,8 +13,8 @@ pub struct Resume {
     pub last_commit: Option<Lsn>,
     /// The transaction published in part.
     partial: Option<Partial>,
-    /// The transaction of the last record, and that record's LSN.
-    last_row: Option<(Xid, Lsn)>,
+    /// The transaction of the last record, and what its own position tells.
+    last_row: Option<(Xid, Published)>,
     /// The offset of the last transaction that was published whole, or of where everything began.
     pub whole: Offset,
 }
@@ -23,14 +23,16 @@ impl Resume {
     /// From the stored offset. It never lies ahead of what was published: the server does not clamp a start position that
     /// is too far ahead, it skips.
     ///
-    /// Debezium's offset says how far it got inside a transaction only by an LSN, which many rows can share. So the rows of
-    /// that very LSN are published again: they may come twice, none is lost.
+    /// Debezium's offset says how far it got inside a transaction only by an LSN, which many rows can share. The first of them
+    /// was published if the offset is a row's. The others are published again: they may come twice, none is lost.
     pub fn from_offset(offset: &Offset) -> Self {
+        let is_of_a_row = matches!(offset.message_type.as_deref(), Some("INSERT" | "UPDATE"));
+        let up_to = |lsn| if is_of_a_row { Published::UpTo(lsn) } else { Published::Before(lsn) };
         Self {
             start: offset.lsn_commit.or(offset.lsn).unwrap_or(Lsn::ZERO),
             last_commit: offset.lsn_commit,
             partial: offset.partial,
-            last_row: offset.tx_id.zip(offset.lsn_proc),
+            last_row: offset.tx_id.zip(offset.lsn_proc.map(up_to)),
             whole: Offset { partial: None, ..offset.clone() },
         }
     }
@@ -46,7 +48,7 @@ impl Resume {
             return Published::Changes(partial.ordinal);
         }
         match self.last_row {
-            Some((last, lsn)) if last == xid => Published::Before(lsn),
+            Some((last, published)) if last == xid => published,
             _ => Published::Changes(0),
         }
     }
@@ -59,14 +61,19 @@ pub enum Published {
     Changes(u64),
     /// All with a smaller LSN: rows of one transaction come in the order of their LSNs.
     Before(Lsn),
+    /// Those, and the first of this LSN.
+    UpTo(Lsn),
 }
 
 impl Published {
-    /// Whether the change with this ordinal, counted from 1, and this LSN is one of them.
-    pub fn includes(self, ordinal: u64, lsn: Lsn) -> bool {
+    /// Whether the change with this ordinal, counted from 1, and this LSN is one of them. `is_first` says whether it is the
+    /// first of its LSN, `is_one_record` whether a change of its kind makes a single record: of several (a delete and its
+    /// tombstone, a change of the key) the first alone may have been published.
+    pub fn includes(self, ordinal: u64, lsn: Lsn, is_first: bool, is_one_record: bool) -> bool {
         match self {
             Published::Changes(count) => ordinal <= count,
             Published::Before(end) => lsn < end,
+            Published::UpTo(last) => lsn < last || lsn == last && is_first && is_one_record,
         }
     }
 }
@@ -87,24 +94,31 @@ mod tests {
         let resume = Resume::from_offset(&offset);
         assert_eq!(resume.start, Lsn::from(100), "the transaction is asked for whole");
         let published = resume.published_of(Xid::from(7));
-        assert!(published.includes(512, Lsn::from(180)) && !published.includes(513, Lsn::from(180)));
+        assert!(published.includes(512, Lsn::from(180), false, true));
+        assert!(!published.includes(513, Lsn::from(180), false, true));
         let another = resume.published_of(Xid::from(8));
-        assert!(!another.includes(1, Lsn::from(150)), "another transaction has nothing to skip");
+        assert!(!another.includes(1, Lsn::from(150), true, true), "another transaction has nothing to skip");
     }
 
     #[test]
-    fn an_offset_of_debezium_reads_the_rows_of_its_last_lsn_again() {
-        let offset = Offset {
+    fn an_offset_of_debezium_reads_the_other_rows_of_its_last_lsn_again() {
+        let offset = |message_type: &str| Offset {
             lsn_proc: Some(Lsn::from(180)),
             lsn_commit: Some(Lsn::from(100)),
             lsn: Some(Lsn::from(180)),
             tx_id: Some(Xid::from(7)),
+            message_type: Some(message_type.to_owned()),
             ..Offset::default()
         };
-        let resume = Resume::from_offset(&offset);
+        let resume = Resume::from_offset(&offset("INSERT"));
         assert_eq!(resume.start, Lsn::from(100));
         let published = resume.published_of(Xid::from(7));
-        assert!(published.includes(1, Lsn::from(179)) && !published.includes(2, Lsn::from(180)));
+        assert!(published.includes(1, Lsn::from(179), true, false));
+        assert!(published.includes(2, Lsn::from(180), true, true), "the first of its LSN");
+        assert!(!published.includes(3, Lsn::from(180), false, true), "another of its LSN");
+        assert!(!published.includes(2, Lsn::from(180), true, false), "a key change, perhaps published in part");
+        let begun = Resume::from_offset(&offset("BEGIN")).published_of(Xid::from(7));
+        assert!(!begun.includes(1, Lsn::from(180), true, true), "no row of that LSN yet");
     }
 
     #[test]
