@@ -103,7 +103,8 @@ async fn hand_overs_under_load_miss_nothing_and_repeat_only_rows_of_one_lsn() ->
     streamer.rest().wait_task(&pipeline.name, "RUNNING").await?;
     stop.cancel();
     load.await??;
-    pipeline.run("INSERT INTO t VALUES (0, 'the last')").await?;
+    // Decoding goes as far as the WAL is flushed, and the server here commits before it flushes.
+    pipeline.run("SET synchronous_commit = on; INSERT INTO t VALUES (0, 'the last')").await?;
     let happened = happened(&pipeline).await?;
     let topic = pipeline.topic("t");
     let records = wait_until("the last row", Duration::from_secs(90), async || {
