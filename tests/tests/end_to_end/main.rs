@@ -11,3 +11,4 @@ mod operations;
 mod pipeline;
 mod rest;
 mod restarts;
+mod transactions;
