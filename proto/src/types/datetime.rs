@@ -140,7 +140,7 @@ impl ZonedTimeForm {
         let (time, offset) = split_offset(text).ok_or(WHAT)?;
         let (seconds, exact) = clock(time).ok_or(WHAT)?;
         let micros = if self == ZonedTimeForm::Seconds { 0 } else { exact };
-        let text = format!("{}Z", iso_clock((seconds - offset).rem_euclid(SECONDS_PER_DAY), micros));
+        let text = format!("{}Z", iso_clock(seconds.wrapping_sub(offset).rem_euclid(SECONDS_PER_DAY), micros));
         Ok((text, Kept::unless(micros != exact || seconds >= SECONDS_PER_DAY)))
     }
 }
@@ -221,7 +221,7 @@ impl Stamp {
             None => (time, 0),
         };
         let (seconds, micros) = clock(time)?;
-        Some(Self { seconds: days.checked_mul(SECONDS_PER_DAY)?.checked_add(seconds - offset)?, micros })
+        Some(Self { seconds: days.checked_mul(SECONDS_PER_DAY)?.checked_add(seconds.checked_sub(offset)?)?, micros })
     }
 
     fn from_micros(micros: i64) -> Self {
@@ -258,7 +258,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     let mut seconds = parts.next()?.parse::<i64>().ok()?.checked_mul(3600)?;
     for unit in [60, 1] {
         if let Some(part) = parts.next() {
-            seconds += part.parse::<i64>().ok()? * unit;
+            seconds = seconds.checked_add(part.parse::<i64>().ok()?.checked_mul(unit)?)?;
         }
     }
     Some((time, if offset.starts_with('-') { -seconds } else { seconds }))

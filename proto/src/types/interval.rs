@@ -37,9 +37,9 @@ impl Interval {
             }
             let count: i64 = word.parse().map_err(|_| WHAT)?;
             match words.next().ok_or(WHAT)? {
-                "year" | "years" => interval.months += count * 12,
-                "mon" | "mons" => interval.months += count,
-                "day" | "days" => interval.days += count,
+                "year" | "years" => interval.months = interval.months.saturating_add(count.saturating_mul(12)),
+                "mon" | "mons" => interval.months = interval.months.saturating_add(count),
+                "day" | "days" => interval.days = interval.days.saturating_add(count),
                 _ => return Err(WHAT),
             }
         }

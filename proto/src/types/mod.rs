@@ -68,3 +68,6 @@ pub enum Unconvertible {
 fn text<'a>(bytes: &'a [u8], what: &'static str) -> Result<&'a str, NotA> {
     std::str::from_utf8(bytes).map_err(|_| NotA(what))
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,7 @@ impl TimeForm {
         match self.unit {
             TimeUnit::Milliseconds | TimeUnit::Connect => writer.int32((micros / 1000) as i32),
             TimeUnit::Microseconds => writer.int64(micros),
-            TimeUnit::Nanoseconds => writer.int64(micros * 1000),
+            TimeUnit::Nanoseconds => writer.int64(micros.wrapping_mul(1000)),
             TimeUnit::Iso => {
                 let (second, fraction) =
                     (micros.rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
