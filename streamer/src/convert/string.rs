@@ -93,6 +93,10 @@ fn append(value: &Value, schema: Option<&Schema>, out: &mut String) {
         Value::String(text) => out.push_str(text),
         Value::Bytes(bytes) => match schema.and_then(Schema::decimal_scale) {
             Some(scale) => out.push_str(&java::big_decimal(bytes, scale)),
+            // An array says where in memory it was, which nobody can use.
+            None if schema.and_then(|schema| schema.name.as_deref()) == Some("io.debezium.data.Bits") => {
+                out.push_str("[B@0")
+            }
             // A buffer says how long it is and nothing about what it holds.
             None => {
                 let length = bytes.len();
@@ -141,11 +145,19 @@ fn append(value: &Value, schema: Option<&Schema>, out: &mut String) {
                 first = false;
                 out.push_str(&field.name);
                 out.push('=');
-                append(value, Some(&field.schema), out);
+                match value {
+                    Value::Bytes(_) if holds_arrays(schema) => out.push_str("[B@0"),
+                    value => append(value, Some(&field.schema), out),
+                }
             }
             out.push('}');
         }
     }
+}
+
+/// Whether a struct's bytes are an array in Debezium, not a buffer: those of its own types are.
+fn holds_arrays(schema: Option<&Schema>) -> bool {
+    schema.and_then(|schema| schema.name.as_deref()).is_some_and(|name| name.starts_with("io.debezium.data."))
 }
 
 const DATE: &str = "org.apache.kafka.connect.data.Date";
@@ -228,6 +240,19 @@ mod tests {
         let expected = "Struct{a=Struct{id=1},l=[x,\", null],m={k=v, l=},d=123.45,\
                         b=java.nio.HeapByteBuffer[pos=0 lim=3 cap=3]}";
         assert_eq!(text(schema, value), expected);
+    }
+
+    #[test]
+    fn bytes_of_debeziums_own_types_are_an_array_of_which_only_a_place_is_shown() {
+        let bits = Schema::logical(SchemaKind::Bytes, "io.debezium.data.Bits");
+        assert_eq!(text(bits, Value::Bytes(vec![5])), "[B@0");
+        let decimal =
+            Schema::structure([("scale", Schema::new(SchemaKind::Int32)), ("value", Schema::new(SchemaKind::Bytes))]);
+        let value = Value::Struct(vec![Value::Int32(2), Value::Bytes(vec![125])]);
+        assert_eq!(
+            text(decimal.named("io.debezium.data.VariableScaleDecimal", 1), value),
+            "Struct{scale=2,value=[B@0}"
+        );
     }
 
     #[test]
