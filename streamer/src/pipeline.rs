@@ -28,7 +28,7 @@ use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
 use crate::notify::Notifier;
-use crate::position::{Checkpoint, OffsetStore, Resume, SlotAction, Start};
+use crate::position::{Checkpoint, OffsetStore, Resume, SlotAction, Start, committer};
 use crate::publish::producer::RecordProducer;
 use crate::source::catalog::{ListedTable, TableName};
 use crate::source::snapshot::incremental::Incremental;
@@ -255,13 +255,37 @@ async fn first_position(
         start: resume.as_ref().map(|resume| resume.start),
         tables: snapshot_tables(config, captured),
         selects: config.snapshot.selects.clone(),
+        done: start.done,
+        keeps_done: resume.is_some() && !start.is_stored,
         origin: None,
     };
-    let checkpoint = tokio::select! {
-        result = snapshot::run(config, plan, outputs) => result?,
-        () = context.cancel.cancelled() => return Ok(None),
+    let ledger = outputs.producer.ledger().clone();
+    let (stop, (confirmed, _)) = (CancellationToken::new(), watch::channel(Lsn::ZERO));
+    // What is published is stored meanwhile. However this ends, that ends with it.
+    let mut committer = tokio::spawn(committer::run(context.clone(), ledger, confirmed, stop.clone()));
+    let _ends_with_this = stop.clone().drop_guard();
+    let read = async {
+        let checkpoint = snapshot::run(config, plan, outputs).await?;
+        outputs.producer.drain().await?;
+        Ok(checkpoint)
     };
-    outputs.producer.drain().await?;
+    let read = tokio::select! {
+        read = read => Some(read),
+        () = context.cancel.cancelled() => None,
+        committed = &mut committer => match committed {
+            Ok(Err(error)) => return Err(error),
+            _ => return Err(TaskError::retry("the committer of positions broke off")),
+        },
+    };
+    // The last of it, so that nothing is stored behind what follows.
+    stop.cancel();
+    match committer.await {
+        Ok(Err(error)) => tracing::warn!(%error, "how far the snapshot is could not be stored: some rows come again"),
+        Ok(Ok(())) => {}
+        Err(error) => return Err(TaskError::retry("the committer of positions broke off").because(error)),
+    }
+    let Some(read) = read else { return Ok(None) };
+    let checkpoint = read?;
     match resume {
         // What happened since the stored position is streamed from there: its deletes are in no snapshot.
         Some(resume) if start.is_stored => Ok(Some(resume)),

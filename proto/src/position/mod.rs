@@ -32,6 +32,8 @@ pub struct Offset {
     pub partial: Option<Partial>,
     /// Set while a snapshot is read and at its end.
     pub snapshot: Option<SnapshotOffset>,
+    /// `headwater_snapshot_done`: what a snapshot that is under way has published, in a form of our own.
+    pub snapshot_done: Option<String>,
     /// The transaction's events so far (`provide.transaction.metadata`).
     pub transaction: Option<TransactionOffset>,
     /// The incremental snapshot that is under way.
@@ -75,6 +77,7 @@ pub struct OffsetError(&'static str);
 
 const TRANSACTION_ID: &str = "transaction_id";
 const TRANSACTION_EVENTS: &str = "transaction_data_collection_order_";
+const SNAPSHOT_DONE: &str = "headwater_snapshot_done";
 const PARTIAL_TX_ID: &str = "headwater_txId";
 const PARTIAL_ORDINAL: &str = "headwater_ordinal";
 
@@ -116,6 +119,7 @@ impl Offset {
                 };
                 TransactionOffset { id: id.to_owned(), events: map.iter().filter_map(events).collect() }
             }),
+            snapshot_done: map.get(SNAPSHOT_DONE).and_then(Value::as_str).map(str::to_owned),
             incremental: IncrementalOffset::from_map(map),
         })
     }
@@ -152,6 +156,7 @@ impl Offset {
         }
         put(PARTIAL_TX_ID, self.partial.map(|partial| partial.tx_id.as_u32().into()));
         put(PARTIAL_ORDINAL, self.partial.map(|partial| partial.ordinal.into()));
+        put(SNAPSHOT_DONE, self.snapshot_done.clone().map(Into::into));
         if let Some(incremental) = &self.incremental {
             incremental.put_into(&mut map);
         }

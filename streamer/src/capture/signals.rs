@@ -154,7 +154,15 @@ impl Streaming<'_> {
                 let name = table.to_string();
                 request.condition(&name).map(|select| (name.clone(), select.to_owned()))
             });
-            let plan = Plan { created: None, start: None, selects: selects.collect(), tables, origin: Some(origin) };
+            let plan = Plan {
+                created: None,
+                start: None,
+                selects: selects.collect(),
+                tables,
+                done: None,
+                keeps_done: false,
+                origin: Some(origin),
+            };
             let (_, mut outputs) = self.incremental();
             snapshot::run(&config, plan, &mut outputs).await
         };

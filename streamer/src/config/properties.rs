@@ -152,7 +152,7 @@ pub const DECLARED: &[Property] = &[
     property("streaming.delay.ms", Kind::Long, Importance::Low, Some("0"), &[], false, "Streaming Delay (milliseconds)", Support::Yes),
     property("snapshot.include.collection.list", Kind::List, Importance::Medium, None, &[], false, "Snapshot mode include data collection", Support::Yes),
     property("snapshot.fetch.size", Kind::Int, Importance::Medium, None, &[], false, "Snapshot fetch size", Support::Tuning("tables are streamed with COPY")),
-    property("snapshot.max.threads", Kind::Int, Importance::Medium, Some("1"), &[], false, "Snapshot maximum threads", Support::Tuning("tables are read one after another")),
+    property("snapshot.max.threads", Kind::Int, Importance::Medium, Some("1"), &[], false, "Snapshot maximum threads", Support::Yes),
     property("snapshot.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Mode Custom Name", Support::OnlyDefault("it names a Java class")),
     property("snapshot.mode.configuration.based.snapshot.data", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot data", Support::Yes),
     property("snapshot.mode.configuration.based.snapshot.schema", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot schema", Support::Tuning("PostgreSQL has no schema history, in Debezium either")),

@@ -10,6 +10,20 @@ pub const QUEUE_FULL: &str = "headwater_streamer_queue_full_total";
 pub const RECORDS_TOLERATED: &str = "headwater_streamer_records_tolerated_total";
 /// Rows read by snapshots.
 pub const SNAPSHOT_ROWS: &str = "headwater_streamer_snapshot_rows_total";
+/// Rows that snapshots read of a table, label `table`.
+pub const SNAPSHOT_TABLE_ROWS: &str = "headwater_streamer_snapshot_rows_scanned_total";
+/// Tables of the snapshot.
+pub const SNAPSHOT_TABLES: &str = "headwater_streamer_snapshot_tables";
+/// Tables of the snapshot that are still to be read.
+pub const SNAPSHOT_REMAINING: &str = "headwater_streamer_snapshot_tables_remaining";
+/// 1 while a snapshot is read.
+pub const SNAPSHOT_RUNNING: &str = "headwater_streamer_snapshot_running";
+/// 1 when the last snapshot was read to its end.
+pub const SNAPSHOT_COMPLETED: &str = "headwater_streamer_snapshot_completed";
+/// 1 when the last snapshot broke off.
+pub const SNAPSHOT_ABORTED: &str = "headwater_streamer_snapshot_aborted";
+/// How long the snapshot has been read.
+pub const SNAPSHOT_SECONDS: &str = "headwater_streamer_snapshot_duration_seconds";
 /// Times that the task started again by itself.
 pub const RETRIES: &str = "headwater_streamer_retries_total";
 /// Transactions read whole.
@@ -29,6 +43,13 @@ pub(super) fn describe() {
     describe_counter!(QUEUE_FULL, "Times the producer's queue was full and reading the slot waited.");
     describe_counter!(RECORDS_TOLERATED, "Records passed over as errors.tolerance=all asks.");
     describe_counter!(SNAPSHOT_ROWS, "Rows read by snapshots.");
+    describe_counter!(SNAPSHOT_TABLE_ROWS, "Rows that snapshots read of a table.");
+    describe_gauge!(SNAPSHOT_TABLES, "Tables of the snapshot.");
+    describe_gauge!(SNAPSHOT_REMAINING, "Tables of the snapshot that are still to be read.");
+    describe_gauge!(SNAPSHOT_RUNNING, "Whether a snapshot is read.");
+    describe_gauge!(SNAPSHOT_COMPLETED, "Whether the last snapshot was read to its end.");
+    describe_gauge!(SNAPSHOT_ABORTED, "Whether the last snapshot broke off.");
+    describe_gauge!(SNAPSHOT_SECONDS, "How long the snapshot has been read.");
     describe_counter!(RETRIES, "Times the task started again by itself.");
     describe_counter!(TRANSACTIONS, "Transactions read whole from the slot.");
     describe_counter!(

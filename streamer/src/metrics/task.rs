@@ -64,6 +64,52 @@ pub fn losses(connector: &str) -> Losses {
     })
 }
 
+/// A snapshot's metrics, as Debezium's MBean `context=snapshot` has them.
+#[derive(Clone)]
+pub struct SnapshotMetrics {
+    connector: String,
+    /// [`names::SNAPSHOT_TABLES`].
+    pub tables: Gauge,
+    /// [`names::SNAPSHOT_REMAINING`].
+    pub remaining: Gauge,
+    /// [`names::SNAPSHOT_RUNNING`].
+    pub running: Gauge,
+    /// [`names::SNAPSHOT_COMPLETED`].
+    pub completed: Gauge,
+    /// [`names::SNAPSHOT_ABORTED`].
+    pub aborted: Gauge,
+    /// [`names::SNAPSHOT_SECONDS`].
+    pub seconds: Gauge,
+}
+
+impl SnapshotMetrics {
+    /// Those of a connector.
+    pub fn of(connector: &str) -> Self {
+        let gauge = |name: &'static str| gauge!(name, "connector" => connector.to_owned());
+        Self {
+            connector: connector.to_owned(),
+            tables: gauge(names::SNAPSHOT_TABLES),
+            remaining: gauge(names::SNAPSHOT_REMAINING),
+            running: gauge(names::SNAPSHOT_RUNNING),
+            completed: gauge(names::SNAPSHOT_COMPLETED),
+            aborted: gauge(names::SNAPSHOT_ABORTED),
+            seconds: gauge(names::SNAPSHOT_SECONDS),
+        }
+    }
+
+    /// So many rows of a table were read.
+    pub fn scanned(&self, table: &str, rows: u64) {
+        let labels = [("connector", self.connector.clone()), ("table", table.to_owned())];
+        counter!(names::SNAPSHOT_TABLE_ROWS, &labels).increment(rows);
+    }
+}
+
+impl std::fmt::Debug for SnapshotMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnapshotMetrics").field("connector", &self.connector).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for TaskMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TaskMetrics").finish_non_exhaustive()

@@ -18,6 +18,8 @@ pub struct Start {
     pub slot: SlotAction,
     /// Whether the tables are read.
     pub reads_data: bool,
+    /// What an interrupted snapshot published whose slot is still there.
+    pub done: Option<String>,
 }
 
 /// What a start does about the slot.
@@ -47,10 +49,17 @@ impl Start {
         if is_interrupted && !reads_data {
             return Err(interrupted(config));
         }
-        // An interrupted snapshot has no position to go on from: it begins anew, with the slot it began with.
+        // An interrupted snapshot has no position to stream from; it goes on with the slot it began with, if that is there.
+        let done = offset.as_ref().and_then(|offset| offset.snapshot_done.clone()).filter(|_| is_interrupted);
         let offset = offset.filter(|_| !is_interrupted);
         if !mode.streams() {
-            return Ok(Self { resume: None, is_stored: offset.is_some(), slot: SlotAction::Keep, reads_data });
+            return Ok(Self {
+                resume: None,
+                is_stored: offset.is_some(),
+                slot: SlotAction::Keep,
+                reads_data,
+                done: None,
+            });
         }
         match (offset, slot) {
             (_, Some(slot)) if slot.is_lost => {
@@ -58,14 +67,14 @@ impl Start {
                     return Err(slot::lost(&config.slot.name));
                 }
                 tracing::warn!(slot = %config.slot.name, "the slot lost WAL it still needed: the tables are read anew");
-                Ok(Self { resume: None, is_stored: false, slot: SlotAction::Replace, reads_data: true })
+                Ok(Self { resume: None, is_stored: false, slot: SlotAction::Replace, reads_data: true, done: None })
             }
             (Some(_), None) => {
                 if !mode.mends_a_lost_position() {
                     return Err(missing_slot(config));
                 }
                 tracing::warn!(slot = %config.slot.name, "the slot is gone, and changes with it: the tables are read anew");
-                Ok(Self { resume: None, is_stored: false, slot: SlotAction::Create, reads_data: true })
+                Ok(Self { resume: None, is_stored: false, slot: SlotAction::Create, reads_data: true, done: None })
             }
             (Some(offset), Some(slot)) => {
                 let resume = Resume::from_offset(&offset);
@@ -73,13 +82,15 @@ impl Start {
                 if resume.start > slot.log_end {
                     return Err(ahead_of_the_server(config, &resume, &slot));
                 }
-                Ok(Self { resume: Some(resume), is_stored: true, slot: SlotAction::Keep, reads_data })
+                Ok(Self { resume: Some(resume), is_stored: true, slot: SlotAction::Keep, reads_data, done: None })
             }
             (None, Some(slot)) => {
                 let resume = Some(Resume::from_slot(slot.confirmed_flush));
-                Ok(Self { resume, is_stored: false, slot: SlotAction::Keep, reads_data })
+                Ok(Self { resume, is_stored: false, slot: SlotAction::Keep, reads_data, done })
             }
-            (None, None) => Ok(Self { resume: None, is_stored: false, slot: SlotAction::Create, reads_data }),
+            (None, None) => {
+                Ok(Self { resume: None, is_stored: false, slot: SlotAction::Create, reads_data, done: None })
+            }
         }
     }
 }

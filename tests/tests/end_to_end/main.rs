@@ -12,3 +12,4 @@ mod pipeline;
 mod rest;
 mod restarts;
 mod transactions;
+mod snapshots;

@@ -36,6 +36,11 @@ impl<R> Markers<R> {
         })
     }
 
+    /// The table of the row that is held back.
+    pub fn held_table(&self) -> Option<usize> {
+        self.held.as_ref().map(|held| held.table)
+    }
+
     /// The last row of the snapshot, if there was any row.
     pub fn finish(self) -> Option<(R, SnapshotMarker)> {
         self.held.map(|held| (held.row, SnapshotMarker::Last))

@@ -1,0 +1,66 @@
+//! How a snapshot's progress is seen: a bar on a terminal, a log line for each table without one, and metrics.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::metrics::task::SnapshotMetrics;
+
+/// A snapshot's progress. Dropped before its end, it says that the snapshot broke off.
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: ProgressBar,
+    metrics: SnapshotMetrics,
+    tables: usize,
+    ended: usize,
+    begun_at: std::time::Instant,
+    is_complete: bool,
+}
+
+impl Progress {
+    pub(super) fn new(connector: &str, tables: usize) -> Self {
+        // indicatif draws nothing where standard error is not a terminal.
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} snapshot {msg}: {pos} rows, {per_sec}, {elapsed}") {
+            bar.set_style(style);
+        }
+        let metrics = SnapshotMetrics::of(connector);
+        metrics.tables.set(tables as f64);
+        metrics.remaining.set(tables as f64);
+        metrics.running.set(1.0);
+        metrics.completed.set(0.0);
+        metrics.aborted.set(0.0);
+        Self { bar, metrics, tables, ended: 0, begun_at: std::time::Instant::now(), is_complete: false }
+    }
+
+    pub(super) fn begin(&self, number: usize, name: &str) {
+        self.bar.set_message(format!("{}/{} {name}", number + 1, self.tables));
+        tracing::info!(table = %name, number = number + 1, of = self.tables, "reading for the snapshot");
+    }
+
+    pub(super) fn rows(&self, table: &str, rows: usize) {
+        self.bar.inc(rows as u64);
+        self.metrics.scanned(table, rows as u64);
+        self.metrics.seconds.set(self.begun_at.elapsed().as_secs_f64());
+    }
+
+    pub(super) fn end(&mut self, name: &str, rows: u64) {
+        self.ended += 1;
+        self.metrics.remaining.set((self.tables - self.ended.min(self.tables)) as f64);
+        tracing::info!(table = %name, rows, remaining = self.tables - self.ended.min(self.tables), "read for the snapshot");
+    }
+
+    pub(super) fn finish(mut self, rows: u64) {
+        self.is_complete = true;
+        self.metrics.completed.set(1.0);
+        self.bar.finish_with_message(format!("complete, {rows} rows"));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.metrics.running.set(0.0);
+        self.metrics.seconds.set(self.begun_at.elapsed().as_secs_f64());
+        if !self.is_complete {
+            self.metrics.aborted.set(1.0);
+        }
+    }
+}
