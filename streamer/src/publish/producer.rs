@@ -1,6 +1,7 @@
 //! The one place that enqueues.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,6 +15,9 @@ use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
 use crate::worker::storage::statuses::StatusStore;
+
+/// How long a full queue is waited for before it is looked at again.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(10);
 
 /// A record ready for Kafka. `value` `None` is a tombstone.
 #[derive(Debug)]
@@ -124,7 +128,9 @@ impl RecordProducer {
                     self.check()?;
                     self.metrics.queue_full.increment(1);
                     pending = same;
-                    moved.await;
+                    // librdkafka makes room only behind the report of a delivery: the last report can wake this too early,
+                    // and none follows it.
+                    let _either = tokio::time::timeout(LOOK_FOR_ROOM, moved).await;
                 }
                 Err((error, _)) => return Err(refused(record.topic, &error)),
             }

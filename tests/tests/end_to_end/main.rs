@@ -11,5 +11,5 @@ mod operations;
 mod pipeline;
 mod rest;
 mod restarts;
-mod transactions;
 mod snapshots;
+mod transactions;

@@ -8,7 +8,7 @@
 //! that it shows, and never behind one that it does not show:
 //! - changes in transactions that the chunk shows came before it, or in the window;
 //! - changes in transactions that it does not show come in the window, or behind it. A transaction that is in the log before
-//!   the window and became visible late is known by [`Visible`](chunk::Visible): its changes count as in the window.
+//!   the window and became visible late is known by [`Visible`]: its changes count as in the window.
 //!
 //! With `read.only` nothing is written: the window opens with the reading, and closes when the stream has come to where the
 //! log ended after it.
