@@ -102,7 +102,7 @@ pub const CLASSES: &[Class] = &[
     transform("io.debezium.transforms.SchemaChangeEventFilter", schema_change_event_filter::SETTINGS, schema_change_event_filter::make),
     refused("io.debezium.transforms.SwapGeometryCoordinates", "the coordinates of geometries cannot be swapped here"),
     transform("io.debezium.transforms.TimezoneConverter", timezone_converter::SETTINGS, timezone_converter::make),
-    refused("io.debezium.transforms.VectorToJsonConverter", "not yet"),
+    refused("io.debezium.transforms.VectorToJsonConverter", "vectors are not written as JSON here: leave it out, and they come as they are"),
     transform("io.debezium.transforms.outbox.EventRouter", event_router_settings::SETTINGS, event_router_settings::make),
     refused("io.debezium.transforms.openlineage.OpenLineage", "it reports to OpenLineage, which this worker does not"),
     transform("io.debezium.transforms.partitions.PartitionRouting", partition_routing::SETTINGS, partition_routing::make),
