@@ -1,6 +1,7 @@
 //! What Java does its own way: numbers as texts (`Double.toString`, JDK 19 and later: the shortest decimal that reads back),
 //! and the order of a `HashMap`.
 
+use std::str::FromStr;
 use std::fmt::{LowerExp, Write};
 
 use num_bigint::{BigInt, Sign};
@@ -67,8 +68,14 @@ fn not_finite(is_nan: bool, is_negative: bool) -> String {
     .to_owned()
 }
 
-fn decimal(value: &impl LowerExp) -> String {
+fn decimal<T: LowerExp + FromStr + PartialEq>(value: &T) -> String {
     let mut shortest = format!("{value:e}");
+    // Of two shortest ones that are as near, Java takes the one with the even last digit.
+    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let even = format!("{value:.places$e}", places = digits - 1);
+    if even.parse().is_ok_and(|read: T| read == *value) {
+        shortest = even;
+    }
     // Java writes at least two digits, and takes the second one from the exact value: 4.9E-324, not 5.0E-324.
     if !shortest.contains('.') {
         shortest = format!("{value:.1e}");
@@ -154,7 +161,7 @@ mod tests {
     #[test]
     fn floats_are_written_as_java_writes_them() {
         for (value, text) in
-            [(1e10, "1.0E10"), (1e-45, "1.4E-45"), (f32::MIN_POSITIVE, "1.1754944E-38"), (123_456.79, "123456.79")]
+            [(1e10, "1.0E10"), (1e-45, "1.4E-45"), (f32::MIN_POSITIVE, "1.1754944E-38"), (123_456.79, "123456.79"), (2_097_152.25, "2097152.2"), (-350_444.125, "-350444.12")]
         {
             assert_eq!(float(value), text);
         }

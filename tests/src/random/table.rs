@@ -157,12 +157,15 @@ impl Column {
         Some(self.some_value(rng))
     }
 
-    /// Debezium has no number for NaN: null, which stops it where null cannot be.
+    /// Debezium has no number for NaN, and no array of some types with a NULL in it: it takes null for them, which stops it
+    /// where null cannot be.
     fn some_value(&self, rng: &mut Rng) -> String {
+        let is_exact = matches!(self.kind, Kind::Numeric | Kind::Decimal(..));
+        let is_null_to_debezium =
+            |text: &str| is_exact && text.contains("NaN") || self.is_array && text.contains("NULL");
         loop {
             let text = if self.is_array { kind::array(self.kind, rng) } else { value(self.kind, rng) };
-            let is_exact = matches!(self.kind, Kind::Numeric | Kind::Decimal(..));
-            if self.can_be_null || !(is_exact && text.contains("NaN")) {
+            if self.can_be_null || !is_null_to_debezium(&text) {
                 return text;
             }
         }
