@@ -74,7 +74,7 @@ mod tests {
             table.push_str(&format!("| {scenario} | {} |\n", entry.why));
         }
         let table = match table.is_empty() {
-            true => "None: every scenario is equal.\n".to_owned(),
+            true => "None.\n".to_owned(),
             false => format!("| scenario | what the streamer does instead, and why |\n|---|---|\n{table}"),
         };
         let file = tests.join("../docs/compatibility.md");
