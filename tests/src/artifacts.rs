@@ -54,6 +54,33 @@ impl Artifacts {
     }
 }
 
+/// Changes whenever the registry that is downloaded does.
+const REGISTRY_VERSION: &str = "apicurio-registry-2.6.13";
+
+/// The schema registry's program, downloaded if it is not there.
+///
+/// # Errors
+/// A download that failed.
+pub fn registry() -> anyhow::Result<PathBuf> {
+    let cache = cache_directory();
+    let root = cache.join(REGISTRY_VERSION);
+    if !root.is_dir() {
+        std::fs::create_dir_all(&cache).with_context(|| format!("{} cannot be created", cache.display()))?;
+        let partial = tempfile::Builder::new().prefix("download-").tempdir_in(&cache)?;
+        let directory = partial.path();
+        let mut maven = Command::new("mvn");
+        maven
+            .args(["-B", "-q", "-ntp", "-f"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts/registry-pom.xml"))
+            .arg(format!("-Dstack.directory={}", directory.display()))
+            .arg("process-resources");
+        run_with_progress("downloading the schema registry (about 140 MB)", &mut maven, directory)?;
+        crate::process::make_readable(directory)?;
+        in_place(partial, &root)?;
+    }
+    Ok(root.join("registry/apicurio-registry-app-2.6.13.Final-runner.jar"))
+}
+
 /// `$HEADWATER_CACHE`, else the user's cache; root's PostgreSQL runs as another user, who must be able to read it.
 fn cache_directory() -> PathBuf {
     if let Some(directory) = std::env::var_os("HEADWATER_CACHE") {
@@ -95,6 +122,10 @@ fn download(cache: &Path, root: &Path) -> anyhow::Result<()> {
     }
     // A temporary directory is its owner's alone; a shared cache is everybody's to read.
     crate::process::make_readable(directory)?;
+    in_place(partial, root)
+}
+
+fn in_place(partial: tempfile::TempDir, root: &Path) -> anyhow::Result<()> {
     match std::fs::rename(partial.keep(), root) {
         // Another checkout was faster: its download is as good.
         Err(_) if root.is_dir() => Ok(()),

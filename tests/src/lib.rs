@@ -5,7 +5,7 @@
 //! - [`process`]: a program that was started: its log, its end
 //! - [`ports`]: free ports, taken ports
 //! - [`wait`]: waiting for a condition
-//! - [`postgres`], [`kafka`], [`worker`], [`sink`]: the services
+//! - [`postgres`], [`kafka`], [`registry`], [`worker`], [`sink`]: the services
 //! - [`topic`]: what is in a topic
 //! - [`demo`]: all of them on the demo's ports, left running
 //! - [`parity`]: the parity suite; [`random`]: random scenarios for it
@@ -21,6 +21,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod random;
+pub mod registry;
 pub mod sink;
 pub mod topic;
 pub mod wait;

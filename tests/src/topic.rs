@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -33,6 +33,36 @@ impl Record {
 /// # Errors
 /// Kafka does not answer, or a record is no JSON.
 pub fn read(bootstrap_servers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
+    messages(bootstrap_servers, topic, |message| {
+        let json = |bytes: Option<&[u8]>| bytes.map_or(Ok(Value::Null), serde_json::from_slice);
+        Ok(Record {
+            key: json(message.key())?,
+            value: json(message.payload())?,
+            headers: message
+                .headers()
+                .map(|headers| headers.iter().map(|header| header.key.to_owned()).collect())
+                .unwrap_or_default(),
+        })
+    })
+}
+
+/// Key and value of a record, whatever their format.
+pub type Bytes = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// The same as they are, in whatever format.
+///
+/// # Errors
+/// Kafka does not answer.
+pub fn read_bytes(bootstrap_servers: &str, topic: &str) -> anyhow::Result<Vec<Bytes>> {
+    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+    messages(bootstrap_servers, topic, |message| Ok((owned(message.key()), owned(message.payload()))))
+}
+
+fn messages<T>(
+    bootstrap_servers: &str,
+    topic: &str,
+    of: impl Fn(&BorrowedMessage<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
     const ANSWER: Duration = Duration::from_secs(10);
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap_servers)
@@ -48,15 +78,7 @@ pub fn read(bootstrap_servers: &str, topic: &str) -> anyhow::Result<Vec<Record>>
     while next < end {
         let message = consumer.poll(ANSWER).with_context(|| format!("topic {topic}: no record at offset {next}"))??;
         next = message.offset() + 1;
-        let json = |bytes: Option<&[u8]>| bytes.map_or(Ok(Value::Null), serde_json::from_slice);
-        records.push(Record {
-            key: json(message.key())?,
-            value: json(message.payload())?,
-            headers: message
-                .headers()
-                .map(|headers| headers.iter().map(|header| header.key.to_owned()).collect())
-                .unwrap_or_default(),
-        });
+        records.push(of(&message)?);
     }
     Ok(records)
 }

@@ -3,6 +3,7 @@
 //! `scripts/test.sh` runs these inside `stack run`, which starts the services and says where they are. Every test has its
 //! own databases, slot, topics and worker.
 
+mod avro;
 mod bad_input;
 mod configuring;
 mod hand_over;

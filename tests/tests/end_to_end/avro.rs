@@ -1,0 +1,83 @@
+//! Avro with a schema registry, read back by another implementation.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use apache_avro::reader::datum::GenericDatumReader;
+use serde_json::{Value, json};
+use stack::registry::Registry;
+use stack::topic;
+use stack::wait::{Condition, wait_until};
+
+use super::pipeline::Pipeline;
+
+/// A value behind a zero byte and its schema's id.
+async fn decoded(registry: &Registry, bytes: &[u8]) -> anyhow::Result<Value> {
+    let (head, mut rest) = bytes.split_at_checked(5).context("no value in Confluent's format")?;
+    anyhow::ensure!(head[0] == 0, "the first byte is {}", head[0]);
+    let id = u32::from_be_bytes(head[1..].try_into()?);
+    let schema = apache_avro::Schema::parse_str(&registry.schema(id).await?)?;
+    let value = GenericDatumReader::builder(&schema).build()?.read_value(&mut rest)?;
+    anyhow::ensure!(rest.is_empty(), "{} bytes are left over", rest.len());
+    Ok(value.try_into()?)
+}
+
+async fn wait_bytes(pipeline: &Pipeline, table: &str, count: usize) -> anyhow::Result<Vec<topic::Bytes>> {
+    wait_until(&format!("{count} records"), Duration::from_secs(60), async || {
+        Ok(match topic::read_bytes(&pipeline.kafka, &pipeline.topic(table)) {
+            Ok(records) if records.len() >= count => Condition::Met(records),
+            Ok(records) => Condition::NotYet(format!("{} records", records.len())),
+            Err(error) => Condition::NotYet(error.to_string()),
+        })
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn avro_reads_back_and_a_schema_that_the_registry_refuses_stops_the_task() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("avro").await?;
+    let registry = Registry::start(pipeline.directory.path()).await?;
+    registry.compatibility("BACKWARD").await?;
+    pipeline
+        .run(
+            "CREATE TABLE t (id int PRIMARY KEY, v text DEFAULT 'd', tags text[], at timestamptz, j jsonb);
+             INSERT INTO t VALUES (1, 'é', '{a,NULL}', '2024-02-29 01:02:03Z', '{\"a\": 1}')",
+        )
+        .await?;
+    let streamer = pipeline.streamer().await?;
+    const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
+    let changes = [
+        ("snapshot.mode", "initial"),
+        ("key.converter", AVRO),
+        ("key.converter.schema.registry.url", registry.url()),
+        ("value.converter", AVRO),
+        ("value.converter.schema.registry.url", registry.url()),
+        (
+            "value.converter.value.subject.name.strategy",
+            "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
+        ),
+    ];
+    let (status, answer) = pipeline.put(&streamer, &changes).await?;
+    assert_eq!(status, 201, "{answer}");
+    streamer.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    wait_bytes(&pipeline, "t", 1).await?;
+    pipeline.run("DELETE FROM t; ALTER TABLE t ADD c int; INSERT INTO t (id, c) VALUES (2, 7)").await?;
+    let records = wait_bytes(&pipeline, "t", 4).await?;
+    let value = async |index: usize| decoded(&registry, records[index].1.as_deref().context("no value")?).await;
+    assert_eq!(decoded(&registry, records[0].0.as_deref().context("no key")?).await?, json!({ "id": 1 }));
+    let row = json!({ "id": 1, "v": "é", "tags": ["a", null], "at": "2024-02-29T01:02:03.000000Z", "j": "{\"a\": 1}" });
+    let first = value(0).await?;
+    assert_eq!((&first["op"], &first["after"], &first["before"]), (&json!("r"), &row, &Value::Null));
+    assert_eq!((&value(1).await?["op"], &records[2].1), (&json!("d"), &None));
+    assert_eq!(value(3).await?["after"]["c"], json!(7));
+
+    pipeline
+        .run("ALTER TABLE t ALTER v DROP DEFAULT, ALTER v TYPE int USING 5; INSERT INTO t (id, v) VALUES (3, 5)")
+        .await?;
+    let trace = streamer.rest().wait_task(&pipeline.name, "FAILED").await?;
+    let subject =
+        format!("subject {0}.public.t-{0}.public.t.Envelope: the schema registry does not register", pipeline.name);
+    assert!(trace.contains(&subject) && trace.contains("compatibility"), "{trace}");
+    streamer.into_process().stop().await?;
+    registry.into_process().stop().await
+}
