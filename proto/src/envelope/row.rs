@@ -78,6 +78,11 @@ impl RowFields {
         Schema { name: Some(name), ..Schema::new(SchemaKind::Struct(fields)) }
     }
 
+    /// The columns' places in a tuple, with their schemas.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (usize, &Schema)> {
+        self.fields.iter().map(|field| (field.index, field.codec.schema()))
+    }
+
     /// Writes the tuple as a struct.
     pub(super) fn write(
         &self,

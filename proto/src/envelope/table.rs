@@ -98,6 +98,16 @@ impl TableEnvelope {
         &self.key_schema
     }
 
+    /// The columns of the value: their places in a row, with their schemas.
+    pub fn value_columns(&self) -> impl Iterator<Item = (usize, &Schema)> {
+        self.value.columns()
+    }
+
+    /// The columns of the key, likewise.
+    pub fn key_columns(&self) -> impl Iterator<Item = (usize, &Schema)> {
+        self.key.columns()
+    }
+
     /// The value's schema.
     pub fn value_schema(&self) -> &RecordSchema {
         &self.value_schema

@@ -57,7 +57,7 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
     }
     checked.findings.extend(super::columns::rules(config).err().unwrap_or_default());
     for key in config.keys() {
-        unknown(key, &mut checked);
+        unknown(key, config, &mut checked);
     }
     checked
 }
@@ -209,6 +209,7 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
                     .to_owned()
             })
         }
+        "post.processors" => super::post_processors::invalid(value, config),
         "plugin.name" => (!value.eq_ignore_ascii_case("pgoutput"))
             .then(|| "not supported by this worker (only pgoutput is: it is part of every PostgreSQL)".to_owned()),
         "snapshot.mode" | "snapshot.locking.mode" if value.eq_ignore_ascii_case("custom") => {
@@ -255,12 +256,13 @@ fn invalid_topic_name(value: &str) -> Option<String> {
     })
 }
 
-fn unknown(key: &str, checked: &mut Checked) {
+fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) {
     if connect_keys::is_known(key)
         || properties::find(key).is_some()
         || plan::is_of_transforms(key)
         || super::snapshot::is_select(key)
         || super::signals::is_channel_key(key)
+        || super::post_processors::is_option(key, config)
         || ["column.mask.", "column.truncate."].iter().any(|family| key.starts_with(family))
     {
         return;

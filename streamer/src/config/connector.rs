@@ -10,6 +10,7 @@ use proto::types::{ColumnRules, Placeholder, ValueModes};
 use super::check::{self, parse_boolean};
 use super::connect_keys;
 use super::filters::{self, Filters, List};
+use super::post_processors::{self, Reselect};
 use super::replication::Replication;
 use super::signals::{Notifications, Signals};
 use super::snapshot::Snapshot;
@@ -50,6 +51,8 @@ pub struct ConnectorConfig {
     pub snapshot: Snapshot,
     /// How a running connector is told what to do.
     pub signals: Signals,
+    /// `post.processors`.
+    pub post_processors: Vec<Reselect>,
     /// Where the connector tells of its snapshots.
     pub notifications: Notifications,
     /// How the slot and its tables are dealt with.
@@ -287,6 +290,7 @@ impl ConnectorConfig {
             topics: TopicNaming::parse(&keys)?,
             snapshot: Snapshot::parse(&keys)?,
             signals: Signals::parse(&keys)?,
+            post_processors: post_processors::parse(&keys)?,
             notifications: Notifications::parse(&keys),
             replication: Replication::parse(&keys)?,
             skip_unchanged: keys.flag("skip.messages.without.change"),

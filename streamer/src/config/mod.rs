@@ -13,6 +13,7 @@
 //! - [`filters`]: which tables and columns are captured
 //! - `columns`: what is done to single columns
 //! - `values`: how values are represented
+//! - `post_processors`: what is done to a row before transforms see it
 //! - [`worker`]: the worker's configuration, from the environment or a file
 //! - `listeners`: where the REST API listens
 //! - [`java_properties`]: the `.properties` format
@@ -30,6 +31,7 @@ pub mod filters;
 pub mod java_properties;
 mod listeners;
 pub mod plugins;
+mod post_processors;
 pub mod properties;
 pub mod providers;
 pub mod replication;
@@ -46,6 +48,7 @@ pub use connector::{
     Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, SslMode,
 };
 pub use filters::{Filters, List};
+pub use post_processors::Reselect;
 pub use replication::{FlushMode, Guardrail, Identity, Replication};
 pub use secret::Secret;
 pub use signals::{Notifications, SignalChannel, Signals, Watermarking};

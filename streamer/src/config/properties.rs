@@ -198,7 +198,7 @@ pub const DECLARED: &[Property] = &[
     property("message.prefix.exclude.list", Kind::List, Importance::Medium, None, &[], false, "Exclude Logical Decoding Message Prefixes", Support::Yes),
     property("publish.via.partition.root", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Publish via partition root", Support::Yes),
     property("converters", Kind::String, Importance::Low, None, &[], false, "List of prefixes defining custom values converters", Support::OnlyDefault("custom converters are Java classes")),
-    property("post.processors", Kind::String, Importance::Low, None, &[], false, "List of change event post processors", Support::OnlyDefault("post processors are not supported yet")),
+    property("post.processors", Kind::String, Importance::Low, None, &[], false, "List of change event post processors", Support::Partly("ReselectColumnsPostProcessor only, the one that Debezium has")),
     property("tombstones.on.delete", Kind::Boolean, Importance::Medium, Some("true"), &[], false, "Change the behaviour of Debezium with regards to delete operations", Support::Yes),
     property("heartbeat.interval.ms", Kind::Int, Importance::Medium, Some("0"), &[], false, "Connector heartbeat interval (milli-seconds)", Support::Yes),
     property("heartbeat.topics.prefix", Kind::String, Importance::Low, Some("__debezium-heartbeat"), &[], false, "A prefix used for naming of heartbeat topics", Support::Tuning("Debezium 3.4 declares it and does not read it: set topic.heartbeat.prefix")),

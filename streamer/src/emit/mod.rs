@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`headers`]: the `__debezium.*` headers
 //! - [`outlet`]: transforms, converters, producer
+//! - `reselect`: columns read again before a row is written
 //! - [`message`]: logical decoding messages
 //! - [`transaction`]: transaction metadata
 //! - [`heartbeat`]: the records that say that the connector lives
@@ -11,6 +12,7 @@ pub mod headers;
 pub mod heartbeat;
 pub mod message;
 pub mod outlet;
+mod reselect;
 pub mod transaction;
 
 use std::borrow::Cow;
@@ -27,6 +29,7 @@ use crate::error::TaskError;
 use crate::publish::producer::RecordProducer;
 use message::Messages;
 use outlet::{Outlet, RowRecord};
+use reselect::Reselection;
 use transaction::TransactionMetadata;
 
 /// Where a row comes from: what its `source` block says beside the table.
@@ -70,6 +73,8 @@ pub struct RowEmitter {
     transactions: Option<TransactionMetadata>,
     /// Whether what comes was published before a restart, and is only counted.
     is_counting: bool,
+    /// `None` where no post processor is asked for.
+    reselection: Option<Reselection>,
     outlet: Outlet,
 }
 
@@ -87,6 +92,7 @@ impl RowEmitter {
             messages: Messages::new(config, settings),
             transactions: config.transaction_metadata.then(|| TransactionMetadata::new(config.topics.transaction())),
             is_counting: false,
+            reselection: Reselection::new(config),
             outlet: Outlet::new(config)?,
         })
     }
@@ -330,7 +336,15 @@ impl RowEmitter {
         if self.is_counting && change.op != Op::Read {
             return Ok(());
         }
-        let change = Change { transaction: transaction.as_ref(), ..*change };
+        let reselected = match (&mut self.reselection, key, change.after) {
+            // What a snapshot reads is the newest state already.
+            (Some(reselection), Some(key), Some(after)) if change.op != Op::Read => {
+                reselection.apply(table, key, after).await?
+            }
+            _ => None,
+        };
+        let after = reselected.as_deref().or(change.after);
+        let change = Change { transaction: transaction.as_ref(), after, ..*change };
         let xmin = self.xmin.filter(|_| change.op != Op::Read);
         let source = Source { xmin, ..source(table, origin) };
         self.outlet.row(producer, RowRecord { table, key, value: Some((&change, &source)), link }).await

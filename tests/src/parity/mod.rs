@@ -6,10 +6,10 @@
 //! - *reference*: Debezium alone against the goldens, which says what it does differently on each run.
 //!
 //! # Layout
-//! - [`scenario`]: a scenario's folder; [`record`]: what is in it of records
-//! - [`lane`], [`side`], [`collector`]: where it runs; [`drive`], [`bad`]: how
-//! - [`normal`], [`relations`], [`json`], [`compare`]: what is compared
-//! - [`deliberate`]: what may differ
+//! - `scenario`: a scenario's folder; `record`: what is in it of records
+//! - `lane`, `side`, `collector`: where it runs; `drive`, `bad`: how
+//! - `normal`, `relations`, `json`, `compare`: what is compared
+//! - `deliberate`: what may differ
 //!
 //! tests/parity/README.md describes the folders and what is compared.
 

@@ -4,8 +4,8 @@
 //! scenario folders. The parity suite runs them live. A folder whose records differ is kept: it is the scenario to reduce.
 //!
 //! # Layout
-//! - [`kind`]: values of each type; [`table`]: tables of them
-//! - [`script`]: operations; [`config`]: configurations
+//! - `kind`: values of each type; `table`: tables of them
+//! - `script`: operations; `config`: configurations
 
 mod config;
 mod kind;

@@ -265,7 +265,8 @@ async fn with_snapshot_mode_initial_the_tables_rows_come_first() -> anyhow::Resu
     let records = super::restarts::wait_records(&pipeline, "t", 3).await?;
     let seen: Vec<(&str, &serde_json::Value)> =
         records.iter().map(|record| (record.op(), &record.value["source"]["snapshot"])).collect();
-    assert_eq!(seen, [("r", &"first".into()), ("r", &"last".into()), ("c", &"false".into())]);
+    // Where a null is not replaced by its default, `false` is one: as in Debezium's records.
+    assert_eq!(seen, [("r", &"first".into()), ("r", &"last".into()), ("c", &serde_json::Value::Null)]);
 
     // Started again, it does not read the tables anew.
     worker.into_process().stop().await?;

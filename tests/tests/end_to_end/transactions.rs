@@ -28,7 +28,9 @@ async fn a_transaction_that_restarts_interrupt_is_counted_to_its_end() -> anyhow
     let pipeline = Pipeline::new("transaction_restarts").await?;
     pipeline.run("CREATE TABLE t (id bigserial PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)").await?;
     let worker = pipeline.streamer().await?;
-    pipeline.put(&worker, &[("provide.transaction.metadata", "true")]).await?;
+    // A small queue that waits for its batches: the transaction takes seconds, and the restart comes inside of it.
+    let slowly = [("max.queue.size.in.bytes", "131072"), ("producer.override.linger.ms", "20")];
+    pipeline.put(&worker, &[&slowly[..], &[("provide.transaction.metadata", "true")]].concat()).await?;
     worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
     let (source, rows) = (pipeline.source().await?, pipeline.topic("t"));
     source
