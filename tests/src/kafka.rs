@@ -76,12 +76,9 @@ impl Kafka {
     }
 }
 
-/// Java with Kafka's classes, `heap` megabytes, in a directory that its files go to: `JAVA_HOME`'s, else the path's.
+/// Java with Kafka's classes, `heap` megabytes, in a directory that its files go to.
 pub(crate) fn java(artifacts: &Artifacts, heap: u32, directory: &Path) -> Command {
-    let mut command = match std::env::var_os("JAVA_HOME") {
-        Some(home) => Command::new(Path::new(&home).join("bin/java")),
-        None => Command::new("java"),
-    };
+    let mut command = crate::java::java();
     command
         .arg(format!("-Xmx{heap}m"))
         .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-Djava.awt.headless=true"])

@@ -15,6 +15,7 @@
 
 pub mod artifacts;
 pub mod demo;
+mod java;
 pub mod kafka;
 pub mod parity;
 pub mod ports;

@@ -10,6 +10,9 @@ use anyhow::{Context as _, bail};
 
 use crate::wait::{Condition, wait_until};
 
+/// How long a program may take to end when it is asked to. Connect gives its own REST server a minute (`RestServer`).
+const STOP_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// A running program. Dropping it kills it, unless it was [left running](Process::leave_running).
 #[derive(Debug)]
 pub struct Process {
@@ -77,7 +80,7 @@ impl Process {
         .await
     }
 
-    /// Asks the program to end and waits for it; kills it when it takes longer than 30 s, which is an error.
+    /// Asks the program to end and waits for it; kills it when it takes longer than [`STOP_TIMEOUT`], which is an error.
     ///
     /// # Errors
     /// It had to be killed.
@@ -85,7 +88,7 @@ impl Process {
         if let Some(id) = self.id() {
             signal(id, self.stop_with)?;
         }
-        self.ended(Duration::from_secs(30)).await.map(drop)
+        self.ended(STOP_TIMEOUT).await.map(drop)
     }
 
     /// Ends the program at once, as a crash does.
@@ -142,7 +145,7 @@ pub async fn stop_left_running(directory: &Path, name: &str) -> anyhow::Result<b
     if was_alive {
         signal(id, words.next().unwrap_or("TERM"))?;
         let what = format!("{name} to end");
-        let ended = wait_until(&what, Duration::from_secs(30), async || {
+        let ended = wait_until(&what, STOP_TIMEOUT, async || {
             Ok(if is_alive() { Condition::NotYet("it runs".to_owned()) } else { Condition::Met(()) })
         });
         if ended.await.is_err() {

@@ -1,13 +1,13 @@
 //! A schema registry with Confluent's API: Apicurio's, which keeps its schemas in memory.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::artifacts;
+use crate::java::java;
 use crate::ports;
 use crate::process::Process;
 use crate::wait::{Condition, wait_until};
@@ -26,10 +26,7 @@ impl Registry {
     /// It does not come up.
     pub async fn start(directory: &Path) -> anyhow::Result<Self> {
         let port = ports::free()?;
-        let mut command = match std::env::var_os("JAVA_HOME") {
-            Some(home) => Command::new(Path::new(&home).join("bin/java")),
-            None => Command::new("java"),
-        };
+        let mut command = java();
         command
             .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dquarkus.http.host=127.0.0.1"])
             .arg(format!("-Dquarkus.http.port={port}"))
