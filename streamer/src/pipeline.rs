@@ -26,6 +26,7 @@ use crate::capture::transaction::Progress;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
+use crate::metrics::labels::Labels;
 use crate::metrics::task::TaskMetrics;
 use crate::notify::Notifier;
 use crate::position::{Checkpoint, OffsetStore, Resume, SlotAction, Start, committer};
@@ -337,7 +338,7 @@ fn envelope_settings(config: &ConnectorConfig) -> EnvelopeSettings {
         value_converter: config.direct().map(|(_, value)| value),
         modes: config.modes,
         column_rules: config.column_rules.clone(),
-        losses: crate::metrics::task::losses(&config.name),
+        losses: crate::metrics::task::losses(Labels::of(config)),
         schema_names: config.schema_names,
         field_names: config.field_names,
         placeholder: config.placeholder.clone(),

@@ -209,6 +209,7 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
                     .to_owned()
             })
         }
+        "custom.metric.tags" => super::metric_tags::invalid(value),
         "post.processors" => super::post_processors::invalid(value, config),
         "plugin.name" => (!value.eq_ignore_ascii_case("pgoutput"))
             .then(|| "not supported by this worker (only pgoutput is: it is part of every PostgreSQL)".to_owned()),

@@ -9,6 +9,7 @@ use proto::types::{ColumnRules, Placeholder, ValueModes};
 
 use super::check::{self, parse_boolean};
 use super::connect_keys;
+use super::event_failures::EventFailures;
 use super::filters::{self, Filters, List};
 use super::post_processors::{self, Reselect};
 use super::replication::Replication;
@@ -16,7 +17,7 @@ use super::signals::{Notifications, Signals};
 use super::snapshot::Snapshot;
 use super::topic_creation::TopicCreation;
 use super::topics::TopicNaming;
-use super::{Finding, Secret, WorkerConfig, columns, properties, values};
+use super::{Finding, Secret, WorkerConfig, columns, metric_tags, properties, values};
 use crate::convert::ConverterConfig;
 use crate::error::TaskError;
 use crate::transform::{Chain, Plan};
@@ -59,6 +60,8 @@ pub struct ConnectorConfig {
     pub replication: Replication,
     /// `skipped.operations`.
     pub skipped: SkippedOperations,
+    /// `event.processing.failure.handling.mode`.
+    pub event_failures: EventFailures,
     /// `skip.messages.without.change`.
     pub skip_unchanged: bool,
     /// `tombstones.on.delete`.
@@ -87,6 +90,8 @@ pub struct ConnectorConfig {
     pub extended_headers: bool,
     /// `source.version`, a key of our own: the version that the records name.
     pub source_version: String,
+    /// `custom.metric.tags`.
+    pub metric_tags: Vec<(String, String)>,
     /// `status.update.interval.ms`.
     pub status_update_interval: Duration,
     /// What happens when the world is away.
@@ -293,6 +298,7 @@ impl ConnectorConfig {
             post_processors: post_processors::parse(&keys)?,
             notifications: Notifications::parse(&keys),
             replication: Replication::parse(&keys)?,
+            event_failures: EventFailures::parse(&keys),
             skip_unchanged: keys.flag("skip.messages.without.change"),
             skipped: SkippedOperations::parse(&keys.string("skipped.operations")),
             tombstones_on_delete: keys.flag("tombstones.on.delete"),
@@ -311,6 +317,7 @@ impl ConnectorConfig {
             placeholder: values::placeholder(&keys.string("unavailable.value.placeholder"))?,
             extended_headers: keys.flag("extended.headers.enabled"),
             source_version: keys.text("source.version").unwrap_or(DEBEZIUM_VERSION).to_owned(),
+            metric_tags: metric_tags::parse(&keys),
             status_update_interval: keys.milliseconds("status.update.interval.ms"),
             retry: Retry {
                 max: keys.number("errors.max.retries"),

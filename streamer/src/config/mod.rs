@@ -11,6 +11,8 @@
 //! - [`topic_creation`]: how topics are created
 //! - [`application_properties`]: Debezium Server's configuration
 //! - [`filters`]: which tables and columns are captured
+//! - `event_failures`: what becomes of a change that cannot be processed
+//! - `metric_tags`: what metrics are labelled with
 //! - `columns`: what is done to single columns
 //! - `values`: how values are represented
 //! - `post_processors`: what is done to a row before transforms see it
@@ -27,9 +29,11 @@ mod columns;
 mod connect_keys;
 pub mod connector;
 pub mod definitions;
+mod event_failures;
 pub mod filters;
 pub mod java_properties;
 mod listeners;
+mod metric_tags;
 pub mod plugins;
 mod post_processors;
 pub mod properties;
@@ -47,6 +51,7 @@ pub use check::{Finding, parse_boolean};
 pub use connector::{
     Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, SslMode,
 };
+pub use event_failures::EventFailures;
 pub use filters::{Filters, List};
 pub use post_processors::Reselect;
 pub use replication::{FlushMode, Guardrail, Identity, Replication};

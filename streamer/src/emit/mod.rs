@@ -3,11 +3,13 @@
 //! # Layout
 //! - [`headers`]: the `__debezium.*` headers
 //! - [`outlet`]: transforms, converters, producer
+//! - `failures`: what becomes of a change that cannot be written
 //! - `reselect`: columns read again before a row is written
 //! - [`message`]: logical decoding messages
 //! - [`transaction`]: transaction metadata
 //! - [`heartbeat`]: the records that say that the connector lives
 
+mod failures;
 pub mod headers;
 pub mod heartbeat;
 pub mod message;
@@ -27,8 +29,9 @@ use proto::xid::Xid;
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
 use crate::publish::producer::RecordProducer;
+use failures::Failures;
 use message::Messages;
-use outlet::{Outlet, RowRecord};
+use outlet::{Outlet, RowError, RowRecord};
 use reselect::Reselection;
 use transaction::TransactionMetadata;
 
@@ -75,6 +78,7 @@ pub struct RowEmitter {
     is_counting: bool,
     /// `None` where no post processor is asked for.
     reselection: Option<Reselection>,
+    failures: Failures,
     outlet: Outlet,
 }
 
@@ -93,6 +97,7 @@ impl RowEmitter {
             transactions: config.transaction_metadata.then(|| TransactionMetadata::new(config.topics.transaction())),
             is_counting: false,
             reselection: Reselection::new(config),
+            failures: Failures::new(config),
             outlet: Outlet::new(config)?,
         })
     }
@@ -186,7 +191,7 @@ impl RowEmitter {
         origin: RowOrigin,
     ) -> Result<(), TaskError> {
         let change = Change { op: Op::Read, before: None, after: Some(row), ts_ns: now_ns(), transaction: None };
-        self.emit(producer, table, row, &change, origin, None).await
+        self.emit(producer, table, row, &change, origin, None).await.map(drop)
     }
 
     /// An inserted row (`c`).
@@ -205,7 +210,7 @@ impl RowEmitter {
         }
         let row = insert.new.values.as_slice();
         let change = Change { op: Op::Create, before: None, after: Some(row), ts_ns: now_ns(), transaction: None };
-        self.emit(producer, table, row, &change, origin, None).await
+        self.emit(producer, table, row, &change, origin, None).await.map(drop)
     }
 
     /// An updated row: one `u`, or, when its key changed, a delete of the old key and a create under the new one, so that
@@ -222,10 +227,12 @@ impl RowEmitter {
     ) -> Result<(), TaskError> {
         let new = filled(&update.new.values, update.old.as_ref());
         let new = new.as_ref();
-        if let (true, Some(OldTuple::Full(old))) = (self.skip_unchanged, &update.old)
-            && table.is_unchanged(&old.values, new).map_err(|error| outlet::unreadable(table, &error))?
-        {
-            return Ok(());
+        if let (true, Some(OldTuple::Full(old))) = (self.skip_unchanged, &update.old) {
+            match table.is_unchanged(&old.values, new) {
+                Ok(false) => {}
+                Ok(true) => return Ok(()),
+                Err(error) => return self.failures.of(producer, table, origin, &error),
+            }
         }
         let before = update.old.as_ref().map(before);
         let Some(old) = update.old.as_ref().map(values).filter(|old| table.has_key() && table.key_changed(old, new))
@@ -234,18 +241,21 @@ impl RowEmitter {
                 return Ok(());
             }
             let change = Change { op: Op::Update, before, after: Some(new), ts_ns: now_ns(), transaction: None };
-            return self.emit(producer, table, new, &change, origin, None).await;
+            return self.emit(producer, table, new, &change, origin, None).await.map(drop);
         };
         // Two operations, each skipped by itself, whatever is said of updates.
         if !self.skipped.delete {
             let delete = Change { op: Op::Delete, before, after: None, ts_ns: now_ns(), transaction: None };
-            self.delete_records(producer, table, old, &delete, origin, Some((headers::NEW_KEY, new))).await?;
+            let link = Some((headers::NEW_KEY, new));
+            if !self.delete_records(producer, table, old, &delete, origin, link).await? {
+                return Ok(());
+            }
         }
         if self.skipped.create {
             return Ok(());
         }
         let create = Change { op: Op::Create, before: None, after: Some(new), ts_ns: now_ns(), transaction: None };
-        self.emit(producer, table, new, &create, origin, Some((headers::OLD_KEY, old))).await
+        self.emit(producer, table, new, &create, origin, Some((headers::OLD_KEY, old))).await.map(drop)
     }
 
     /// A deleted row: `d`, and its tombstone.
@@ -269,7 +279,7 @@ impl RowEmitter {
             ts_ns: now_ns(),
             transaction: None,
         };
-        self.delete_records(producer, table, values(&delete.old), &change, origin, None).await
+        self.delete_records(producer, table, values(&delete.old), &change, origin, None).await.map(drop)
     }
 
     /// A truncated table (`t`): no key, no rows.
@@ -286,9 +296,10 @@ impl RowEmitter {
             return Ok(());
         }
         let change = Change { op: Op::Truncate, before: None, after: None, ts_ns: now_ns(), transaction: None };
-        self.record(producer, table, None, &change, origin, None).await
+        self.record(producer, table, None, &change, origin, None).await.map(drop)
     }
 
+    /// A delete and its tombstone; gives whether they were written.
     async fn delete_records(
         &mut self,
         producer: &RecordProducer,
@@ -297,14 +308,16 @@ impl RowEmitter {
         change: &Change<'_>,
         origin: RowOrigin,
         link: Option<(&'static str, &[Datum])>,
-    ) -> Result<(), TaskError> {
-        self.emit(producer, table, old, change, origin, link).await?;
+    ) -> Result<bool, TaskError> {
+        if !self.emit(producer, table, old, change, origin, link).await? {
+            return Ok(false);
+        }
         if !self.tombstones_on_delete || self.is_counting {
-            return Ok(());
+            return Ok(true);
         }
         // A table without a key has tombstones all the same.
         let key = table.has_key().then_some(old);
-        self.outlet.row(producer, RowRecord { table, key, value: None, link }).await
+        self.written(producer, RowRecord { table, key, value: None, link }, origin).await
     }
 
     async fn emit(
@@ -315,7 +328,7 @@ impl RowEmitter {
         change: &Change<'_>,
         origin: RowOrigin,
         link: Option<(&'static str, &[Datum])>,
-    ) -> Result<(), TaskError> {
+    ) -> Result<bool, TaskError> {
         let key = table.has_key().then_some(key_row);
         self.record(producer, table, key, change, origin, link).await
     }
@@ -328,17 +341,14 @@ impl RowEmitter {
         change: &Change<'_>,
         origin: RowOrigin,
         link: Option<(&'static str, &[Datum])>,
-    ) -> Result<(), TaskError> {
+    ) -> Result<bool, TaskError> {
         // What a snapshot reads is of no transaction, also where it is read in the middle of one.
-        let transactions = self.transactions.as_mut().filter(|_| change.op != Op::Read);
+        let transactions = self.transactions.as_ref().filter(|_| change.op != Op::Read);
         let transaction =
-            transactions.zip(origin.lsn).and_then(|(transactions, lsn)| transactions.event(table.collection(), lsn));
-        if self.is_counting && change.op != Op::Read {
-            return Ok(());
-        }
+            transactions.zip(origin.lsn).and_then(|(transactions, lsn)| transactions.next(table.collection(), lsn));
         let reselected = match (&mut self.reselection, key, change.after) {
             // What a snapshot reads is the newest state already.
-            (Some(reselection), Some(key), Some(after)) if change.op != Op::Read => {
+            (Some(reselection), Some(key), Some(after)) if change.op != Op::Read && !self.is_counting => {
                 reselection.apply(table, key, after).await?
             }
             _ => None,
@@ -347,7 +357,30 @@ impl RowEmitter {
         let change = Change { transaction: transaction.as_ref(), after, ..*change };
         let xmin = self.xmin.filter(|_| change.op != Op::Read);
         let source = Source { xmin, ..source(table, origin) };
-        self.outlet.row(producer, RowRecord { table, key, value: Some((&change, &source)), link }).await
+        let row = RowRecord { table, key, value: Some((&change, &source)), link };
+        let is_written = self.written(producer, row, origin).await?;
+        if is_written && let Some(transactions) = self.transactions.as_mut().filter(|_| change.op != Op::Read) {
+            transactions.count(table.collection());
+        }
+        Ok(is_written)
+    }
+
+    /// Writes a record, or, where it was published before a restart, sees only whether it was. Gives whether it could be.
+    async fn written(
+        &mut self,
+        producer: &RecordProducer,
+        row: RowRecord<'_>,
+        origin: RowOrigin,
+    ) -> Result<bool, TaskError> {
+        let is_read = row.value.is_some_and(|(change, _)| change.op == Op::Read);
+        if self.is_counting && !is_read {
+            return Ok(self.failures.stop() || self.outlet.is_writable(&row).is_ok());
+        }
+        match self.outlet.row(producer, row).await {
+            Ok(()) => Ok(true),
+            Err(RowError::Task(error)) => Err(error),
+            Err(RowError::Value(error)) => self.failures.of(producer, row.table, origin, &error).map(|()| false),
+        }
     }
 }
 

@@ -58,6 +58,27 @@ pub struct Outlet {
     logs_errors: bool,
 }
 
+/// Why a row has no record.
+#[derive(Debug)]
+pub enum RowError {
+    /// A value of it cannot be converted.
+    Value(ValueError),
+    /// Anything else.
+    Task(TaskError),
+}
+
+impl From<ValueError> for RowError {
+    fn from(error: ValueError) -> Self {
+        RowError::Value(error)
+    }
+}
+
+impl From<TaskError> for RowError {
+    fn from(error: TaskError) -> Self {
+        RowError::Task(error)
+    }
+}
+
 /// Why a record was not published.
 enum Unpublished {
     /// A transform or a converter failed on it.
@@ -94,14 +115,14 @@ impl Outlet {
         })
     }
 
-    /// Publishes a row's record.
+    /// Publishes a row's record, whole or not at all.
     ///
     /// # Errors
-    /// As [`RecordProducer::publish`]; stop when a value is not of the form its type has.
-    pub async fn row(&mut self, producer: &RecordProducer, row: RowRecord<'_>) -> Result<(), TaskError> {
+    /// As [`RecordProducer::publish`]; and when a value cannot be converted, with nothing published.
+    pub async fn row(&mut self, producer: &RecordProducer, row: RowRecord<'_>) -> Result<(), RowError> {
         let table = row.table;
         let Some((key_converter, value_converter)) = self.direct.filter(|_| row.link.is_none()) else {
-            let mut record = self.tree(&row).map_err(|error| unreadable(table, &error))?;
+            let mut record = self.tree(&row)?;
             let of_delete = std::mem::take(&mut self.added_to_delete);
             if row.value.is_none() {
                 record.headers.extend(of_delete);
@@ -116,16 +137,12 @@ impl Outlet {
         self.value.clear();
         if let Some(key) = row.key {
             self.key.extend_from_slice(table.key_schema().head());
-            table
-                .write_key(key, row.phase(), &mut key_converter.writer(&mut self.key))
-                .map_err(|error| unreadable(table, &error))?;
+            table.write_key(key, row.phase(), &mut key_converter.writer(&mut self.key))?;
             close(table.key_schema().head(), &mut self.key);
         }
         if let Some((change, source)) = row.value {
             self.value.extend_from_slice(table.value_schema().head());
-            table
-                .write_change(change, source, &mut value_converter.writer(&mut self.value))
-                .map_err(|error| unreadable(table, &error))?;
+            table.write_change(change, source, &mut value_converter.writer(&mut self.value))?;
             close(table.value_schema().head(), &mut self.value);
         }
         let record = Record {
@@ -136,7 +153,15 @@ impl Outlet {
             headers: self.context.as_kafka(),
             timestamp: None,
         };
-        producer.publish(record).await
+        Ok(producer.publish(record).await?)
+    }
+
+    /// Whether a row's record could be written. Nothing is published.
+    ///
+    /// # Errors
+    /// When a value cannot be converted.
+    pub fn is_writable(&self, row: &RowRecord<'_>) -> Result<(), ValueError> {
+        self.tree(row).map(drop)
     }
 
     /// Publishes any record.
@@ -220,13 +245,4 @@ fn close(head: &[u8], out: &mut Vec<u8>) {
     if !head.is_empty() {
         out.push(b'}');
     }
-}
-
-pub(super) fn unreadable(table: &TableEnvelope, error: &ValueError) -> TaskError {
-    TaskError::stop(format!(
-        "table {}.{}: a value cannot be converted ({error}); the change is kept in the slot and nothing behind it is \
-         published. Leave the column out with column.exclude.list, or report it",
-        table.table().schema,
-        table.table().name
-    ))
 }

@@ -63,9 +63,20 @@ impl TransactionMetadata {
         outlet.publish(producer, transaction::begin(&self.topic, &id, ts_us.div_euclid(1000))).await
     }
 
-    /// An event of a table; `None` outside of a transaction.
-    pub fn event(&mut self, table: &str, lsn: Lsn) -> Option<TransactionBlock> {
+    /// What the next event says of its transaction if it is one of this table; `None` outside of a transaction. It is not
+    /// counted: it may turn out to be one that cannot be written.
+    pub fn next(&self, table: &str, lsn: Lsn) -> Option<TransactionBlock> {
         let tx_id = self.open?;
+        let of_table = self.events.get(table).map_or(0, |(count, _)| *count);
+        let id = transaction::id(tx_id, lsn);
+        Some(TransactionBlock { id, total_order: self.total + 1, data_collection_order: of_table + 1 })
+    }
+
+    /// Counts an event of a table; outside of a transaction there is nothing to count.
+    pub fn count(&mut self, table: &str) {
+        if self.open.is_none() {
+            return;
+        }
         self.total += 1;
         let place = self.events.len();
         let count = match self.events.get_mut(table) {
@@ -73,14 +84,13 @@ impl TransactionMetadata {
             None => &mut self.events.entry(table.to_owned()).or_insert((0, place)).0,
         };
         *count += 1;
-        let (id, data_collection_order) = (transaction::id(tx_id, lsn), *count);
         self.buckets = self.buckets.max(java::buckets_for(self.events.len()));
-        Some(TransactionBlock { id, total_order: self.total, data_collection_order })
     }
 
     /// A logical decoding message. In Debezium each is a collection of its own, so each is the first of it.
     pub fn message(&mut self, lsn: Lsn) -> Option<TransactionBlock> {
-        let block = self.event(MESSAGES, lsn)?;
+        let block = self.next(MESSAGES, lsn)?;
+        self.count(MESSAGES);
         Some(TransactionBlock { data_collection_order: 1, ..block })
     }
 
@@ -124,17 +134,18 @@ mod tests {
     #[test]
     fn events_are_numbered_in_the_transaction_and_in_their_table() {
         let mut metadata = in_transaction();
-        metadata.event("public.ta", Lsn::from(10));
-        metadata.event("public.tb", Lsn::from(20));
+        metadata.count("public.ta");
+        metadata.count("public.tb");
         let expected = TransactionBlock { id: "809:30".to_owned(), total_order: 3, data_collection_order: 2 };
-        assert_eq!(metadata.event("public.ta", Lsn::from(30)), Some(expected));
+        assert_eq!(metadata.next("public.ta", Lsn::from(30)), Some(expected.clone()));
+        assert_eq!(metadata.next("public.ta", Lsn::from(30)), Some(expected), "not counted, it leaves no trace");
     }
 
     #[test]
     fn tables_come_in_the_order_of_debeziums_map() {
         let mut metadata = in_transaction();
         for table in ["public.ta", "public.tb", "public.ta"] {
-            metadata.event(table, Lsn::from(10));
+            metadata.count(table);
         }
         assert_eq!(metadata.events(), [("public.tb".to_owned(), 1), ("public.ta".to_owned(), 2)]);
     }
@@ -150,6 +161,6 @@ mod tests {
 
     #[test]
     fn an_event_outside_of_a_transaction_has_no_place_in_one() {
-        assert_eq!(TransactionMetadata::new(String::new()).event("public.ta", Lsn::from(10)), None);
+        assert_eq!(TransactionMetadata::new(String::new()).next("public.ta", Lsn::from(10)), None);
     }
 }

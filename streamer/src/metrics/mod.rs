@@ -2,8 +2,10 @@
 //!
 //! # Layout
 //! - [`names`]: the metrics' names
+//! - [`labels`]: what a connector's metrics are labelled with
 //! - [`task`]: one connector's metrics
 
+pub mod labels;
 pub mod names;
 pub mod task;
 

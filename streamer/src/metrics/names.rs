@@ -8,6 +8,8 @@ pub const RECORDS_ENQUEUED: &str = "headwater_streamer_records_enqueued_total";
 pub const QUEUE_FULL: &str = "headwater_streamer_queue_full_total";
 /// Records that a transform or a converter failed on and that were passed over, as errors.tolerance=all asks.
 pub const RECORDS_TOLERATED: &str = "headwater_streamer_records_tolerated_total";
+/// Changes that could not be processed and were passed over, as event.processing.failure.handling.mode asks.
+pub const EVENTS_SKIPPED: &str = "headwater_streamer_events_skipped_total";
 /// Rows read by snapshots.
 pub const SNAPSHOT_ROWS: &str = "headwater_streamer_snapshot_rows_total";
 /// Rows that snapshots read of a table, label `table`.
@@ -42,6 +44,10 @@ pub(super) fn describe() {
     describe_counter!(RECORDS_ENQUEUED, "Records given to the Kafka producer.");
     describe_counter!(QUEUE_FULL, "Times the producer's queue was full and reading the slot waited.");
     describe_counter!(RECORDS_TOLERATED, "Records passed over as errors.tolerance=all asks.");
+    describe_counter!(
+        EVENTS_SKIPPED,
+        "Changes lost because event.processing.failure.handling.mode asks to pass over what cannot be processed."
+    );
     describe_counter!(SNAPSHOT_ROWS, "Rows read by snapshots.");
     describe_counter!(SNAPSHOT_TABLE_ROWS, "Rows that snapshots read of a table.");
     describe_gauge!(SNAPSHOT_TABLES, "Tables of the snapshot.");

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use metrics::{Counter, Gauge, counter, gauge};
 use proto::types::Losses;
 
+use super::labels::Labels;
 use super::names;
 
-/// The handles, each labelled with the connector's name.
+/// The handles, each with the connector's labels.
 #[derive(Clone)]
 pub struct TaskMetrics {
     /// [`names::RECORDS_ENQUEUED`].
     pub records_enqueued: Counter,
     /// [`names::RECORDS_TOLERATED`].
     pub records_tolerated: Counter,
+    /// [`names::EVENTS_SKIPPED`].
+    pub events_skipped: Counter,
     /// [`names::QUEUE_FULL`].
     pub queue_full: Counter,
     /// [`names::SNAPSHOT_ROWS`].
@@ -32,14 +35,13 @@ pub struct TaskMetrics {
 
 impl TaskMetrics {
     /// Those of a connector.
-    pub fn of(connector: &str) -> Self {
-        let (counter, gauge) = (
-            |name: &'static str| counter!(name, "connector" => connector.to_owned()),
-            |name: &'static str| gauge!(name, "connector" => connector.to_owned()),
-        );
+    pub fn of(labels: &Labels) -> Self {
+        let (counter, gauge) =
+            (|name: &'static str| counter!(name, labels.all()), |name: &'static str| gauge!(name, labels.all()));
         Self {
             records_enqueued: counter(names::RECORDS_ENQUEUED),
             records_tolerated: counter(names::RECORDS_TOLERATED),
+            events_skipped: counter(names::EVENTS_SKIPPED),
             queue_full: counter(names::QUEUE_FULL),
             snapshot_rows: counter(names::SNAPSHOT_ROWS),
             retries: counter(names::RETRIES),
@@ -52,22 +54,18 @@ impl TaskMetrics {
 }
 
 /// Counts a connector's [`names::VALUES_DEGRADED`] by table and column. A column has no counter before its first loss.
-pub fn losses(connector: &str) -> Losses {
-    let connector = connector.to_owned();
+pub fn losses(labels: Labels) -> Losses {
     Losses::new(move |table, column| {
-        let labels = [
-            ("connector", connector.clone()),
-            ("table", format!("{}.{}", table.schema, table.name)),
-            ("column", column.name.clone()),
-        ];
-        Arc::new(move || counter!(names::VALUES_DEGRADED, &labels).increment(1))
+        let labels =
+            labels.with([("table", format!("{}.{}", table.schema, table.name)), ("column", column.name.clone())]);
+        Arc::new(move || counter!(names::VALUES_DEGRADED, labels.iter()).increment(1))
     })
 }
 
 /// A snapshot's metrics, as Debezium's MBean `context=snapshot` has them.
 #[derive(Clone)]
 pub struct SnapshotMetrics {
-    connector: String,
+    labels: Labels,
     /// [`names::SNAPSHOT_TABLES`].
     pub tables: Gauge,
     /// [`names::SNAPSHOT_REMAINING`].
@@ -84,29 +82,28 @@ pub struct SnapshotMetrics {
 
 impl SnapshotMetrics {
     /// Those of a connector.
-    pub fn of(connector: &str) -> Self {
-        let gauge = |name: &'static str| gauge!(name, "connector" => connector.to_owned());
+    pub fn of(labels: Labels) -> Self {
+        let gauge = |name: &'static str| gauge!(name, labels.all());
         Self {
-            connector: connector.to_owned(),
             tables: gauge(names::SNAPSHOT_TABLES),
             remaining: gauge(names::SNAPSHOT_REMAINING),
             running: gauge(names::SNAPSHOT_RUNNING),
             completed: gauge(names::SNAPSHOT_COMPLETED),
             aborted: gauge(names::SNAPSHOT_ABORTED),
             seconds: gauge(names::SNAPSHOT_SECONDS),
+            labels,
         }
     }
 
     /// So many rows of a table were read.
     pub fn scanned(&self, table: &str, rows: u64) {
-        let labels = [("connector", self.connector.clone()), ("table", table.to_owned())];
-        counter!(names::SNAPSHOT_TABLE_ROWS, &labels).increment(rows);
+        counter!(names::SNAPSHOT_TABLE_ROWS, self.labels.with([("table", table.to_owned())])).increment(rows);
     }
 }
 
 impl std::fmt::Debug for SnapshotMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SnapshotMetrics").field("connector", &self.connector).finish_non_exhaustive()
+        f.debug_struct("SnapshotMetrics").field("labels", &self.labels).finish_non_exhaustive()
     }
 }
 

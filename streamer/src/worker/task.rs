@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::storage::statuses::StatusStore;
 use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::metrics::labels::Labels;
 use crate::metrics::task::TaskMetrics;
 use crate::pipeline::{self, TaskContext, TaskHealth, TaskState};
 use crate::position::OffsetStore;
@@ -43,7 +44,7 @@ impl RunningTask {
         let (health, receiver) = TaskHealth::new();
         let failure = Arc::new(OnceLock::new());
         let name = config.name.clone();
-        let metrics = TaskMetrics::of(&name);
+        let metrics = TaskMetrics::of(&Labels::of(&config));
         let context = TaskContext {
             config,
             worker,

@@ -10,6 +10,7 @@ mod hand_over;
 mod hand_over_under_load;
 mod operations;
 mod pipeline;
+mod properties;
 mod rest;
 mod restarts;
 mod snapshots;

@@ -134,7 +134,7 @@ async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_
         }
     }
     let mut begun = vec![false; tables.len()];
-    let mut progress = Progress::new(&config.name, tables.len());
+    let mut progress = Progress::new(config, tables.len());
     let mut rows = Rows::new(outputs, &tables, instant, &plan, done, clients.len() > 1);
     let mut readers = Readers::start(clients, units);
     while let Some(read) = readers.next().await? {

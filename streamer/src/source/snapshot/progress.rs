@@ -2,6 +2,8 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::config::ConnectorConfig;
+use crate::metrics::labels::Labels;
 use crate::metrics::task::SnapshotMetrics;
 
 /// A snapshot's progress. Dropped before its end, it says that the snapshot broke off.
@@ -16,13 +18,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(connector: &str, tables: usize) -> Self {
+    pub(super) fn new(config: &ConnectorConfig, tables: usize) -> Self {
         // indicatif draws nothing where standard error is not a terminal.
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} snapshot {msg}: {pos} rows, {per_sec}, {elapsed}") {
             bar.set_style(style);
         }
-        let metrics = SnapshotMetrics::of(connector);
+        let metrics = SnapshotMetrics::of(Labels::of(config));
         metrics.tables.set(tables as f64);
         metrics.remaining.set(tables as f64);
         metrics.running.set(1.0);

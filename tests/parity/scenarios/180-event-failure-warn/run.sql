@@ -1,0 +1,14 @@
+begin; insert into ev values (10,1.5,'a'); insert into ev values (11,'NaN','b'); insert into ex values (2,'y'); insert into ev values (12,2.5,'c'); commit;
+begin; insert into ev values (13,'NaN','only'); commit;
+update ev set n='NaN' where id=10;
+update ev set id=20 where id=12;
+update ev set id=21, n='NaN' where id=20;
+update ev set n=5 where id=21;
+delete from ev where id=11;
+insert into ew values (10,'NaN','a');
+update ew set n=1 where id=10;
+update ew set t='z' where id=10;
+update ew set n='NaN' where id=10;
+delete from ew where id=10;
+truncate ew;
+insert into ev values (30,3,'end');

@@ -1,0 +1,15 @@
+insert into sr values (1,repeat('a',9000),1,repeat('b',9000));
+update sr set v=2 where id=1;
+alter table sr add w text default 'w';
+update sr set v=3 where id=1;
+alter table sr drop big;
+update sr set v=4 where id=1;
+alter table sr add big3 text;
+alter table sr alter big3 set storage external;
+update sr set big3=repeat('c',9000) where id=1;
+update sr set v=5 where id=1;
+alter table sr alter v type bigint;
+update sr set v=6 where id=1;
+alter table sr rename big2 to big4;
+update sr set v=7 where id=1;
+delete from sr where id=1;
