@@ -72,17 +72,55 @@ impl TaskError {
         matches!(self, TaskError::Retry(_))
     }
 
-    /// The text of a failed task's `trace` in the REST API: the form Kafka Connect gives it, so that scripts that cut the
-    /// exception's class off keep working.
+    /// The text of a failed task's `trace` in the REST API: the message and its causes, each as [`trace_line`].
     pub fn trace(&self) -> String {
-        let mut text = format!("org.apache.kafka.connect.errors.ConnectException: {self}");
+        let mut text = trace_line(self);
         let mut cause = match self {
             TaskError::Retry(failure) | TaskError::Stop(failure) => failure.source(),
         };
         while let Some(error) = cause {
-            text.push_str(&format!("\nCaused by: {error}"));
+            let told = error.to_string();
+            let line = if names_an_exception(&told) { one_line(&told) } else { trace_line(told) };
+            text.push_str(&format!("\nCaused by: {line}"));
             cause = error.source();
         }
         text
+    }
+}
+
+/// A message as Java prints an exception: its class in front, all on one line.
+///
+/// Programs take a trace apart. Scripts cut the class off; Redpanda Console shows what is behind the first colon of the first
+/// cause, or of the first line, and drops every line that ends with a bracket, as the places in Java's stack do.
+pub fn trace_line(message: impl ToString) -> String {
+    format!("org.apache.kafka.connect.errors.ConnectException: {}", one_line(&message.to_string()))
+}
+
+fn one_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    if line.ends_with(')') { line + "." } else { line }
+}
+
+/// Whether a text begins with a Java exception's class already.
+fn names_an_exception(text: &str) -> bool {
+    text.split_once(": ").is_some_and(|(class, _)| class.ends_with("Exception") && !class.contains(char::is_whitespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_has_java_s_form_whatever_its_texts_are() {
+        let error = TaskError::stop("slot s is in use (by 7)").because(Failure {
+            message: "line one\n  line two".to_owned(),
+            source: Some("x.y.DataException: bad".into()),
+        });
+        assert_eq!(
+            error.trace(),
+            "org.apache.kafka.connect.errors.ConnectException: slot s is in use (by 7).\n\
+             Caused by: org.apache.kafka.connect.errors.ConnectException: line one line two\n\
+             Caused by: x.y.DataException: bad"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::artifacts::Artifacts;
@@ -158,6 +159,15 @@ impl Rest {
     /// The API's URL.
     pub fn url(&self) -> &str {
         &self.base
+    }
+
+    /// The same API, asked with these headers on every request.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub fn with_headers(&self, headers: HeaderMap) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().default_headers(headers).build()?;
+        Ok(Self { base: self.base.clone(), client })
     }
 
     /// A request; its status and JSON, null when there is none.

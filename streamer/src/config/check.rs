@@ -52,7 +52,12 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
     let (findings, warnings) = plan::check(config);
     checked.findings.extend(findings);
     checked.warnings.extend(warnings);
-    for property in DECLARED.iter().chain(HIDDEN).chain(OURS) {
+    for property in DECLARED {
+        declared(config, property, &mut checked);
+    }
+    // What the connector does not declare, nobody checks in Debezium: an empty value is none.
+    let is_given = |property: &&Property| config.get(property.name).is_some_and(|value| !value.trim().is_empty());
+    for property in HIDDEN.iter().chain(OURS).filter(is_given) {
         declared(config, property, &mut checked);
     }
     checked.findings.extend(super::columns::rules(config).err().unwrap_or_default());
@@ -64,12 +69,11 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
 
 fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mut Checked) {
     let key = property.name;
-    let Some(value) = config.get(key).map(|value| value.trim()).filter(|value| !value.is_empty()) else {
-        if property.required {
-            checked.findings.push(Finding::invalid(key, "A value is required"));
-        }
-        return;
-    };
+    let given = config.get(key).map(|value| value.trim());
+    if property.required && given.is_none_or(str::is_empty) {
+        checked.findings.push(Finding::invalid(key, "A value is required"));
+    }
+    let Some(value) = given else { return };
     let wrong = mistyped(property, value);
     if !wrong.is_empty() {
         checked.findings.extend(wrong.into_iter().map(|why| Finding::invalid(key, why)));
@@ -82,8 +86,14 @@ fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mu
             .push(Finding::invalid(key, format_args!("Value must be one of {}", property.allowed.join(", "))));
         return;
     }
+    if value.is_empty() && matches!(key, "message.key.columns" | "replica.identity.autoset.values") {
+        checked.findings.push(Finding::invalid(key, "Must not be empty"));
+    }
     if let Some(why) = invalid(key, value, config) {
         checked.findings.push(Finding::invalid(key, why));
+        return;
+    }
+    if value.is_empty() {
         return;
     }
     let is_default = property.default.is_some_and(|default| default.eq_ignore_ascii_case(value));
@@ -119,7 +129,7 @@ const ALSO: &[(Also, &[&str])] = &[
             "include.schema.comments",
         ],
     ),
-    (Also::Integer, &["database.port", "slot.max.retries", "slot.retry.delay.ms"]),
+    (Also::Integer, &["database.port", "errors.max.retries", "slot.max.retries", "slot.retry.delay.ms"]),
     (
         Also::NonNegativeInteger,
         &[
@@ -201,10 +211,14 @@ fn aliased<'a>(key: &str, value: &'a str, checked: &mut Checked) -> &'a str {
 fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<String> {
     let given = |key: &str| config.get(key).is_some_and(|value| !value.trim().is_empty());
     match key {
+        "topic.naming.strategy" | "transaction.metadata.factory" | "sourceinfo.struct.maker" if value.is_empty() => {
+            Some("A Java class name is expected".to_owned())
+        }
+        "custom.metric.tags" if value.is_empty() => None,
         "topic.prefix" => invalid_topic_name(value),
         "slot.name" => {
             let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-            (value.len() > 63 || !value.bytes().all(allowed)).then(|| {
+            (value.is_empty() || value.len() > 63 || !value.bytes().all(allowed)).then(|| {
                 "Valid replication slot name must contain only digits, lowercase characters and underscores with length <= 63"
                     .to_owned()
             })
@@ -252,7 +266,7 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
 /// What is wrong with a topic's name or a part of one (`CommonConnectorConfig.validateTopicName`).
 fn invalid_topic_name(value: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    (!value.bytes().all(allowed)).then(|| {
+    (value.is_empty() || !value.bytes().all(allowed)).then(|| {
         format!("{value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)")
     })
 }
@@ -336,6 +350,25 @@ mod tests {
             "The 'heartbeat.interval.ms' value is invalid: An non-negative integer is expected",
         ];
         assert_eq!(messages(&[("slot.retry.delay.ms", Some("soon")), ("heartbeat.interval.ms", Some("-1"))]), expected);
+    }
+
+    #[test]
+    fn an_empty_value_is_checked_like_any_other() {
+        let expected =
+            ["The 'slot.name' value is invalid: Valid replication slot name must contain only digits, lowercase \
+                         characters and underscores with length <= 63"];
+        assert_eq!(messages(&[("slot.name", Some(" ")), ("table.include.list", Some(""))]), expected);
+        let expected = "The 'topic.prefix' value is invalid:  has invalid format (only the underscore, hyphen, dot and \
+                        alphanumeric characters are allowed)";
+        assert_eq!(
+            messages(&[("topic.prefix", Some(""))]),
+            ["The 'topic.prefix' value is invalid: A value is required", expected]
+        );
+        // What is not declared, Debezium does not look at.
+        assert_eq!(
+            messages(&[("money.fraction.digits", Some("")), ("custom.metric.tags", Some(""))]),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

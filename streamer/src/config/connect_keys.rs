@@ -11,6 +11,7 @@ use crate::convert::{ConverterConfig, classes};
 enum Form {
     /// Anything.
     Any,
+    NotEmpty,
     /// `true` or `false`.
     Boolean,
     /// A number.
@@ -46,7 +47,7 @@ const KEYS: [(&str, Form); 21] = [
     ("exactly.once.support", Form::OneOfAnyCase(&["REQUIRED", "REQUESTED"])),
     ("transaction.boundary", Form::OneOfAnyCase(&["INTERVAL", "POLL", "CONNECTOR"])),
     ("transaction.boundary.interval.ms", Form::Long),
-    ("offsets.storage.topic", Form::Any),
+    ("offsets.storage.topic", Form::NotEmpty),
     ("connector.plugin.version", Form::Any),
 ];
 
@@ -120,7 +121,7 @@ fn wrong(key: &str, value: &str, form: Form) -> Vec<Finding> {
     let why = |why: &str| vec![Finding::value(key, value, why)];
     let trimmed = value.trim();
     match form {
-        Form::Any => Vec::new(),
+        Form::NotEmpty if trimmed.is_empty() => why("String must be non-empty"),
         Form::Boolean if parse_boolean(value).is_none() => why("Expected value to be either true or false"),
         Form::Long if trimmed.parse::<i64>().is_err() => why("Not a number of type LONG"),
         Form::AtLeastOne => match trimmed.parse::<i32>() {

@@ -49,6 +49,17 @@ pub static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
 static CONVERTER_SETTINGS: LazyLock<BTreeMap<String, Vec<Definition>>> =
     LazyLock::new(|| serde_json::from_str(include_str!("converter_definitions.json")).unwrap_or_default());
 
+/// The properties of Kafka's producer (`ProducerConfig` 4.1.1), without the `producer.override.` in front.
+static PRODUCER: LazyLock<BTreeMap<String, Definition>> = LazyLock::new(|| {
+    let all: Vec<Definition> = serde_json::from_str(include_str!("producer_definitions.json")).unwrap_or_default();
+    all.into_iter().map(|definition| (definition.name.clone(), definition)).collect()
+});
+
+/// What a `producer.override.` key sets, where Kafka's producer has it.
+pub fn of_producer_override(key: &str) -> Option<&'static Definition> {
+    key.strip_prefix("producer.override.").and_then(|name| PRODUCER.get(name))
+}
+
 /// The settings of a converter.
 pub fn of_converter(class: &str) -> &'static [Definition] {
     CONVERTER_SETTINGS.get(class).map_or(&[], Vec::as_slice)
@@ -100,6 +111,7 @@ mod tests {
     fn every_declared_property_is_defined_and_nothing_is_said_twice() {
         assert_eq!(DEFINITIONS.len(), 144);
         assert!(!of_converter("org.apache.kafka.connect.json.JsonConverter").is_empty());
+        assert!(of_producer_override("producer.override.max.request.size").is_some());
         for property in properties::DECLARED {
             let definition = DEFINITIONS.iter().find(|definition| definition.name == property.name).unwrap();
             assert!(definition.kind.is_none() && definition.default_value.is_none(), "{}", property.name);

@@ -22,10 +22,13 @@ impl PluginKind {
     }
 }
 
-/// Every class that is supported, in the order in which Connect lists them.
+/// Every class that is supported, in the order in which Connect lists them: kind after kind, by name.
 pub fn all() -> impl Iterator<Item = (PluginKind, &'static str)> {
     let converters = |kind, takes: fn(&ConverterClass) -> bool| {
-        CLASSES.iter().filter(move |class| class.is_supported() && takes(class)).map(move |class| (kind, class.name))
+        let supported = CLASSES.iter().filter(move |class| class.is_supported() && takes(class));
+        let mut names: Vec<&str> = supported.map(|class| class.name).collect();
+        names.sort_unstable();
+        names.into_iter().map(move |name| (kind, name))
     };
     converters(PluginKind::Converter, |class| class.is_converter)
         .chain(converters(PluginKind::HeaderConverter, |class| class.is_header_converter))

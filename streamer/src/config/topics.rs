@@ -59,7 +59,9 @@ pub(super) fn invalid_key_columns(list: &str) -> Option<String> {
         let blank = |text: &str| text.is_empty() || text.contains(char::is_whitespace);
         entry.split_once(':').is_some_and(|(table, columns)| !blank(table) && !blank(columns) && !columns.contains(':'))
     };
-    java_split(list, ';')
+    // Java splits an empty text into one that is empty.
+    let entries = if list.is_empty() { vec![""] } else { java_split(list, ';') };
+    entries
         .into_iter()
         .find(|entry| !is_valid(entry))
         .map(|entry| format!("{entry} has an invalid format (expecting '^\\s*([^\\s:]+):([^:\\s]+)\\s*$')"))

@@ -219,8 +219,9 @@ impl PlannedStage {
         let class = self.class;
         let failed = |what: String, class: &'static Class| {
             move |why: String| {
-                TaskError::stop(format!("org.apache.kafka.common.config.ConfigException: {why}"))
-                    .because(format!("{what} ({}) cannot be made of its settings", class.name))
+                const CLASS: &str = "org.apache.kafka.common.config.ConfigException";
+                let cause = format!("{CLASS}: {what} ({}) cannot be made of its settings: {why}", class.name);
+                TaskError::stop(format!("{CLASS}: {why}")).because(cause)
             }
         };
         let Make::Transform(make) = class.make else {

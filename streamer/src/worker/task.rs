@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::storage::statuses::StatusStore;
 use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::error::trace_line;
 use crate::metrics::labels::Labels;
 use crate::metrics::task::TaskMetrics;
 use crate::pipeline::{self, TaskContext, TaskHealth, TaskState};
@@ -126,7 +127,7 @@ async fn watched(
         }
         Err(error) => {
             tracing::error!(connector = %name, %error, "the task broke off");
-            format!("org.apache.kafka.connect.errors.ConnectException: the task broke off: {error}")
+            trace_line(format!("the task broke off: {error}"))
         }
     };
     statuses.put(&name, Some(0), "FAILED", Some(&trace)).await;

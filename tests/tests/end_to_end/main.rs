@@ -6,8 +6,10 @@
 mod avro;
 mod bad_input;
 mod configuring;
+mod console;
 mod hand_over;
 mod hand_over_under_load;
+mod interview;
 mod operations;
 mod pipeline;
 mod properties;

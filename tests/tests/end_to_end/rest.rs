@@ -1,81 +1,17 @@
 //! The REST API answers as Kafka Connect's does: both are asked the same.
 
-use std::time::Duration;
-
 use reqwest::Method;
-use serde_json::{Value, json};
-use stack::wait::{Condition, wait_until};
-use stack::worker::{Rest, Worker};
+use serde_json::json;
+use stack::worker::Worker;
 
+use super::interview::{Answer, Interview, differences};
 use super::pipeline::Pipeline;
-
-/// What was asked, and what came.
-type Answer = (String, u16, Value);
-
-/// Asks one worker everything; the connector's name in the answers is replaced by NAME.
-struct Interview<'a> {
-    rest: &'a Rest,
-    name: &'a str,
-    answers: Vec<Answer>,
-}
-
-impl Interview<'_> {
-    async fn ask(&mut self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<()> {
-        let path = path.replace("NAME", self.name);
-        let body = body.map(Value::to_string);
-        let (status, answer) = self.rest.request(method.clone(), &path, body.as_deref()).await?;
-        self.note(&format!("{method} {path}"), status, answer);
-        Ok(())
-    }
-
-    fn note(&mut self, what: &str, status: u16, mut answer: Value) {
-        neutral(&mut answer);
-        let mut text = answer.to_string().replace(self.name, "NAME");
-        // Where a plugin was found is the machine's affair, and Connect names the exception at one request and not at another.
-        if let Some((before, rest)) = text.split_once("location='") {
-            let after = rest.split_once('\'').map_or("", |(_, after)| after);
-            text = format!("{before}location='…'{after}");
-        }
-        let text = text.replace("org.apache.kafka.connect.errors.ConnectException: Failed to find", "Failed to find");
-        let answer = serde_json::from_str(&text).unwrap_or(answer);
-        self.answers.push((what.replace(self.name, "NAME"), status, answer));
-    }
-
-    /// Waits until connector and task are in a state; a stopped connector has no task.
-    async fn state(&self, state: &str) -> anyhow::Result<()> {
-        wait_until(&format!("{} to be {state}", self.name), Duration::from_secs(60), async || {
-            let (_, status) = self.rest.get(&format!("/connectors/{}/status", self.name)).await?;
-            let is = |pointer: &str| status.pointer(pointer).and_then(Value::as_str) == Some(state);
-            let has_no_task = status.pointer("/tasks/0").is_none();
-            let met = is("/connector/state") && (is("/tasks/0/state") || (state == "STOPPED" && has_no_task));
-            Ok(if met { Condition::Met(()) } else { Condition::NotYet(status.to_string()) })
-        })
-        .await
-    }
-}
-
-/// Makes equal what may differ: the worker's address and version, ports, and what only says where a request came to.
-fn neutral(answer: &mut Value) {
-    match answer {
-        Value::Object(object) => {
-            for (key, value) in object {
-                let differs = ["worker_id", "commit", "kafka_cluster_id", "trace", "database.dbname", "last_modified"];
-                match key.as_str() {
-                    key if differs.contains(&key) => *value = json!("…"),
-                    _ => neutral(value),
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(neutral),
-        _ => {}
-    }
-}
 
 /// Keys with their new values, `None` to leave one out.
 type Changes = &'static [(&'static str, Option<&'static str>)];
 
 /// Configurations to validate: for which plugin, and what is changed in the good one.
-fn validations() -> [(&'static str, Changes); 13] {
+fn validations() -> [(&'static str, Changes); 14] {
     [
         ("PostgresConnector", &[]),
         ("io.debezium.connector.postgresql.PostgresConnector", &[("name", None)]),
@@ -111,13 +47,27 @@ fn validations() -> [(&'static str, Changes); 13] {
             "PostgresConnector",
             &[("key.converter.schemas.enable", Some("x")), ("value.converter.schemas.cache.size", Some("x"))],
         ),
+        (
+            "PostgresConnector",
+            &[
+                ("snapshot.mode", Some("")),
+                ("slot.name", Some("")),
+                ("topic.prefix", Some("")),
+                ("message.key.columns", Some("")),
+                ("topic.naming.strategy", Some("")),
+                ("custom.metric.tags", Some("")),
+                ("offsets.storage.topic", Some("")),
+                ("errors.max.retries", Some("")),
+                ("money.fraction.digits", Some("")),
+            ],
+        ),
         ("PostgresConnector", &[("key.converter", Some("none")), ("header.converter", Some("none"))]),
         ("PostgresConnector", &[("database.port", Some("x")), ("database.password", Some("wrong"))]),
     ]
 }
 
 async fn interview(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<Vec<Answer>> {
-    let mut interview = Interview { rest: worker.rest(), name: &pipeline.name, answers: Vec::new() };
+    let mut interview = Interview { rest: worker.rest().clone(), name: &pipeline.name, answers: Vec::new() };
     let config = pipeline.connector(&[])?;
     for (method, path) in [
         (Method::GET, "/"),
@@ -283,21 +233,7 @@ async fn interview(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<Vec<A
                 (value, _) => config[key] = json!(value),
             }
         }
-        let path = format!("/connector-plugins/{plugin}/config/validate");
-        let (status, mut answer) = interview.rest.put(&path, &config).await?;
-        let what = format!("validate for {plugin} with {changes:?}");
-        // One note each, so that a difference is small.
-        let configs = answer.get_mut("configs").map(Value::take);
-        for mut config in configs.iter().flat_map(|configs| configs.as_array()).flatten().cloned() {
-            // The worker's own choice of converters.
-            if let Some(recommended) = config.pointer_mut("/value/recommended_values")
-                && recommended[0].as_str().is_some_and(|class| class.contains("onverter"))
-            {
-                recommended.take();
-            }
-            interview.note(&format!("{what}: {}", config["value"]["name"]), status, config);
-        }
-        interview.note(&what, status, answer);
+        interview.validate(&format!("validate for {plugin} with {changes:?}"), plugin, &config).await?;
     }
     Ok(interview.answers)
 }
@@ -309,21 +245,8 @@ async fn every_request_is_answered_as_kafka_connect_answers_it() -> anyhow::Resu
         pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
     }
     let (streamer, connect) = tokio::try_join!(ours.streamer(), theirs.debezium())?;
-    let (mut ours, theirs) = tokio::try_join!(interview(&ours, &streamer), interview(&theirs, &connect))?;
-    let mut differences = String::new();
-    for theirs in &theirs {
-        // The same question may be asked again: in order.
-        let at = ours.iter().position(|ours| ours.0 == theirs.0);
-        let ours = at.map(|at| ours.remove(at));
-        if ours.as_ref() != Some(theirs) {
-            let (status, answer) = ours.map_or((0, Value::Null), |ours| (ours.1, ours.2));
-            differences +=
-                &format!("{}\n  Connect:  {} {}\n  streamer: {status} {answer}\n", theirs.0, theirs.1, theirs.2);
-        }
-    }
-    for (what, ..) in ours {
-        differences += &format!("{what}\n  only the streamer says this\n");
-    }
+    let (ours, theirs) = tokio::try_join!(interview(&ours, &streamer), interview(&theirs, &connect))?;
+    let differences = differences(ours, &theirs);
     assert!(differences.is_empty(), "different answers:\n{differences}");
     streamer.into_process().stop().await?;
     connect.into_process().stop().await

@@ -21,7 +21,7 @@ use super::storage::statuses::StatusStore;
 use super::task::RunningTask;
 use crate::config::worker::StorageTopic;
 use crate::config::{ConnectorConfig, WorkerConfig};
-use crate::error::TaskError;
+use crate::error::{TaskError, trace_line};
 use crate::position::OffsetStore;
 
 pub use view::ConnectorView;
@@ -264,7 +264,7 @@ impl Herder {
                 class = connector.config.get("connector.class").map_or("", String::as_str),
                 "not a PostgreSQL connector: it is left alone. A Kafka Connect worker with its plugin, in a group of its own, can run it"
             );
-            connector.task = Task::Foreign(format!("org.apache.kafka.connect.errors.ConnectException: {error}"));
+            connector.task = Task::Foreign(trace_line(error));
             return;
         }
         if connector.target != TargetState::Started {
@@ -279,7 +279,7 @@ impl Herder {
             }
             Err(error) => {
                 tracing::error!(connector = name, %error, "the stored configuration cannot be run");
-                Task::Unusable(format!("org.apache.kafka.connect.errors.ConnectException: {error}"))
+                Task::Unusable(trace_line(error))
             }
         };
     }

@@ -1,7 +1,7 @@
 //! Errors in Connect's form: `{"error_code": …, "message": …}`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -59,6 +59,11 @@ pub(super) async fn not_found() -> Refusal {
     Refusal::not_found("HTTP 404 Not Found")
 }
 
-pub(super) async fn method_not_allowed() -> Refusal {
-    Refusal { status: StatusCode::METHOD_NOT_ALLOWED, message: "HTTP 405 Method Not Allowed".to_owned() }
+/// `OPTIONS` is answered with the path's methods, which the router names in `Allow`.
+pub(super) async fn method_not_allowed(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::OK.into_response();
+    }
+    let message = "HTTP 405 Method Not Allowed".to_owned();
+    Refusal { status: StatusCode::METHOD_NOT_ALLOWED, message }.into_response()
 }

@@ -208,7 +208,8 @@ pub(super) async fn restart_task(
     Path((name, task)): Path<(String, String)>,
 ) -> Answer<StatusCode> {
     let task = task_number(&task)?;
-    if view(&api, &name).await?.task.is_none() || task != 0 {
+    let view = api.herder()?.connector(&name, || format!("Unknown connector: {name}")).await?;
+    if view.task.is_none() || task != 0 {
         return Err(Refusal::not_found(format!("Unknown task: {name}-{task}")));
     }
     api.herder()?.restart(&name, false).await?;

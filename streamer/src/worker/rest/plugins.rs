@@ -56,10 +56,9 @@ pub(super) async fn validate(State(api): State<Api>, Path(plugin): Path<String>,
             "Included connector type {class} does not match request type {plugin}"
         )));
     }
-    let findings = api.herder()?.findings(&config).await.map_err(|error| match class {
-        Some(_) => Refusal::from(error),
-        // Connect finds out too late to say 400.
-        None => Refusal::internal(format!("org.apache.kafka.connect.runtime.rest.errors.BadRequestException: {error}")),
+    // Connect finds out too late to say 400.
+    let findings = api.herder()?.findings(&config).await.map_err(|error| {
+        Refusal::internal(format!("org.apache.kafka.connect.runtime.rest.errors.BadRequestException: {error}"))
     })?;
     let mut configs: Vec<Value> =
         DEFINITIONS.iter().map(|of| described(of, &of.name, &config, &api.worker, &findings)).collect();
@@ -71,8 +70,9 @@ pub(super) async fn validate(State(api): State<Api>, Path(plugin): Path<String>,
     for (name, errors) in undefined(&config, &findings) {
         let value = Some(&config).filter(|_| errors.is_empty()).and_then(|config| config.get(name));
         let value = value.map(|value| properties::masked(name, value));
+        let definition = definitions::of_producer_override(name);
         configs.push(json!({
-            "definition": null,
+            "definition": definition.map(|definition| definition.to_json(name, definition.default_value())),
             "value": { "name": name, "value": value, "recommended_values": [], "errors": errors, "visible": true },
         }));
     }
@@ -90,7 +90,7 @@ pub(super) async fn validate(State(api): State<Api>, Path(plugin): Path<String>,
     })))
 }
 
-/// What is shown without a definition: overrides of the producer, and findings that would be lost otherwise.
+/// What the connector does not define: overrides of the producer, and findings that would be lost otherwise.
 fn undefined<'a>(config: &'a BTreeMap<String, String>, findings: &'a [Finding]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut found: BTreeMap<&str, Vec<&str>> = config
         .keys()
