@@ -17,6 +17,7 @@
 //! - `values`: how values are represented
 //! - `post_processors`: what is done to a row before transforms see it
 //! - [`worker`]: the worker's configuration, from the environment or a file
+//! - `worker_keys`: its properties by name
 //! - `listeners`: where the REST API listens
 //! - [`java_properties`]: the `.properties` format
 //! - [`secret`]: texts that are never shown
@@ -46,6 +47,7 @@ pub mod topic_creation;
 pub mod topics;
 mod values;
 pub mod worker;
+mod worker_keys;
 
 pub use check::{Finding, parse_boolean};
 pub use connector::{

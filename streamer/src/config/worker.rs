@@ -12,7 +12,7 @@ use super::connector::with_prefix;
 use super::java_properties;
 use super::listeners::{known_host, listen_address};
 use super::providers::Providers;
-use crate::convert::ConverterConfig;
+use super::worker_keys;
 
 /// What a Kafka Connect worker is configured with (`DistributedConfig`).
 #[derive(Debug, Clone)]
@@ -134,95 +134,13 @@ fn named(missing: &[(&str, &str)]) -> String {
     format!("{} {}", each.join(", "), if each.len() == 1 { "is" } else { "are" })
 }
 
-/// The variables of Debezium's connect image and the properties they set.
-const IMAGE_VARIABLES: [(&str, &str); 14] = [
-    ("BOOTSTRAP_SERVERS", "bootstrap.servers"),
-    ("GROUP_ID", "group.id"),
-    ("CONFIG_STORAGE_TOPIC", "config.storage.topic"),
-    ("OFFSET_STORAGE_TOPIC", "offset.storage.topic"),
-    ("STATUS_STORAGE_TOPIC", "status.storage.topic"),
-    ("KEY_CONVERTER", "key.converter"),
-    ("VALUE_CONVERTER", "value.converter"),
-    ("OFFSET_FLUSH_INTERVAL_MS", "offset.flush.interval.ms"),
-    ("OFFSET_FLUSH_TIMEOUT_MS", "offset.flush.timeout.ms"),
-    ("SHUTDOWN_TIMEOUT", "task.shutdown.graceful.timeout.ms"),
-    ("REST_HOST_NAME", "rest.host.name"),
-    ("REST_PORT", "rest.port"),
-    ("ADVERTISED_HOST_NAME", "rest.advertised.host.name"),
-    ("ADVERTISED_PORT", "rest.advertised.port"),
-];
-
-/// What every worker must be told.
-const REQUIRED: [(&str, &str); 5] = [
-    ("bootstrap.servers", "BOOTSTRAP_SERVERS"),
-    ("group.id", "GROUP_ID"),
-    ("config.storage.topic", "CONFIG_STORAGE_TOPIC"),
-    ("offset.storage.topic", "OFFSET_STORAGE_TOPIC"),
-    ("status.storage.topic", "STATUS_STORAGE_TOPIC"),
-];
-
-/// Worker properties that are understood, or that say how the Java worker runs and mean nothing here.
-const KNOWN: [&str; 40] = [
-    "bootstrap.servers",
-    "group.id",
-    "config.storage.topic",
-    "config.storage.replication.factor",
-    "offset.storage.topic",
-    "offset.storage.replication.factor",
-    "offset.storage.partitions",
-    "status.storage.topic",
-    "status.storage.replication.factor",
-    "status.storage.partitions",
-    "key.converter",
-    "value.converter",
-    "header.converter",
-    "listeners",
-    "rest.host.name",
-    "rest.port",
-    "rest.advertised.host.name",
-    "rest.advertised.port",
-    "rest.advertised.listener",
-    "offset.flush.interval.ms",
-    "offset.flush.timeout.ms",
-    "task.shutdown.graceful.timeout.ms",
-    "plugin.path",
-    "plugin.discovery",
-    "security.protocol",
-    "client.id",
-    "connector.client.config.override.policy",
-    "exactly.once.source.support",
-    "topic.creation.enable",
-    "topic.tracking.enable",
-    "topic.tracking.allow.reset",
-    "session.timeout.ms",
-    "heartbeat.interval.ms",
-    "rebalance.timeout.ms",
-    "request.timeout.ms",
-    "metadata.max.age.ms",
-    "internal.key.converter",
-    "internal.value.converter",
-    "scheduled.rebalance.max.delay.ms",
-    "connect.protocol",
-];
-
 impl WorkerConfig {
     /// From the variables of Debezium's connect image: the named ones, and every `CONNECT_A_B` as `a.b`.
     ///
     /// # Errors
     /// What is missing or unusable.
     pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Self, WorkerConfigError> {
-        // The image's own default.
-        let mut properties = BTreeMap::from([("group.id".to_owned(), "1".to_owned())]);
-        let mut named = BTreeMap::new();
-        for (variable, value) in variables {
-            if let Some((_, property)) = IMAGE_VARIABLES.iter().find(|(name, _)| *name == variable) {
-                named.insert((*property).to_owned(), value);
-            } else if let Some(rest) = variable.strip_prefix("CONNECT_") {
-                properties.insert(rest.to_ascii_lowercase().replace('_', "."), value);
-            }
-        }
-        properties.extend(named);
-        Self::from_properties(properties)
+        Self::from_properties(worker_keys::from_variables(variables))
     }
 
     /// From a worker's `.properties` file.
@@ -247,7 +165,8 @@ impl WorkerConfig {
             .map_err(|error| WorkerConfigError::Reference(format!("{}: {error}", error.key)))?;
         let given =
             |property: &str| properties.get(property).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let missing: Vec<_> = REQUIRED.into_iter().filter(|(property, _)| given(property).is_none()).collect();
+        let missing: Vec<_> =
+            worker_keys::REQUIRED.into_iter().filter(|(property, _)| given(property).is_none()).collect();
         if !missing.is_empty() {
             return Err(WorkerConfigError::Missing(missing));
         }
@@ -271,7 +190,7 @@ impl WorkerConfig {
                 replication: number(&format!("{kind}.storage.replication.factor"), -1)?,
             })
         };
-        refuse_what_is_not_supported(&properties)?;
+        worker_keys::refuse_what_is_not_supported(&properties)?;
         let listen = listen_address(given("listeners"), given("rest.host.name"), number("rest.port", 8083)?)?;
         let host = given("rest.advertised.host.name").map_or_else(|| known_host(listen), str::to_owned);
         let port = number("rest.advertised.port", i32::from(listen.port()))?;
@@ -306,15 +225,7 @@ impl WorkerConfig {
             producer_properties: with_prefix(&properties, "producer."),
             properties,
         };
-        for key in config.properties.keys() {
-            let is_converter =
-                ["key", "value", "header"].iter().any(|side| key.starts_with(&format!("{side}.converter.")));
-            let is_handed_on =
-                ["producer.", "admin.", "consumer.", "config.providers"].iter().any(|of| key.starts_with(of));
-            if !KNOWN.contains(&key.as_str()) && !is_converter && !is_handed_on {
-                tracing::warn!(property = %key, "worker property is not known and has no effect");
-            }
-        }
+        worker_keys::warn_of_unknown(&config.properties);
         Ok(config)
     }
 
@@ -336,30 +247,6 @@ impl WorkerConfig {
 
 pub(super) fn invalid(property: &str, value: &str, why: &'static str) -> WorkerConfigError {
     WorkerConfigError::Invalid { property: property.to_owned(), value: value.to_owned(), why }
-}
-
-fn refuse_what_is_not_supported(properties: &BTreeMap<String, String>) -> Result<(), WorkerConfigError> {
-    for (key, value) in properties {
-        let protocol = key == "security.protocol" || key.ends_with(".security.protocol");
-        if protocol && !value.eq_ignore_ascii_case("PLAINTEXT") {
-            return Err(invalid(key, value, "only PLAINTEXT connections to Kafka are supported yet"));
-        }
-        if matches!(key.as_str(), "key.converter" | "value.converter" | "header.converter") {
-            refuse_converter(key, properties)?;
-        }
-        if key == "exactly.once.source.support" && !value.eq_ignore_ascii_case("disabled") {
-            return Err(invalid(key, value, "exactly-once delivery is not offered yet; set it to disabled"));
-        }
-    }
-    Ok(())
-}
-
-/// A converter that connectors would be given and that there is not.
-fn refuse_converter(key: &str, properties: &BTreeMap<String, String>) -> Result<(), WorkerConfigError> {
-    match ConverterConfig::parse(key, properties).map_err(|findings| findings.into_iter().next()) {
-        Err(Some(finding)) => Err(WorkerConfigError::Converter(finding.message)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

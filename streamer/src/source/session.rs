@@ -68,7 +68,10 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
     let at = format!("{}:{}", connection.hostname, connection.port);
     if let Some(server) = error.as_db_error() {
         let text = format!("{}: {}", server.severity(), server.message());
-        return if needs_a_person(server.code()) { TaskError::stop(text) } else { TaskError::retry(text) };
+        // A database that takes no connections for now (ALLOW_CONNECTIONS) has a code that means more elsewhere.
+        let is_closed = *server.code() == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+        let stops = needs_a_person(server.code()) && !is_closed;
+        return if stops { TaskError::stop(text) } else { TaskError::retry(text) };
     }
     let refused = std::error::Error::source(&error)
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())
