@@ -272,3 +272,30 @@ async fn an_idle_database_does_not_pile_up_wal_behind_the_slot() -> anyhow::Resu
     pipeline.source_has(&confirmed, "true").await?;
     worker.into_process().stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_takes_no_connections_is_asked_again() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("closed").await?;
+    let worker = pipeline.streamer().await?;
+    pipeline.put(&worker, &[]).await?;
+    worker.rest().wait_task("closed", "RUNNING").await?;
+
+    let server = stack::postgres::connect(&std::env::var("TEST_POSTGRES1")?).await?;
+    server.batch_execute("ALTER DATABASE closed ALLOW_CONNECTIONS false").await?;
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'closed'", &[]).await?;
+    wait_until("the task to find the database closed", Duration::from_secs(60), async || {
+        let (_, status) = worker.rest().get("/connectors/closed/status").await?;
+        let task = &status["tasks"][0];
+        let is_closed =
+            task["trace"].as_str().is_some_and(|trace| trace.contains("not currently accepting connections"));
+        Ok(if is_closed && task["state"] == "RESTARTING" {
+            Condition::Met(())
+        } else {
+            Condition::NotYet(status.to_string())
+        })
+    })
+    .await?;
+    server.batch_execute("ALTER DATABASE closed ALLOW_CONNECTIONS true").await?;
+    worker.rest().wait_task("closed", "RUNNING").await?;
+    worker.into_process().stop().await
+}
