@@ -142,18 +142,12 @@ impl Streaming<'_> {
         let read = async {
             let client = session::connect(&config.connection, "catalog").await?;
             let mut tables = catalog::captured_tables(&client, &config).await?;
-            let patterns: Vec<regex::Regex> =
-                request.tables.iter().filter_map(|table| regex::Regex::new(&format!("^(?:{table})$")).ok()).collect();
             tables.retain(|table| {
-                let name = table.name.to_string();
-                patterns.iter().any(|pattern| pattern.is_match(&name))
-                    && !config.signals.is_table(&table.name.schema, &table.name.name)
+                request.names(&table.name) && !config.signals.is_table(&table.name.schema, &table.name.name)
             });
             let tables: Vec<_> = tables.into_iter().map(|table| table.name).collect();
-            let selects = tables.iter().filter_map(|table| {
-                let name = table.to_string();
-                request.condition(&name).map(|select| (name.clone(), select.to_owned()))
-            });
+            let selects =
+                tables.iter().filter_map(|table| Some((table.to_string(), request.select(table)?.to_owned())));
             let plan = Plan {
                 created: None,
                 start: None,

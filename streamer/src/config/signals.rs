@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Finding;
 use super::connector::{Keys, with_prefix};
+use crate::source::table_name::TableName;
 
 /// Where signals come from, and how incremental snapshots are taken.
 #[derive(Debug, Clone)]
@@ -57,8 +58,8 @@ pub enum Watermarking {
 impl Signals {
     pub(super) fn parse(keys: &Keys<'_>) -> Result<Self, Vec<Finding>> {
         let table = keys.text("signal.data.collection").map(|name| {
-            let (schema, table) = name.split_once('.').unwrap_or(("public", name));
-            (schema.trim().to_owned(), table.trim().to_owned())
+            let TableName { schema, name } = TableName::parse(name);
+            (schema, name)
         });
         let mut channels = Vec::new();
         for channel in names(&keys.string("signal.enabled.channels")) {

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::config::{ConnectorConfig, Reselect};
 use crate::error::TaskError;
-use crate::source::catalog::TableName;
+use crate::source::table_name::TableName;
 use crate::source::{quote_identifier, quote_literal, session};
 
 /// One connector's post processors, and their session.

@@ -1,9 +1,11 @@
 //! What a signal asks for (`io.debezium.pipeline.signal.actions`).
 
-use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use super::Signal;
+use crate::config::filters;
+use crate::source::table_name::TableName;
+use crate::transform::java_regex::Pattern;
 
 /// The kind of the row that opens an incremental snapshot's window.
 pub const OPEN_WINDOW: &str = "snapshot-window-open";
@@ -43,9 +45,24 @@ pub struct SnapshotRequest {
 }
 
 impl SnapshotRequest {
-    /// The condition of a table.
+    /// The condition of a table that is read between the changes.
     pub fn condition(&self, table: &str) -> Option<&str> {
-        self.conditions.iter().find(|condition| condition.tables.is_match(table)).map(|found| found.filter.as_str())
+        self.conditions.iter().find(|condition| condition.tables.matches(table)).map(|found| found.filter.as_str())
+    }
+
+    /// What is read instead of a table at one go: there Debezium takes `data-collection` for a name, not for a pattern
+    /// (`RelationalSnapshotChangeEventSource.getBlockingSnapshottingTask`).
+    pub fn select(&self, table: &TableName) -> Option<&str> {
+        let condition = self.conditions.iter().find(|condition| TableName::parse(&condition.table) == *table);
+        condition.map(|found| found.filter.as_str())
+    }
+
+    /// Whether a table is to be read at one go: its name or its quoted name matches, whatever the case of its letters
+    /// (`AbstractSnapshotChangeEventSource.determineDataCollectionsToBeSnapshotted`).
+    pub fn names(&self, table: &TableName) -> bool {
+        let (plain, quoted) = (table.to_string(), table.quoted());
+        let patterns = self.tables.iter().filter_map(|tables| filters::patterns(tables).ok()).flatten();
+        patterns.into_iter().any(|pattern| pattern.is_match(&plain) || pattern.is_match(&quoted))
     }
 }
 
@@ -61,7 +78,9 @@ pub enum SnapshotKind {
 /// A condition on the rows of some tables; for a blocking snapshot the statement that is read instead.
 #[derive(Debug)]
 pub struct Condition {
-    tables: Regex,
+    /// As it was given.
+    table: String,
+    tables: Pattern,
     filter: String,
 }
 
@@ -109,9 +128,9 @@ fn request(data: &Map<String, Value>) -> Result<SnapshotRequest, String> {
     let conditions = data.get("additional-conditions").and_then(Value::as_array);
     let condition = |condition: &Value| {
         let part = |name: &str| condition.get(name).and_then(Value::as_str).unwrap_or_default();
-        let tables = RegexBuilder::new(&format!("^(?:{})$", part("data-collection"))).case_insensitive(true).build();
+        let tables = Pattern::new(&format!("(?i){}", part("data-collection")));
         let tables = tables.map_err(|error| format!("an additional condition's data-collection: {error}"))?;
-        Ok(Condition { tables, filter: part("filter").to_owned() })
+        Ok(Condition { table: part("data-collection").to_owned(), tables, filter: part("filter").to_owned() })
     };
     let surrogate_key = data.get("surrogate-key").and_then(Value::as_str).filter(|key| !key.trim().is_empty());
     Ok(SnapshotRequest {
@@ -151,6 +170,10 @@ mod tests {
         assert_eq!((request.kind, request.tables.len()), (SnapshotKind::Incremental, 2));
         assert_eq!(request.tables[1], "public.b");
         assert_eq!((request.condition("public.a"), request.condition("public.b")), (Some("id > 5"), None));
+        let table = |name| TableName::parse(name);
+        assert!(request.names(&table("public.B")) && !request.names(&table("public.c")));
+        assert_eq!(request.select(&table("public.a")), None, "a name, of which each letter counts");
+        assert_eq!(request.select(&table("PUBLIC.A")), Some("id > 5"));
         let blocking = action("execute-snapshot", r#"{"data-collections": ["a"], "type": "BLOCKING"}"#);
         assert!(matches!(blocking, Some(Action::ExecuteSnapshot(request)) if request.kind == SnapshotKind::Blocking));
     }

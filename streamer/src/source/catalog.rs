@@ -11,32 +11,10 @@ use proto::table::{Column, PgType, PgTypeKind, Table};
 use proto::types::Phase;
 use tokio_postgres::Client;
 
-use super::quote_identifier;
 use super::session::query_error;
+use super::table_name::TableName;
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
-
-/// A table's name with its schema.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableName {
-    /// The schema it is in.
-    pub schema: String,
-    /// Its name in that schema.
-    pub name: String,
-}
-
-impl TableName {
-    /// The name as SQL.
-    pub fn quoted(&self) -> String {
-        format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
-    }
-}
-
-impl std::fmt::Display for TableName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.schema, self.name)
-    }
-}
 
 /// A table that there is.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`session`]: an ordinary SQL session with the connector's settings, and what a server error means
 //! - [`validate()`]: the connection check behind `PUT /connectors/{name}/config`
-//! - [`catalog`]: what `pg_catalog` says about captured tables
+//! - [`catalog`]: what `pg_catalog` says about captured tables; [`table_name`]: how they are named
 //! - [`replica_identity`]: set before a slot reads
 //! - [`publication`], [`slot`]: made, checked, dropped
 //! - [`snapshot`]: the rows that were there before the slot
@@ -15,6 +15,7 @@ pub mod replica_identity;
 pub mod session;
 pub mod slot;
 pub mod snapshot;
+pub mod table_name;
 mod tls;
 mod validate;
 pub mod wal;

@@ -3,9 +3,9 @@
 
 use tokio_postgres::Client;
 
-use super::catalog::TableName;
 use super::quote_identifier;
 use super::session::query_error;
+use super::table_name::TableName;
 use crate::config::{Autocreate, ConnectorConfig};
 use crate::error::TaskError;
 

@@ -103,6 +103,9 @@ impl Drive<'_> {
             if let Some(file) = &step.sql {
                 self.lane.psql(&self.scenario.folder.join(file)).await?;
             }
+            for run in &self.runs {
+                run.side.signal(&run.side.own(run.config.clone()), step).await?;
+            }
             tokio::time::sleep(Duration::from_secs_f64(step.sleep)).await;
             if step.stop || step.restart {
                 self.stop().await?;

@@ -18,7 +18,7 @@ struct Before {
 /// What holds of each record:
 /// - `source.ts_ms/us/ns` and the envelope's own say the same;
 /// - `sequence[1]` is the LSN, `sequence[0]` no larger;
-/// - `transaction.id` is `txId:lsn` of its own event, and a transaction record's key is its id;
+/// - `transaction.id` is `txId:lsn` of its own event; the key of a transaction's or a notification's record is its id;
 /// - against the record before: the same transaction or not, an LSN not smaller, the same commit time or not.
 ///
 /// With `exactly`, for two connectors on one database, also the position itself of what was streamed.
@@ -31,9 +31,10 @@ pub(crate) fn relate(records: &[Record], exactly: bool) -> Vec<Option<Value>> {
             let value = Json::parse(whole.value.as_deref()?).ok()?;
             let value = payload(&value);
             let mut found = Map::new();
-            if let (Some("BEGIN" | "END"), Some(_)) =
-                (value.get("status").and_then(Json::text), value.get("data_collections"))
-            {
+            let is_transaction = value.get("data_collections").is_some()
+                && matches!(value.get("status").and_then(Json::text), Some("BEGIN" | "END"));
+            let is_notification = value.get("aggregate_type").is_some() && value.get("additional_data").is_some();
+            if is_transaction || is_notification {
                 let key = whole.key.as_deref().and_then(|key| Json::parse(key).ok());
                 let id = key.as_ref().and_then(|key| payload(key).get("id"));
                 found.insert("key_is_id".to_owned(), (id.is_some() && id == value.get("id")).into());

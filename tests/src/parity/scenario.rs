@@ -67,6 +67,10 @@ pub(crate) struct Step {
     pub(crate) config: Config,
     /// A file for psql.
     pub(crate) sql: Option<String>,
+    /// A signal into the connector's topic of signals.
+    pub(crate) kafka_signal: Option<Value>,
+    /// A signal into its file of signals.
+    pub(crate) file_signal: Option<Value>,
     /// Seconds to wait.
     pub(crate) sleep: f64,
     /// Delete the connector.

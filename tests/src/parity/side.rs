@@ -1,6 +1,6 @@
 //! One of the two that are compared: a worker with a Kafka of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -12,12 +12,12 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::collector::is_ours;
-use super::scenario::Config;
+use super::scenario::{Config, Step};
 use crate::artifacts::Artifacts;
 use crate::kafka::Kafka;
 use crate::wait::{Condition, wait_until};
 use crate::worker::{self, Worker};
-use crate::{demo, ports};
+use crate::{demo, ports, topic};
 
 /// A worker and its Kafka.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Side {
     pub(crate) slot: &'static str,
     /// Where its Kafka is.
     pub(crate) bootstrap_servers: String,
+    directory: PathBuf,
     worker: Worker,
     kafka: Kafka,
 }
@@ -60,15 +61,37 @@ impl Side {
             demo::Pipeline::Streamer => Worker::streamer(&directory, &settings).await?,
             demo::Pipeline::Debezium => Worker::debezium(artifacts, &directory, &settings).await?,
         };
-        Ok(Self { name, slot, bootstrap_servers: kafka.bootstrap_servers(), worker, kafka })
+        Ok(Self { name, slot, bootstrap_servers: kafka.bootstrap_servers(), directory, worker, kafka })
     }
 
-    /// A configuration as this side gets it: with a slot of its own.
+    /// A configuration as this side gets it: with a slot, a Kafka and a file of signals of its own.
     pub(crate) fn own(&self, mut config: Config) -> Config {
         if let Some(Value::String(slot)) = config.get_mut("slot.name") {
             slot.push_str(self.slot);
         }
+        if let Some(servers) = config.get_mut("signal.kafka.bootstrap.servers") {
+            *servers = self.bootstrap_servers.clone().into();
+        }
+        if let Some(Value::String(file)) = config.get_mut("signal.file") {
+            *file = self.directory.join(&*file).to_string_lossy().into_owned();
+        }
         config
+    }
+
+    /// Sends a step's signals through the channels outside of the database, as a configuration of [`Side::own`] has them.
+    ///
+    /// # Errors
+    /// The configuration has no such channel, or it cannot be written to.
+    pub(crate) async fn signal(&self, config: &Config, step: &Step) -> anyhow::Result<()> {
+        let property = |name: &str| config.get(name).and_then(Value::as_str).context(name.to_owned());
+        if let Some(signal) = &step.kafka_signal {
+            let (topic, key) = (property("signal.kafka.topic")?, property("topic.prefix")?);
+            topic::write(&self.bootstrap_servers, topic, key.as_bytes(), signal.to_string().as_bytes()).await?;
+        }
+        if let Some(signal) = &step.file_signal {
+            std::fs::write(property("signal.file")?, format!("{signal}\n"))?;
+        }
+        Ok(())
     }
 
     /// A request; tried again while the worker is busy with an earlier one.

@@ -8,9 +8,9 @@ use super::Plan;
 use crate::config::ConnectorConfig;
 use crate::emit::RowOrigin;
 use crate::error::TaskError;
-use crate::source::catalog::TableName;
 use crate::source::quote_literal;
 use crate::source::session::{self, query_error};
+use crate::source::table_name::TableName;
 
 /// The state of the database that the snapshot shows.
 #[derive(Debug, Clone, Copy)]

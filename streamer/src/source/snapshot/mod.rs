@@ -30,8 +30,8 @@ use std::collections::BTreeMap;
 use proto::connect::java;
 use proto::lsn::Lsn;
 
-use super::catalog::TableName;
 use super::slot::CreatedSlot;
+use super::table_name::TableName;
 use crate::capture::relations::Relations;
 use crate::config::ConnectorConfig;
 use crate::emit::{RowEmitter, RowOrigin};

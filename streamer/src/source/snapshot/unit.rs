@@ -11,9 +11,10 @@ use super::Plan;
 use super::done::Done;
 use crate::capture::relations::Relations;
 use crate::error::TaskError;
-use crate::source::catalog::{self, TableName, Types};
+use crate::source::catalog::{self, Types};
 use crate::source::quote_identifier;
 use crate::source::session::query_error;
+use crate::source::table_name::TableName;
 
 /// How many blocks a range has: 8 MB of blocks of 8 kB.
 const RANGE: u64 = 1024;

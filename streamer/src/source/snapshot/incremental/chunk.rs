@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use proto::connect::java;
 use proto::envelope::TableEnvelope;
 use proto::pgoutput::Datum;
 use proto::position::incremental::{Collection, Key, KeyClass};
@@ -13,8 +14,8 @@ use tokio_postgres::Client;
 
 use super::super::copy_text;
 use crate::error::TaskError;
-use crate::source::catalog::TableName;
 use crate::source::session::query_error;
+use crate::source::table_name::TableName;
 use crate::source::{quote_identifier, quote_literal};
 
 /// The table that is read chunk by chunk.
@@ -66,6 +67,17 @@ impl ChunkTable {
             _ => None,
         };
         self.order.iter().map(value).collect()
+    }
+
+    /// A key as notifications have it: its values as Java's `toString` prints them, in UTC.
+    pub fn key_text(&self, key: &Key) -> String {
+        let columns = &self.envelope.table().columns;
+        let types = self.order.iter().map(|column| columns.get(*column).map_or("", |column| &column.pg_type.name));
+        let value = |(value, pg_type): (&Option<String>, &str)| match value {
+            Some(text) => java_text(text, pg_type),
+            None => "<null>".to_owned(),
+        };
+        key.iter().zip(types).map(value).collect::<Vec<_>>().join(",")
     }
 
     /// The row with the highest key.
@@ -131,6 +143,20 @@ impl ChunkTable {
             alternatives.push(format!("({})", terms.join(" AND ")));
         }
         format!("({})", alternatives.join(" OR "))
+    }
+}
+
+/// A value's text as the object's has it that Debezium reads for it: `Boolean`, `Float`, `Double`, `java.sql.Timestamp`.
+fn java_text(text: &str, pg_type: &str) -> String {
+    match pg_type {
+        "bool" => (text == "t").to_string(),
+        "float4" => text.parse().map_or_else(|_| text.to_owned(), java::float),
+        "float8" => text.parse().map_or_else(|_| text.to_owned(), java::double),
+        "timestamp" | "timestamptz" if !text.contains("infinity") => {
+            let text = text.strip_suffix("+00").unwrap_or(text);
+            if text.contains('.') { text.to_owned() } else { format!("{text}.0") }
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -217,6 +243,21 @@ pub async fn rows(client: &Client, table: &TableName, select: &str) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_keys_values_are_printed_as_java_prints_them() {
+        for (text, pg_type, java) in [
+            ("t", "bool", "true"),
+            ("5", "float8", "5.0"),
+            ("1e+20", "float4", "1.0E20"),
+            ("2024-01-06 10:00:00+00", "timestamptz", "2024-01-06 10:00:00.0"),
+            ("2024-01-06 10:00:00.12", "timestamp", "2024-01-06 10:00:00.12"),
+            ("infinity", "timestamp", "infinity"),
+            ("5", "int4", "5"),
+        ] {
+            assert_eq!(java_text(text, pg_type), java);
+        }
+    }
 
     #[test]
     fn transactions_that_began_later_or_were_in_progress_are_not_shown() {

@@ -28,7 +28,6 @@ use proto::lsn::Lsn;
 use proto::pgoutput::Datum;
 use proto::position::incremental::{Collection, IncrementalOffset, Key};
 use proto::xid::Xid;
-use regex::Regex;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -40,8 +39,10 @@ use crate::error::TaskError;
 use crate::notify::{Aggregate, Notification};
 use crate::signal::SnapshotRequest;
 use crate::signal::action::{CLOSE_WINDOW, OPEN_WINDOW};
-use crate::source::catalog::{self, TableName, Types};
+use crate::source::catalog::{self, Types};
 use crate::source::session::{self, query_error};
+use crate::source::table_name::TableName;
+use crate::transform::java_regex::Pattern;
 use chunk::{ChunkTable, Visible};
 use window::Window;
 
@@ -395,15 +396,11 @@ impl Incremental {
             for row in rows {
                 self.window.push(row, &table.envelope.table().key);
             }
-            let text = |key: &Key| {
-                let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "<null>".to_owned());
-                key.iter().map(value).collect::<Vec<_>>().join(",")
-            };
             let data = [
                 ("data_collections", self.names()),
                 ("current_collection_in_progress", collection.id),
-                ("maximum_key", self.maximum.as_ref().map(text).unwrap_or_default()),
-                ("last_processed_key", text(&end)),
+                ("maximum_key", self.maximum.as_ref().map(|key| table.key_text(key)).unwrap_or_default()),
+                ("last_processed_key", table.key_text(&end)),
             ];
             self.chunk_end = Some(end);
             return self.notify("IN_PROGRESS", &data, outputs).await;
@@ -503,11 +500,11 @@ impl Incremental {
             .collect();
         let mut expanded: Vec<String> = Vec::new();
         for expression in expressions {
-            let pattern = Regex::new(&format!("^(?:{expression})$"));
-            let is_match = |table: &&String| pattern.as_ref().is_ok_and(|pattern| pattern.is_match(table));
+            let pattern = Pattern::new(expression);
+            let is_match = |table: &&String| pattern.as_ref().is_ok_and(|pattern| pattern.matches(table));
             let mut matching: Vec<String> = tables.iter().filter(is_match).cloned().collect();
             if matching.is_empty() {
-                matching.push(expression.clone());
+                matching.push(TableName::parse(expression).to_string());
             }
             matching.retain(|table| !expanded.contains(table));
             expanded.extend(matching);
