@@ -229,6 +229,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
         incremental,
         notifier,
         last_origin,
+        is_foreign: false,
         xmin_fetched: None,
     };
     Box::pin(streaming.run(stream)).await

@@ -205,13 +205,18 @@ impl ColumnCodec {
                 self.losses.tell();
                 Ok(())
             }
-            Err(failure) if self.schema.optional && self.failure.becomes_null(failure) => {
+            Err(failure) if self.takes_null() && self.failure.becomes_null(failure) => {
                 self.losses.tell();
                 writer.null_of(&self.schema);
                 Ok(())
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Whether null may stand in the field: of one that may not be null, its default does then.
+    fn takes_null(&self) -> bool {
+        self.schema.optional || self.schema.default.is_some()
     }
 
     fn map(&self, value: Value, writer: &mut impl ValueWriter) {

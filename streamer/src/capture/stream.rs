@@ -44,6 +44,8 @@ pub struct Streaming<'a> {
     pub notifier: Notifier,
     /// Where the last row came from.
     pub last_origin: RowOrigin,
+    /// Whether the transaction under way was replicated to this server, and such are left out.
+    pub is_foreign: bool,
     /// When the slot's xmin was asked for.
     pub xmin_fetched: Option<Instant>,
 }
@@ -126,7 +128,7 @@ impl Streaming<'_> {
                 self.context.metrics.server_lsn.set(lsn.as_u64() as f64);
                 // Inside a transaction the position says nothing about that transaction.
                 if self.progress.is_between_transactions() {
-                    self.producer.ledger().checkpoint(Checkpoint { flush: Some(lsn), offset: None });
+                    self.quiet(lsn);
                     self.reached(lsn).await?;
                 }
                 return Ok(());
@@ -134,7 +136,10 @@ impl Streaming<'_> {
         };
         self.fetch_xmin().await?;
         match message {
-            Message::Begin(begin) => self.progress.begin(&begin),
+            Message::Begin(begin) => {
+                self.is_foreign = false;
+                self.progress.begin(&begin);
+            }
             Message::Commit(commit) => self.commit(&commit).await?,
             Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
             Message::Insert(insert) => {
@@ -193,8 +198,10 @@ impl Streaming<'_> {
                     self.checkpoint(checkpoint);
                 }
             }
-            // Types are described by the catalog, and origins are in no record.
-            Message::Type(_) | Message::Origin(_) => {}
+            // It comes behind the beginning of a transaction that was replicated to this server from elsewhere.
+            Message::Origin(_) => self.is_foreign = self.context.config.slot.stream.only_local,
+            // Types are described by the catalog.
+            Message::Type(_) => {}
         }
         Ok(())
     }
@@ -202,21 +209,44 @@ impl Streaming<'_> {
     /// A change of a transaction arrives: `None` when there is nothing to do with it, for it was published before a restart.
     async fn change(&mut self, lsn: Lsn, is_one_record: bool) -> Result<Option<Change>, TaskError> {
         let change = self.progress.change(lsn, is_one_record)?;
+        if self.is_foreign {
+            return Ok(None);
+        }
         let goes_on =
             self.emitter.in_transaction(&self.producer, &change.origin, change.was_begun, change.was_published).await?;
         Ok(goes_on.then_some(change))
     }
 
     async fn commit(&mut self, commit: &Commit) -> Result<(), TaskError> {
+        if std::mem::take(&mut self.is_foreign) {
+            // As if the server had not sent it.
+            self.progress.leave_out();
+            self.quiet(commit.end_lsn);
+            return self.reached(commit.end_lsn).await;
+        }
         if let Some(tx_id) = self.progress.transaction() {
             self.emitter.end_transaction(&self.producer, tx_id, commit.end_lsn, commit.commit_time_us).await?;
         }
         let events = self.events();
         let checkpoint = self.progress.commit(commit, events);
-        self.checkpoint(checkpoint);
+        match checkpoint.offset {
+            None => self.quiet(commit.end_lsn),
+            Some(_) => self.checkpoint(checkpoint),
+        }
         self.context.metrics.transactions.increment(1);
         self.context.metrics.commit_lsn.set(commit.end_lsn.as_u64() as f64);
         self.reached(commit.end_lsn).await
+    }
+
+    /// Up to here there was nothing to publish. The slot may be confirmed behind it; where the configuration asks for it, only
+    /// with the position stored.
+    fn quiet(&mut self, lsn: Lsn) {
+        if self.context.config.replication.mismatch.stores_quiet_positions() {
+            let checkpoint = self.progress.quiet(lsn);
+            self.checkpoint(checkpoint);
+        } else {
+            self.producer.ledger().checkpoint(Checkpoint { flush: Some(lsn), offset: None });
+        }
     }
 
     /// Everything enqueued so far leads to this position, and to where the incremental snapshot is.

@@ -181,6 +181,17 @@ impl Progress {
         })
     }
 
+    /// The transaction under way is none of ours.
+    pub fn leave_out(&mut self) {
+        self.open = None;
+    }
+
+    /// Where a restart goes on when there was nothing to publish up to here.
+    pub fn quiet(&mut self, lsn: Lsn) -> Checkpoint {
+        self.whole.lsn_commit = Some(lsn);
+        Checkpoint { flush: Some(lsn), offset: Some(self.whole.clone()) }
+    }
+
     /// The transaction is complete: everything up to its end may be forgotten once its records are acknowledged.
     pub fn commit(&mut self, commit: &Commit, events: Option<TransactionOffset>) -> Checkpoint {
         let transaction = self.open.take();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::connect_keys;
-use super::properties::{self, DECLARED, HIDDEN, Kind, OURS, Property, REFUSED_FAMILIES, Support};
+use super::driver;
+use super::properties::{self, DECLARED, HIDDEN, Kind, OURS, Property, Support};
 use crate::transform::plan;
 
 /// One thing wrong with a configuration: the key it belongs to (none for the configuration as a whole) and the sentence
@@ -47,6 +48,7 @@ pub const SNAPSHOT_MODE_ALIASES: [(&str, &str); 3] =
 
 /// Checks every key by itself, then those that go together.
 pub fn check(config: &BTreeMap<String, String>) -> Checked {
+    let config = &*driver::folded(config);
     let mut checked = Checked::default();
     connect_keys::check(config, &mut checked);
     let (findings, warnings) = plan::check(config);
@@ -61,8 +63,12 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
         declared(config, property, &mut checked);
     }
     checked.findings.extend(super::columns::rules(config).err().unwrap_or_default());
-    for key in config.keys() {
-        unknown(key, config, &mut checked);
+    for (key, value) in config {
+        if driver::is_key(key) {
+            driver::check(key, value, &mut checked);
+        } else {
+            unknown(key, config, &mut checked);
+        }
     }
     checked
 }
@@ -101,6 +107,9 @@ fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mu
         Support::OnlyDefault(why) if !is_default => checked.findings.push(Finding::unsupported(key, why)),
         Support::Tuning(why) if !is_default => checked.warnings.push(format!("{key} has no effect here: {why}")),
         _ => {}
+    }
+    if key == "slot.stream.params" {
+        checked.warnings.extend(super::stream_params::passed_over(value));
     }
 }
 
@@ -223,6 +232,7 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
                     .to_owned()
             })
         }
+        "slot.stream.params" => super::stream_params::invalid(value),
         "custom.metric.tags" => super::metric_tags::invalid(value),
         "post.processors" => super::post_processors::invalid(value, config),
         "plugin.name" => (!value.eq_ignore_ascii_case("pgoutput"))
@@ -282,10 +292,7 @@ fn unknown(key: &str, config: &BTreeMap<String, String>, checked: &mut Checked) 
     {
         return;
     }
-    match REFUSED_FAMILIES.iter().find(|(family, _)| key.starts_with(family)) {
-        Some((_, why)) => checked.findings.push(Finding::unsupported(key, why)),
-        None => checked.warnings.push(format!("{key} is not known and has no effect")),
-    }
+    checked.warnings.push(format!("{key} is not known and has no effect"));
 }
 
 /// `true` or `false`, whatever the case, as Kafka reads it.

@@ -9,12 +9,14 @@ use proto::types::{ColumnRules, Placeholder, ValueModes};
 
 use super::check::{self, parse_boolean};
 use super::connect_keys;
+use super::driver::{self, Driver};
 use super::event_failures::EventFailures;
 use super::filters::{self, Filters, List};
 use super::post_processors::{self, Reselect};
 use super::replication::Replication;
 use super::signals::{Notifications, Signals};
 use super::snapshot::Snapshot;
+use super::stream_params::StreamParams;
 use super::topic_creation::TopicCreation;
 use super::topics::TopicNaming;
 use super::{Finding, Secret, WorkerConfig, columns, metric_tags, properties, values};
@@ -135,6 +137,8 @@ pub struct Connection {
     pub tcp_keep_alive: bool,
     /// `database.initial.statements`.
     pub initial_statements: Vec<String>,
+    /// `driver.*`.
+    pub driver: Driver,
     /// `database.query.timeout.ms`: how long a query may take that is not a snapshot's, `None` for 0.
     pub query_timeout: Option<Duration>,
 }
@@ -165,6 +169,8 @@ pub struct Slot {
     pub drop_on_stop: bool,
     /// `slot.failover`.
     pub failover: bool,
+    /// `slot.stream.params`.
+    pub stream: StreamParams,
     /// `slot.max.retries`.
     pub max_retries: u32,
     /// `slot.retry.delay.ms`.
@@ -238,6 +244,7 @@ impl ConnectorConfig {
         if !checked.findings.is_empty() {
             return Err(checked.findings);
         }
+        let config = &*driver::folded(config);
         let keys = Keys { config };
         let name = keys.text("name").unwrap_or_default().to_owned();
         for warning in checked.warnings {
@@ -266,6 +273,7 @@ impl ConnectorConfig {
                 sslcert: keys.text("database.sslcert").map(str::to_owned),
                 sslkey: keys.text("database.sslkey").map(str::to_owned),
                 tcp_keep_alive: keys.flag("database.tcpKeepAlive"),
+                driver: Driver::parse(config),
                 query_timeout: Some(keys.milliseconds("database.query.timeout.ms"))
                     .filter(|timeout| !timeout.is_zero()),
                 initial_statements: statements(keys.text("database.initial.statements").unwrap_or_default()),
@@ -274,6 +282,7 @@ impl ConnectorConfig {
                 name: keys.string("slot.name"),
                 drop_on_stop: keys.flag("slot.drop.on.stop"),
                 failover: keys.flag("slot.failover"),
+                stream: StreamParams::parse(&keys),
                 max_retries: u32::try_from(keys.number("slot.max.retries")).unwrap_or(u32::MAX),
                 retry_delay: keys.milliseconds("slot.retry.delay.ms"),
             },

@@ -11,6 +11,8 @@
 //! - [`topic_creation`]: how topics are created
 //! - [`application_properties`]: Debezium Server's configuration
 //! - [`filters`]: which tables and columns are captured
+//! - `driver`: what is meant for a JDBC driver
+//! - `stream_params`: options of the replication stream
 //! - `event_failures`: what becomes of a change that cannot be processed
 //! - `metric_tags`: what metrics are labelled with
 //! - `columns`: what is done to single columns
@@ -30,6 +32,7 @@ mod columns;
 mod connect_keys;
 pub mod connector;
 pub mod definitions;
+mod driver;
 mod event_failures;
 pub mod filters;
 pub mod java_properties;
@@ -43,6 +46,7 @@ pub mod replication;
 pub mod secret;
 pub mod signals;
 pub mod snapshot;
+mod stream_params;
 pub mod topic_creation;
 pub mod topics;
 mod values;
@@ -53,11 +57,13 @@ pub use check::{Finding, parse_boolean};
 pub use connector::{
     Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, SslMode,
 };
+pub use driver::{Driver, TargetServer};
 pub use event_failures::EventFailures;
 pub use filters::{Filters, List};
 pub use post_processors::Reselect;
-pub use replication::{FlushMode, Guardrail, Identity, Replication};
+pub use replication::{FlushMode, Guardrail, Identity, OffsetMismatch, Replication};
 pub use secret::Secret;
 pub use signals::{Notifications, SignalChannel, Signals, Watermarking};
 pub use snapshot::{Isolation, Snapshot, SnapshotMode};
+pub use stream_params::StreamParams;
 pub use worker::WorkerConfig;

@@ -3,6 +3,9 @@
 //!
 //! The order is the `ConfigDef`'s: it is the order of errors in an answer.
 
+#[cfg(test)]
+use super::driver;
+
 /// A property.
 #[derive(Debug, Clone, Copy)]
 pub struct Property {
@@ -124,7 +127,7 @@ pub const DECLARED: &[Property] = &[
     property("replica.identity.autoset.values", Kind::String, Importance::Medium, None, &[], false, "Replica Identity Auto Set Values", Support::Yes),
     property("slot.drop.on.stop", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Drop slot on stop", Support::Yes),
     property("slot.failover", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Create failover slot", Support::Yes),
-    property("slot.stream.params", Kind::String, Importance::Low, None, &[], false, "Optional parameters to pass to the logical decoder when the stream is started", Support::OnlyDefault("the replication session's options are fixed: protocol version 1, the publication, and logical messages")),
+    property("slot.stream.params", Kind::String, Importance::Low, None, &[], false, "Optional parameters to pass to the logical decoder when the stream is started", Support::Partly("origin=none leaves out transactions that were replicated to the server, behind the stream; proto_version, publication_names and messages have no effect, as in Debezium; binary, streaming and two_phase must be off; the rest is refused by name")),
     property("database.initial.statements", Kind::String, Importance::Low, None, &[], false, "Initial statements", Support::Yes),
     property("database.sslmode", Kind::String, Importance::Medium, Some("prefer"), &["allow", "prefer", "disable", "verify-ca", "require", "verify-full"], false, "SSL mode", Support::Yes),
     property("database.sslcert", Kind::String, Importance::Medium, None, &[], false, "SSL Client Certificate", Support::Yes),
@@ -153,7 +156,7 @@ pub const DECLARED: &[Property] = &[
     property("snapshot.include.collection.list", Kind::List, Importance::Medium, None, &[], false, "Snapshot mode include data collection", Support::Yes),
     property("snapshot.fetch.size", Kind::Int, Importance::Medium, None, &[], false, "Snapshot fetch size", Support::Tuning("tables are streamed with COPY")),
     property("snapshot.max.threads", Kind::Int, Importance::Medium, Some("1"), &[], false, "Snapshot maximum threads", Support::Yes),
-    property("snapshot.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Mode Custom Name", Support::OnlyDefault("it names a Java class")),
+    property("snapshot.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Mode Custom Name", Support::Tuning("only the mode custom reads it, and that is a Java class")),
     property("snapshot.mode.configuration.based.snapshot.data", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot data", Support::Yes),
     property("snapshot.mode.configuration.based.snapshot.schema", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based snapshot schema", Support::Tuning("PostgreSQL has no schema history, in Debezium either")),
     property("snapshot.mode.configuration.based.start.stream", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Snapshot mode property based start stream", Support::Yes),
@@ -167,7 +170,7 @@ pub const DECLARED: &[Property] = &[
     property("internal.advanced.metrics.enable", Kind::Boolean, Importance::Medium, Some("false"), &[], false, "Enable/Disable advance metrics", Support::Tuning("all metrics are always there")),
     property("connection.validation.timeout.ms", Kind::Long, Importance::Low, Some("60000"), &[], false, "Connection validation timeout (ms)", Support::Yes),
     property("executor.shutdown.timeout.ms", Kind::Long, Importance::Medium, Some("4000"), &[], false, "Executor shutdown timeout (ms)", Support::Yes),
-    property("openlineage.integration.enabled", Kind::Boolean, Importance::Low, Some("false"), &[], false, "Enables OpenLineage integration", Support::OnlyDefault("lineage events are not sent yet")),
+    property("openlineage.integration.enabled", Kind::Boolean, Importance::Low, Some("false"), &[], false, "Enables OpenLineage integration", Support::Tuning("lineage events are not sent yet")),
     property("openlineage.integration.config.file.path", Kind::String, Importance::Low, Some("./openlineage.yml"), &[], false, "Path to OpenLineage file configuration", Support::Tuning("lineage events are not sent yet")),
     property("openlineage.integration.job.namespace", Kind::String, Importance::Low, None, &[], false, "Namespace used for Debezium job", Support::Tuning("lineage events are not sent yet")),
     property("openlineage.integration.job.description", Kind::String, Importance::Low, Some("Debezium change data capture job"), &[], false, "Description used for Debezium job", Support::Tuning("lineage events are not sent yet")),
@@ -184,8 +187,8 @@ pub const DECLARED: &[Property] = &[
     property("snapshot.mode", Kind::String, Importance::Medium, Some("initial"), &["always", "initial_only", "configuration_based", "when_needed", "initial", "custom", "no_data"], false, "Snapshot mode", Support::Partly("all but custom, which is a Java class; never and schema_only are taken as no_data and exported as initial, with a warning")),
     property("snapshot.isolation.mode", Kind::String, Importance::Low, Some("serializable"), &["read_uncommitted", "repeatable_read", "read_committed", "serializable"], false, "Snapshot isolation mode", Support::Yes),
     property("snapshot.query.mode", Kind::String, Importance::Low, Some("select_all"), &["custom", "select_all"], false, "Snapshot query mode", Support::OnlyDefault("custom is a Java class; see snapshot.select.statement.overrides")),
-    property("snapshot.query.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Query Mode Custom Name", Support::OnlyDefault("it names a Java class")),
-    property("snapshot.locking.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Locking Mode Custom Name", Support::OnlyDefault("it names a Java class")),
+    property("snapshot.query.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Query Mode Custom Name", Support::Tuning("only the mode custom reads it, and that is a Java class")),
+    property("snapshot.locking.mode.custom.name", Kind::String, Importance::Medium, None, &[], false, "Snapshot Locking Mode Custom Name", Support::Tuning("only the mode custom reads it, and that is a Java class")),
     property("snapshot.locking.mode", Kind::String, Importance::Low, Some("none"), &["shared", "custom", "none"], false, "Snapshot locking mode", Support::Partly("none and shared; custom is a Java class")),
     property("hstore.handling.mode", Kind::String, Importance::Low, Some("json"), &["json", "map"], false, "HStore Handling", Support::Yes),
     property("binary.handling.mode", Kind::String, Importance::Low, Some("bytes"), &["bytes", "base64", "hex", "base64-url-safe"], false, "Binary Handling", Support::Yes),
@@ -245,9 +248,9 @@ pub const HIDDEN: &[Property] = &[
     property("topic.key.field.regex", Kind::String, Importance::Low, None, &[], false, "topic.key.field.regex", Support::Yes),
     property("topic.key.field.replacement", Kind::String, Importance::Low, None, &[], false, "topic.key.field.replacement", Support::Yes),
     property("topic.cache.size", Kind::Int, Importance::Low, Some("10000"), &[], false, "topic.cache.size", Support::Tuning("a table's topic is named once")),
-    property("offset.mismatch.strategy", Kind::String, Importance::Low, Some("no_validation"), &[], false, "offset.mismatch.strategy", Support::Partly("the stream goes on from the greater of the stored position and the slot's; trust_offset is refused, for a quiet database's slot is confirmed beyond the stored position")),
+    property("offset.mismatch.strategy", Kind::String, Importance::Low, Some("no_validation"), &[], false, "offset.mismatch.strategy", Support::Partly("as in Debezium. The stream goes on from the greater of the stored position and the slot's; with trust_offset the task stops where the slot is ahead. With each of them but no_validation a quiet database's position is stored before the slot is confirmed up to it, so that a slot that is ahead was moved by somebody else")),
     property("read.only", Kind::Boolean, Importance::Low, Some("false"), &[], false, "read.only", Support::Yes),
-    property("internal.slot.seek.to.known.offset.on.start", Kind::Boolean, Importance::Low, Some("false"), &[], false, "internal.slot.seek.to.known.offset.on.start", Support::OnlyDefault("a slot is never moved but behind what was published")),
+    property("internal.slot.seek.to.known.offset.on.start", Kind::Boolean, Importance::Low, Some("false"), &[], false, "internal.slot.seek.to.known.offset.on.start", Support::Partly("true is offset.mismatch.strategy=trust_offset, unless that is given")),
     property("internal.create.slot.command.timeout", Kind::Long, Importance::Low, Some("90"), &[], false, "internal.create.slot.command.timeout", Support::Tuning("a slot's creation waits for the transactions under way, however long")),
     property("event.converting.failure.handling.mode", Kind::String, Importance::Low, None, &["fail", "warn", "skip"], false, "event.converting.failure.handling.mode", Support::Partly("warn and skip give null, counted in headwater_streamer_values_degraded_total; unset, only what Debezium is known to give up is null (NaN under precise decimals, bit[]), anything else stops the task")),
     property("database.connection.factory.class", Kind::Class, Importance::Low, None, &[], false, "database.connection.factory.class", Support::OnlyDefault("it names a Java class")),
@@ -281,9 +284,6 @@ pub const OURS: &[Property] = &[
         Support::Yes,
     ),
 ];
-
-/// Families of properties, by how their keys begin, that are known and not supported yet.
-pub const REFUSED_FAMILIES: &[(&str, &str)] = &[("driver.", "there is no JDBC driver here")];
 
 /// Families of properties that name what is done to columns, and what their values are.
 pub const COLUMN_FAMILIES: &[(&str, &str)] = &[
@@ -339,8 +339,15 @@ fn options_document() -> String {
         text.extend(properties.iter().map(row));
         text.push('\n');
     }
-    text += "## Families, refused by how they begin\n\n| begins with | reason |\n|---|---|\n";
-    text.extend(REFUSED_FAMILIES.iter().map(|(family, why)| format!("| `{family}` | {why} |\n")));
+    text += "## The driver's\n\n\
+        Debezium hands `driver.*` and `database.*` on to the JDBC driver; `driver.*` counts where both are there. The properties\n\
+        above that begin with `database.` may be given as `driver.` too.\n\n| property | here |\n|---|---|\n";
+    text.extend(driver::TAKEN.iter().map(|(name, what)| format!("| `driver.{name}` | {what} |\n")));
+    text.extend(driver::REFUSED.iter().map(|(name, harmless, why)| match harmless {
+        [] => format!("| `driver.{name}` | refused: {why} |\n"),
+        harmless => format!("| `driver.{name}` | only {}: {why} |\n", harmless.join(", ")),
+    }));
+    text += "| any other `driver.*` | accepted, without effect, with a warning that names it |\n";
     text += "\n## Families, by column\n\n| property | its value | here |\n|---|---|---|\n";
     text.extend(COLUMN_FAMILIES.iter().map(|(family, value)| format!("| `{family}` | {value} | works |\n")));
     text += "\n## Ours\n\n| property | default | values | what it does |\n|---|---|---|---|\n";

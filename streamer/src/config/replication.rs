@@ -13,6 +13,8 @@ use super::{Finding, filters};
 pub struct Replication {
     /// `lsn.flush.mode`, or what `flush.lsn.source` says of it.
     pub flush: FlushMode,
+    /// `offset.mismatch.strategy`.
+    pub mismatch: OffsetMismatch,
     /// `xmin.fetch.interval.ms`, `None` for 0.
     pub xmin_interval: Option<Duration>,
     /// `replica.identity.autoset.values`.
@@ -34,6 +36,36 @@ pub enum FlushMode {
     /// Nobody here: the slot is moved from outside.
     Manual,
 }
+
+/// What a start does when the stored position and the slot's are not the same (`offset.mismatch.strategy`). Whatever it is,
+/// the stream goes on from the greater of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetMismatch {
+    /// `no_validation`: it does not matter.
+    NoValidation,
+    /// `trust_offset`: a slot that is ahead was made anew, or moved by somebody else, and the task stops.
+    TrustOffset,
+    /// `trust_slot` and `trust_greater_lsn`: the slot may be ahead.
+    TrustSlot,
+}
+
+impl OffsetMismatch {
+    fn parse(keys: &Keys<'_>) -> Self {
+        match keys.text(MISMATCH).map(str::to_ascii_lowercase).as_deref() {
+            Some("trust_offset") => Self::TrustOffset,
+            Some("trust_slot" | "trust_greater_lsn") => Self::TrustSlot,
+            None if keys.flag("internal.slot.seek.to.known.offset.on.start") => Self::TrustOffset,
+            _ => Self::NoValidation,
+        }
+    }
+
+    /// Whether the slot is never confirmed beyond the stored position, also where nothing is captured.
+    pub fn stores_quiet_positions(self) -> bool {
+        self != Self::NoValidation
+    }
+}
+
+const MISMATCH: &str = "offset.mismatch.strategy";
 
 /// What the log says of a changed row's old state (`ALTER TABLE … REPLICA IDENTITY`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +101,7 @@ impl Replication {
         let max = usize::try_from(keys.number("guardrail.collections.max")).unwrap_or_default();
         Ok(Self {
             flush,
+            mismatch: OffsetMismatch::parse(keys),
             xmin_interval: interval("xmin.fetch.interval.ms"),
             identities: identities(&keys.string("replica.identity.autoset.values"))?,
             guardrail: (max > 0).then(|| Guardrail {
@@ -127,12 +160,7 @@ pub(super) fn invalid_identities(list: &str) -> Option<String> {
 /// What is wrong with `offset.mismatch.strategy`.
 pub(super) fn invalid_mismatch_strategy(value: &str) -> Option<String> {
     match value.to_ascii_lowercase().as_str() {
-        "no_validation" | "trust_slot" | "trust_greater_lsn" => None,
-        "trust_offset" => Some(
-            "not supported by this worker (a quiet database's position is confirmed to the slot beyond the stored one, so a \
-             slot that is ahead is no sign of loss)"
-                .to_owned(),
-        ),
+        "no_validation" | "trust_slot" | "trust_greater_lsn" | "trust_offset" => None,
         _ => Some("Value must be one of no_validation, trust_offset, trust_slot, trust_greater_lsn".to_owned()),
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of a change that cannot be written, as `event.processing.failure.handling.mode` says.
 
 use proto::envelope::{TableEnvelope, ValueError};
+use proto::types::Unconvertible;
 
 use super::RowOrigin;
 use crate::config::{ConnectorConfig, EventFailures};
@@ -43,12 +44,24 @@ impl Failures {
                     "table {table}: a value cannot be converted ({error}); the change is kept in the slot and nothing \
                      behind it is published. Leave the column out with column.exclude.list, or pass such changes over, \
                      and lose them, with event.processing.failure.handling.mode=warn"
-                )));
+                ))
+                .because(debeziums(error)));
             }
             EventFailures::Warn => tracing::warn!(connector = %self.connector, table, %lsn, %error, "{LOST}"),
             EventFailures::Skip => tracing::debug!(connector = %self.connector, table, %lsn, %error, "{LOST}"),
         }
         producer.metrics().events_skipped.increment(1);
         Ok(())
+    }
+}
+
+/// What Debezium's trace has: without a form, a value is null, which Connect does not take in a field that may not be null.
+fn debeziums(error: &ValueError) -> String {
+    const DATA: &str = "org.apache.kafka.connect.errors.DataException: ";
+    match error {
+        ValueError::Column { column, why: Unconvertible::NoForm } => {
+            format!("{DATA}Invalid value: null used for required field: \"{column}\"")
+        }
+        other => format!("{DATA}{other}"),
     }
 }

@@ -3,7 +3,7 @@
 use proto::position::Offset;
 
 use super::Resume;
-use crate::config::ConnectorConfig;
+use crate::config::{ConnectorConfig, OffsetMismatch};
 use crate::error::TaskError;
 use crate::source::slot::{self, SlotState};
 
@@ -82,6 +82,10 @@ impl Start {
                 if resume.start > slot.log_end {
                     return Err(ahead_of_the_server(config, &resume, &slot));
                 }
+                let trusts_offset = config.replication.mismatch == OffsetMismatch::TrustOffset;
+                if trusts_offset && slot.confirmed_flush > resume.start {
+                    return Err(ahead_of_the_position(config, &resume, &slot));
+                }
                 Ok(Self { resume: Some(resume), is_stored: true, slot: SlotAction::Keep, reads_data, done: None })
             }
             (None, Some(slot)) => {
@@ -110,6 +114,17 @@ fn missing_slot(config: &ConnectorConfig) -> TaskError {
          are gone with it. A new slot would begin now and skip them in silence. Read the tables anew: stop the connector, \
          DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume; or set snapshot.mode=when_needed",
         config.slot.name, config.name, config.name
+    ))
+}
+
+fn ahead_of_the_position(config: &ConnectorConfig, resume: &Resume, slot: &SlotState) -> TaskError {
+    TaskError::stop(format!(
+        "slot {} is at {}, ahead of the stored position {} of connector {}: it was made anew or moved by somebody else, and the \
+         changes in between are not sent any more (offset.mismatch.strategy=trust_offset). Read the tables anew: stop the \
+         connector, DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume. If nothing was lost, for the connector \
+         itself confirmed the slot up to there while it ran without this strategy, start it once with \
+         offset.mismatch.strategy=trust_slot",
+        config.slot.name, slot.confirmed_flush, resume.start, config.name, config.name
     ))
 }
 

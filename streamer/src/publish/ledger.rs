@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rdkafka::error::KafkaError;
 use tokio::sync::Notify;
@@ -13,6 +14,8 @@ use crate::position::Checkpoint;
 #[derive(Debug, Default)]
 pub struct Ledger {
     state: Mutex<State>,
+    /// The bytes of the records under way.
+    bytes: AtomicUsize,
     /// Wakes whoever waits for room in the producer's queue, for the queue to drain, or for a new safe position.
     progress: Notify,
 }
@@ -99,6 +102,22 @@ impl Ledger {
     /// The newest safe checkpoint that was not taken yet.
     pub fn take_safe(&self) -> Option<Checkpoint> {
         self.lock().safe.take()
+    }
+
+    /// Whether a record of so many bytes may be under way beside those that are; a larger one than the limit may be alone.
+    pub fn has_room(&self, bytes: usize, limit: usize) -> bool {
+        let under_way = self.bytes.load(Ordering::Relaxed);
+        under_way == 0 || under_way.saturating_add(bytes) <= limit
+    }
+
+    /// A record of so many bytes is under way, until [`Ledger::vacate`] says that it is not any more.
+    pub fn occupy(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A record of so many bytes is not under way any more.
+    pub fn vacate(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// How many records are under way.
@@ -197,5 +216,15 @@ mod tests {
         ledger.acknowledge(accepted);
         assert_eq!(safe(&ledger), None);
         assert!(ledger.failure().is_some());
+    }
+
+    #[test]
+    fn a_record_larger_than_the_limit_has_room_alone() {
+        let ledger = Ledger::default();
+        assert!(ledger.has_room(200, 100));
+        ledger.occupy(40);
+        assert!(ledger.has_room(60, 100) && !ledger.has_room(61, 100) && !ledger.has_room(200, 100));
+        ledger.vacate(40);
+        assert!(ledger.has_room(200, 100));
     }
 }

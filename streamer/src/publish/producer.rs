@@ -42,6 +42,8 @@ pub struct RecordProducer {
     ledger: Arc<Ledger>,
     metrics: TaskMetrics,
     topics: Topics,
+    /// How many bytes may be under way.
+    limit: usize,
 }
 
 impl std::fmt::Debug for RecordProducer {
@@ -67,7 +69,10 @@ impl ProducerContext for Acknowledgements {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         match result {
-            Ok(_) => self.ledger.acknowledge(number as u64),
+            Ok(record) => {
+                self.ledger.vacate(record.key_len() + record.payload_len());
+                self.ledger.acknowledge(number as u64);
+            }
             Err((error, record)) => {
                 self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), error: error.clone() });
             }
@@ -88,10 +93,11 @@ impl RecordProducer {
     ) -> Result<Self, TaskError> {
         let topics = Topics::new(worker, config, statuses)?;
         let ledger = Arc::new(Ledger::default());
-        let producer = settings::producer(worker, config)?
+        let (settings, limit) = settings::producer(worker, config)?;
+        let producer = settings
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger, metrics, topics })
+        Ok(Self { producer, ledger, metrics, topics, limit })
     }
 
     /// What is counted of the connector.
@@ -110,7 +116,15 @@ impl RecordProducer {
     /// The first refusal of any record before this one, or of this one.
     pub async fn publish(&self, record: Record<'_>) -> Result<(), TaskError> {
         self.topics.before_record(record.topic).await?;
-        let number = Numbered { ledger: &self.ledger, number: Some(self.ledger.enqueue()) };
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        while !self.ledger.has_room(bytes, self.limit) {
+            let moved = self.ledger.moved();
+            self.check()?;
+            self.metrics.queue_full.increment(1);
+            let _either = tokio::time::timeout(LOOK_FOR_ROOM, moved).await;
+        }
+        let number = Numbered { ledger: &self.ledger, number: Some(self.ledger.enqueue()), bytes };
+        self.ledger.occupy(bytes);
         let mut pending = BaseRecord::with_opaque_to(record.topic, number.as_opaque());
         pending.partition = record.partition;
         pending.key = record.key;
@@ -179,6 +193,7 @@ impl RecordProducer {
 struct Numbered<'a> {
     ledger: &'a Ledger,
     number: Option<u64>,
+    bytes: usize,
 }
 
 impl Numbered<'_> {
@@ -195,6 +210,7 @@ impl Drop for Numbered<'_> {
     fn drop(&mut self) {
         if self.number.is_some() {
             self.ledger.withdraw();
+            self.ledger.vacate(self.bytes);
         }
     }
 }

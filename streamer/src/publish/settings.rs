@@ -36,12 +36,20 @@ const WITHOUT_EFFECT: [&str; 14] = [
     "transaction.timeout.ms",
 ];
 
+/// How much librdkafka's queue takes, in units of 1024 bytes, and the most that it can be told to.
+const QUEUE: &str = "queue.buffering.max.kbytes";
+const LARGEST_QUEUE: u64 = 2_097_151;
+
 /// The producer of one connector: the safe defaults, then the worker's `producer.*`, then the connector's
-/// `producer.override.*`, each property by its Java name.
+/// `producer.override.*`, each property by its Java name. With it, how many bytes may be under way.
+///
+/// librdkafka never takes a record that is larger than its whole queue, so its queue has room for the largest record beside
+/// what may be under way, and the limit is kept by [`RecordProducer`](super::producer::RecordProducer): a larger record than
+/// that goes alone.
 ///
 /// # Errors
 /// Stop when a property would give up order or durability, which the position relies on.
-pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<ClientConfig, TaskError> {
+pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(ClientConfig, usize), TaskError> {
     let mut settings = worker.kafka_client();
     settings
         .set("client.id", format!("connector-producer-{}-0", config.name))
@@ -54,16 +62,20 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<Clien
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "5")
         .set("queue.buffering.max.messages", "100000")
-        .set("queue.buffering.max.kbytes", "65536")
+        .set(QUEUE, "65536")
         // A topic that the broker creates on the first record is asked for again soon, not after the default's pause.
         .set("topic.metadata.refresh.fast.interval.ms", "50");
     if config.max_queue_size_in_bytes > 0 {
-        settings.set("queue.buffering.max.kbytes", (config.max_queue_size_in_bytes / 1024).max(1).to_string());
+        settings.set(QUEUE, (config.max_queue_size_in_bytes / 1024).max(1).to_string());
     }
     for (key, value) in worker.producer_properties.iter().chain(&config.producer_overrides) {
         apply(&mut settings, key, value)?;
     }
-    Ok(settings)
+    let number = |name: &str, default: u64| settings.get(name).and_then(|value| value.parse().ok()).unwrap_or(default);
+    let limit = number(QUEUE, 65_536).saturating_mul(1024);
+    let room = (limit.saturating_add(number("message.max.bytes", 1_000_000)) / 1024 + 1).min(LARGEST_QUEUE);
+    settings.set(QUEUE, room.to_string());
+    Ok((settings, usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
 /// The admin client of one connector: the worker's `admin.*`, then the connector's `admin.override.*`.
@@ -103,7 +115,7 @@ fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), Task
             let bytes: u64 = value
                 .parse()
                 .map_err(|_| TaskError::stop(format!("producer property {key}={value} is not a number")))?;
-            settings.set("queue.buffering.max.kbytes", (bytes / 1024).max(1).to_string());
+            settings.set(QUEUE, (bytes / 1024).max(1).to_string());
             Ok(())
         }
         _ if WITHOUT_EFFECT.contains(&key) => {

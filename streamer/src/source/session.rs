@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 
 use super::tls;
-use crate::config::{Connection, SslMode};
+use crate::config::{Connection, SslMode, TargetServer};
 use crate::error::TaskError;
 
 /// The settings that fix how values are printed, in every session of ours: the type codecs of `proto` read this form
@@ -14,7 +15,8 @@ use crate::error::TaskError;
 pub const PINNED_SETTINGS: &str = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres \
      -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C";
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long opening a connection may take, unless the configuration says it.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Opens a session and runs `database.initial.statements` on it.
 ///
@@ -27,10 +29,21 @@ pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, T
         .port(connection.port)
         .user(&connection.user)
         .dbname(&connection.dbname)
-        .application_name(format!("Headwater {purpose}"))
-        .options(PINNED_SETTINGS)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .application_name(application_name(connection, purpose))
+        .options(options(connection))
         .keepalives(connection.tcp_keep_alive);
+    let driver = &connection.driver;
+    if let Some(timeout) = driver.connect_timeout.or(CONNECT_TIMEOUT) {
+        config.connect_timeout(timeout);
+    }
+    if let Some(timeout) = driver.socket_timeout {
+        config.tcp_user_timeout(timeout);
+    }
+    config.target_session_attrs(match driver.target {
+        TargetServer::Any => TargetSessionAttrs::Any,
+        TargetServer::Primary => TargetSessionAttrs::ReadWrite,
+        TargetServer::Secondary => TargetSessionAttrs::ReadOnly,
+    });
     if let Some(password) = &connection.password {
         config.password(password.expose());
     }
@@ -39,8 +52,10 @@ pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, T
         SslMode::Allow | SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
     });
-    let (client, session) =
-        config.connect(tls::connector(connection)?).await.map_err(|error| connect_error(connection, error))?;
+    let opened = in_time(driver.login_timeout.or(Duration::MAX), config.connect(tls::connector(connection)?)).await;
+    let (client, session) = opened
+        .map_err(|limit| TaskError::retry(format!("no session to PostgreSQL in {limit:?} (driver.loginTimeout)")))?
+        .map_err(|error| connect_error(connection, error))?;
     tokio::spawn(async move {
         // A broken session also fails the query that waits on it, which is where it is reported.
         if let Err(error) = session.await {
@@ -61,6 +76,24 @@ pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, T
             .map_err(|error| query_error("running a statement of database.initial.statements", error))?;
     }
     Ok(client)
+}
+
+/// What the server shows a session as.
+pub(super) fn application_name(connection: &Connection, purpose: &str) -> String {
+    connection.driver.application_name.clone().unwrap_or_else(|| format!("Headwater {purpose}"))
+}
+
+/// The options of every session: the configuration's, and behind them, so that they count, ours.
+pub(super) fn options(connection: &Connection) -> String {
+    format!("{} {PINNED_SETTINGS}", connection.driver.options).trim_start().to_owned()
+}
+
+/// Waits so long, `None` for ever; the error is the limit.
+pub(super) async fn in_time<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Result<T, Duration> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, future).await.map_err(|_| limit),
+        None => Ok(future.await),
+    }
 }
 
 /// Turns the failure of a connection attempt into what a person needs to know.

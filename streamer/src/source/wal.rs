@@ -11,11 +11,9 @@ use proto::lsn::Lsn;
 use proto::pgoutput::{self, Message};
 use proto::xid::Xid;
 
-use super::session::{PINNED_SETTINGS, sqlstate_needs_a_person};
+use super::session::{self, CONNECT_TIMEOUT, sqlstate_needs_a_person};
 use crate::config::{ConnectorConfig, SslMode};
 use crate::error::TaskError;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// PostgreSQL's epoch (2000-01-01) in Unix microseconds: the replication protocol counts from there.
 const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;
@@ -160,18 +158,20 @@ pub(super) async fn open_session(config: &ConnectorConfig, start: Lsn) -> Result
     .with_start_lsn(pgwire_replication::Lsn::from_u64(start.as_u64()))
     .with_status_interval(config.status_update_interval)
     .with_wakeup_interval(config.status_update_interval)
-    .with_options(PINNED_SETTINGS)
-    .with_application_name("Headwater Streaming");
+    .with_options(session::options(connection))
+    .with_application_name(session::application_name(connection, "Streaming"));
     settings = settings.with_buffer_size(READ_AHEAD);
     let what = format!("opening a replication session to {}:{}", connection.hostname, connection.port);
-    tokio::time::timeout(CONNECT_TIMEOUT, async {
+    let driver = &connection.driver;
+    let limit = driver.login_timeout.or(driver.connect_timeout.or(CONNECT_TIMEOUT).unwrap_or(Duration::MAX));
+    session::in_time(limit, async {
         let mut client = ReplicationClient::connect_gated(settings).await?;
         // Connecting happens behind the call above; the first command brings its error to light.
         client.identify_system().await?;
         Ok(client)
     })
     .await
-    .map_err(|_| TaskError::retry(format!("{what}: no answer in {CONNECT_TIMEOUT:?}")))?
+    .map_err(|limit| TaskError::retry(format!("{what}: no answer in {limit:?}")))?
     .map_err(|error| replication_error(&what, &error))
 }
 

@@ -1,0 +1,11 @@
+insert into rd values (3,'NaN','c');
+insert into rd values (4,4,'d');
+update rd set t='e' where id=3;
+insert into rn values (1,'NaN','{101}','lost');
+insert into rn values (2,2,'{101}','kept');
+update rn set n='NaN' where id=2;
+update rn set id=3, n=3 where id=2;
+insert into rb values (1,'{101}','lost');
+insert into rv values (1,'NaN');
+insert into rv values (2,2);
+insert into rn values (9,2,null,'end');

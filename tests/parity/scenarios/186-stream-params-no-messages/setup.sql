@@ -1,0 +1,1 @@
+create table om (id int primary key);
