@@ -152,6 +152,25 @@ pub(super) fn write(
     Ok(kept)
 }
 
+/// Writes an array whose elements stand between spaces, or what Debezium has of it.
+pub(super) fn write_words(
+    text: &str,
+    element: &Codec,
+    is_emptied: bool,
+    writer: &mut impl ValueWriter,
+) -> Result<Kept, Unconvertible> {
+    if is_emptied && text.is_empty() {
+        return Err(Unconvertible::NoForm);
+    }
+    writer.begin_array();
+    for word in text.split_ascii_whitespace().filter(|_| !is_emptied) {
+        writer.element();
+        let _whole = element.write(word.as_bytes(), Phase::Streaming, writer)?;
+    }
+    writer.end_array();
+    Ok(Kept::unless(is_emptied))
+}
+
 /// An array of values that need no conversion.
 pub(super) fn write_all<W: ValueWriter, T>(
     writer: &mut W,

@@ -78,6 +78,12 @@ pub(super) enum Codec {
         /// The driver's way, by which Debezium reads arrays always, or PostgreSQL's own.
         elements_from: Phase,
     },
+    /// `int2vector` and `oidvector`, whose elements stand between spaces.
+    Words {
+        element: Box<Codec>,
+        /// Debezium's driver finds no array in them: they are empty, and an empty one is null.
+        is_emptied: bool,
+    },
     /// Arrays that Debezium has a field for, of the elements' schema, but no values.
     NullArray(Box<Codec>),
     /// A type without a conversion under `include.unknown.datatypes`: its text as bytes.
@@ -351,6 +357,9 @@ impl Codec {
             }
             Codec::Array { element, layout, elements_from } => {
                 return array::write(super::text(text, "an array")?, element, *layout, *elements_from, writer);
+            }
+            Codec::Words { element, is_emptied } => {
+                return array::write_words(super::text(text, "numbers between spaces")?, element, *is_emptied, writer);
             }
             Codec::NullArray(_) => return Err(Unconvertible::NoForm),
             Codec::Unknown { mode, is_geometric } => {

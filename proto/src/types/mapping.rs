@@ -63,11 +63,21 @@ fn known(pg_type: &PgType, typmod: i32, modes: &ValueModes) -> Option<(Codec, Sc
             let schema = Schema::logical(SchemaKind::String, "io.debezium.data.Enum").with("allowed", labels.join(","));
             Some((Codec::Text, schema))
         }
+        PgTypeKind::Array { element } if is_words(pg_type) => {
+            let (codec, items) = known(element, typmod, modes)?;
+            let codec = Codec::Words { element: Box::new(codec), is_emptied: modes.fidelity == Fidelity::Debezium };
+            Some((codec, Schema::new(SchemaKind::Array(Box::new(items)))))
+        }
         PgTypeKind::Array { element } => array_of(element, typmod, modes),
         PgTypeKind::Range if pg_type.schema == "pg_catalog" => Some((Codec::Text, Schema::new(SchemaKind::String))),
         PgTypeKind::Base => base_type(&pg_type.name, typmod, modes),
         PgTypeKind::Range | PgTypeKind::Composite | PgTypeKind::Multirange | PgTypeKind::Pseudo => None,
     }
+}
+
+/// Whether the catalog calls the type an array, and its text is none.
+fn is_words(pg_type: &PgType) -> bool {
+    pg_type.schema == "pg_catalog" && matches!(pg_type.name.as_str(), "int2vector" | "oidvector")
 }
 
 fn array_of(element: &PgType, typmod: i32, modes: &ValueModes) -> Option<(Codec, Schema)> {

@@ -120,7 +120,7 @@ impl Codec {
             Codec::PostGis => postgis::write(postgis::EMPTY, None, writer),
             Codec::SparseVector => vector::write_sparse(0, &[], writer),
             Codec::NullArray(element) => element.write_zero(writer),
-            Codec::Array { .. } | Codec::Vector | Codec::HalfVector => {
+            Codec::Array { .. } | Codec::Words { .. } | Codec::Vector | Codec::HalfVector => {
                 writer.begin_array();
                 writer.end_array();
             }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::connect::value::TreeWriter;
+use crate::connect::value::{TreeWriter, Value};
 use crate::oid::Oid;
 use crate::table::{Column, PgType, PgTypeKind};
 
@@ -95,6 +95,25 @@ proptest! {
             codec.write_absent(&mut TreeWriter::default());
             codec.write_unavailable(&"p".into(), &mut TreeWriter::default());
         }
+    }
+
+    #[test]
+    fn a_vector_of_words_is_empty_as_in_debezium_and_whole_under_exact_fidelity(
+        words in prop::collection::vec(any::<i16>(), 1..5),
+    ) {
+        let mut column = column("int2", true, -1);
+        column.pg_type.name = "int2vector".to_owned();
+        let text = words.iter().map(i16::to_string).collect::<Vec<_>>().join(" ");
+        let written = |fidelity| {
+            let codec = ColumnCodec::compile(&column, Phase::Streaming, &ValueModes { fidelity, ..ValueModes::default() });
+            let mut writer = TreeWriter::default();
+            let result = codec.map(|codec| codec.write(text.as_bytes(), Phase::Streaming, &mut writer));
+            prop_assert_eq!(result, Some(Ok(())));
+            Ok(writer.finish())
+        };
+        let whole: Vec<Value> = words.iter().map(|word| Value::Int16(*word)).collect();
+        prop_assert_eq!(written(Fidelity::Debezium)?, Value::Array(Vec::new()));
+        prop_assert_eq!(written(Fidelity::Exact)?, Value::Array(whole));
     }
 
     #[test]

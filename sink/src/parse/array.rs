@@ -35,3 +35,14 @@ pub(super) fn literal(array: &Value, element: &ColumnType) -> Result<String, Unr
     literal.push('}');
     Ok(literal)
 }
+
+/// The text of an `int2vector` or `oidvector`.
+pub(super) fn words(array: &Value, element: &ColumnType) -> Result<String, Unreadable> {
+    let Value::Array(elements) = array else {
+        return Err(Unreadable::new(format!("a vector of {} is no JSON array", element.name)));
+    };
+    let word = |item: &Value| {
+        value::text(item, element)?.ok_or_else(|| Unreadable::new(format!("a vector of {} holds a null", element.name)))
+    };
+    Ok(elements.iter().map(word).collect::<Result<Vec<_>, _>>()?.join(" "))
+}

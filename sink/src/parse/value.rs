@@ -59,6 +59,9 @@ pub(super) fn text(value: &Value, column: &ColumnType) -> Result<Option<String>,
         return Ok(None);
     }
     match &column.kind {
+        TypeKind::Array(element) if matches!(column.name.as_str(), "int2vector" | "oidvector") => {
+            array::words(value, element).map(Some)
+        }
         TypeKind::Array(element) => array::literal(value, element).map(Some),
         TypeKind::Other => string(value, column).map(Some),
         TypeKind::Base => base(value, column).map(Some),
@@ -256,6 +259,7 @@ mod tests {
             (json!({"x": 1.5, "y": -2.0, "wkb": "", "srid": null}), of("point", -1), "(1.5,-2.0)"),
             (json!("{\"a\":\"1\",\"b\":null}"), of("hstore", -1), "\"a\"=>\"1\",\"b\"=>NULL"),
             (json!([1, null, 3]), array_of(of("int4", -1)), "{1,NULL,3}"),
+            (json!([1, -2]), ColumnType { name: "int2vector".to_owned(), ..array_of(of("int2", -1)) }, "1 -2"),
             (json!(["a b", "NULL", "q\"\\", ""]), array_of(of("text", -1)), r#"{"a b","NULL","q\"\\",""}"#),
             (json!(["bg=="]), array_of(of("numeric", (5 << 16 | 2) + 4)), r#"{"1.10"}"#),
         ] {
