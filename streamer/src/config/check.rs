@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::connect_keys;
+use super::connector::{LIBPQ, NON_VALIDATING};
 use super::driver;
 use super::properties::{self, DECLARED, HIDDEN, Kind, OURS, Property, Support};
 use crate::transform::plan;
@@ -107,6 +108,11 @@ fn declared(config: &BTreeMap<String, String>, property: &Property, checked: &mu
         Support::OnlyDefault(why) if !is_default => checked.findings.push(Finding::unsupported(key, why)),
         Support::Tuning(why) if !is_default => checked.warnings.push(format!("{key} has no effect here: {why}")),
         _ => {}
+    }
+    if key == "database.sslfactory" && value == NON_VALIDATING {
+        checked
+            .warnings
+            .push(format!("{key}: the server's certificate is not verified, whatever database.sslmode says"));
     }
     if key == "slot.stream.params" {
         checked.warnings.extend(super::stream_params::passed_over(value));
@@ -232,6 +238,9 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
                     .to_owned()
             })
         }
+        "database.sslfactory" => (!matches!(value, NON_VALIDATING | LIBPQ)).then(|| {
+            "not supported by this worker (it names a Java class: database.sslmode says what is verified)".to_owned()
+        }),
         "slot.stream.params" => super::stream_params::invalid(value),
         "custom.metric.tags" => super::metric_tags::invalid(value),
         "post.processors" => super::post_processors::invalid(value, config),

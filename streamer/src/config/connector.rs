@@ -29,6 +29,11 @@ pub const CONNECTOR_CLASS: &str = "io.debezium.connector.postgresql.PostgresConn
 /// The Debezium version whose records these are.
 pub const DEBEZIUM_VERSION: &str = "3.4.3.Final";
 
+/// The JDBC driver's class that takes any certificate of the server's.
+pub(super) const NON_VALIDATING: &str = "org.postgresql.ssl.NonValidatingFactory";
+/// The class that does what `database.sslmode` says; it is the JDBC driver's default.
+pub(super) const LIBPQ: &str = "org.postgresql.ssl.LibPQFactory";
+
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct ConnectorConfig {
@@ -131,8 +136,10 @@ pub struct Connection {
     pub sslrootcert: Option<String>,
     /// `database.sslcert`: a PEM file.
     pub sslcert: Option<String>,
-    /// `database.sslkey`: a PEM file.
+    /// `database.sslkey`: a file, PEM or PKCS #8 in DER.
     pub sslkey: Option<String>,
+    /// `database.sslpassword`: the key's password.
+    pub sslpassword: Option<Secret>,
     /// `database.tcpKeepAlive`.
     pub tcp_keep_alive: bool,
     /// `database.initial.statements`.
@@ -253,6 +260,7 @@ impl ConnectorConfig {
         if keys.text("plugin.name").is_none() {
             tracing::warn!(connector = %name, "plugin.name is not set; pgoutput is taken, Debezium's default is decoderbufs");
         }
+        let verifies_nothing = keys.text("database.sslfactory") == Some(NON_VALIDATING);
         Ok(Self {
             connection: Connection {
                 hostname: keys.string("database.hostname"),
@@ -265,6 +273,7 @@ impl ConnectorConfig {
                     "disable" => SslMode::Disable,
                     "allow" => SslMode::Allow,
                     "require" => SslMode::Require,
+                    "verify-ca" | "verify-full" if verifies_nothing => SslMode::Require,
                     "verify-ca" => SslMode::VerifyCa,
                     "verify-full" => SslMode::VerifyFull,
                     _ => SslMode::Prefer,
@@ -272,6 +281,7 @@ impl ConnectorConfig {
                 sslrootcert: keys.text("database.sslrootcert").map(str::to_owned),
                 sslcert: keys.text("database.sslcert").map(str::to_owned),
                 sslkey: keys.text("database.sslkey").map(str::to_owned),
+                sslpassword: keys.text("database.sslpassword").map(Secret::new),
                 tcp_keep_alive: keys.flag("database.tcpKeepAlive"),
                 driver: Driver::parse(config),
                 query_timeout: Some(keys.milliseconds("database.query.timeout.ms"))

@@ -7,9 +7,11 @@
 //! - [`replica_identity`]: set before a slot reads
 //! - [`publication`], [`slot`]: made, checked, dropped
 //! - [`snapshot`]: the rows that were there before the slot
+//! - `client_key`: the private key to a client's certificate
 //! - [`wal`]: the replication stream
 
 pub mod catalog;
+mod client_key;
 pub mod publication;
 pub mod replica_identity;
 pub mod session;

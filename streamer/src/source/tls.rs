@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::client_key;
 use crate::config::{Connection, SslMode};
 use crate::error::TaskError;
 
@@ -33,8 +34,7 @@ pub(super) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, Ta
         .with_custom_certificate_verifier(Arc::new(verifier));
     let config = match (&connection.sslcert, &connection.sslkey) {
         (Some(cert), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| unreadable("database.sslkey", key, "a PEM private key without a password", error))?;
+            let key = client_key::read(connection, key)?;
             builder
                 .with_client_auth_cert(certificates("database.sslcert", cert)?, key)
                 .map_err(|error| TaskError::stop("database.sslcert and database.sslkey do not fit").because(error))?

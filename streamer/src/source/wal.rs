@@ -11,6 +11,7 @@ use proto::lsn::Lsn;
 use proto::pgoutput::{self, Message};
 use proto::xid::Xid;
 
+use super::client_key::KeyFile;
 use super::session::{self, CONNECT_TIMEOUT, sqlstate_needs_a_person};
 use crate::config::{ConnectorConfig, SslMode};
 use crate::error::TaskError;
@@ -145,6 +146,8 @@ impl WalStream {
 pub(super) async fn open_session(config: &ConnectorConfig, start: Lsn) -> Result<ReplicationClient, TaskError> {
     let connection = &config.connection;
     let password = connection.password.as_ref().map_or("", |password| password.expose());
+    // It is read when the session is opened.
+    let key = KeyFile::of(connection)?;
     let mut settings = ReplicationConfig::new(
         &connection.hostname,
         &connection.user,
@@ -154,7 +157,7 @@ pub(super) async fn open_session(config: &ConnectorConfig, start: Lsn) -> Result
         quoted_publication(&config.publication.name),
     )
     .with_port(connection.port)
-    .with_tls(tls(config))
+    .with_tls(tls(config, key.as_ref()))
     .with_start_lsn(pgwire_replication::Lsn::from_u64(start.as_u64()))
     .with_status_interval(config.status_update_interval)
     .with_wakeup_interval(config.status_update_interval)
@@ -180,7 +183,7 @@ fn quoted_publication(name: &str) -> String {
     super::quote_identifier(name)
 }
 
-fn tls(config: &ConnectorConfig) -> TlsConfig {
+fn tls(config: &ConnectorConfig, key: Option<&KeyFile>) -> TlsConfig {
     let connection = &config.connection;
     let ca = connection.sslrootcert.as_ref().map(Into::into);
     let tls = match connection.sslmode {
@@ -194,8 +197,8 @@ fn tls(config: &ConnectorConfig) -> TlsConfig {
     };
     // Without a name given, the crate refuses a host that is an IP address even when the certificate lists it.
     let tls = tls.with_sni_hostname(&connection.hostname);
-    match (&connection.sslcert, &connection.sslkey) {
-        (Some(cert), Some(key)) => tls.with_client_cert(cert, key),
+    match (&connection.sslcert, key) {
+        (Some(cert), Some(key)) => tls.with_client_cert(cert, key.path()),
         _ => tls,
     }
 }

@@ -5,6 +5,7 @@
 
 mod avro;
 mod bad_input;
+mod client_certificates;
 mod configuring;
 mod console;
 mod hand_over;

@@ -1,0 +1,128 @@
+//! `database.sslkey` and `database.sslpassword`: the private key to a client's certificate.
+//!
+//! The JDBC driver's own form is PKCS #8 in DER (`.pk8`), with or without a password; PEM is taken too. libpq's encrypted
+//! `RSA PRIVATE KEY` is not: its key is derived with a single round of MD5.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pkcs8::der::SecretDocument;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::config::{Connection, SslMode};
+use crate::error::TaskError;
+
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
+/// A file with a client's key as the replication session reads it: PEM, without a password.
+#[derive(Debug)]
+pub(super) enum KeyFile {
+    /// The configuration's own.
+    Given(PathBuf),
+    /// One that is in memory only.
+    InMemory { path: PathBuf, _file: File },
+}
+
+impl KeyFile {
+    /// That of a connection, where it has one.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(super) fn of(connection: &Connection) -> Result<Option<Self>, TaskError> {
+        let Some(path) = connection.sslkey.as_deref().filter(|_| connection.sslcert.is_some()) else { return Ok(None) };
+        if connection.sslmode == SslMode::Disable {
+            return Ok(None);
+        }
+        let key = read(connection, path)?;
+        if PrivateKeyDer::from_pem_file(path).is_ok() {
+            return Ok(Some(Self::Given(path.into())));
+        }
+        in_memory(&pem(&key)).map(Some)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) | Self::InMemory { path, .. } => path,
+        }
+    }
+}
+
+/// A file that no disk ever has, and that is gone with the process.
+#[cfg(target_os = "linux")]
+fn in_memory(text: &str) -> Result<KeyFile, TaskError> {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+
+    let fail = |error: std::io::Error| TaskError::retry("database.sslkey: no file in memory for it").because(error);
+    let file = rustix::fs::memfd_create("sslkey", rustix::fs::MemfdFlags::CLOEXEC);
+    let mut file = File::from(file.map_err(|error| fail(error.into()))?);
+    file.write_all(text.as_bytes()).map_err(fail)?;
+    Ok(KeyFile::InMemory { path: format!("/proc/self/fd/{}", file.as_raw_fd()).into(), _file: file })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory(_text: &str) -> Result<KeyFile, TaskError> {
+    Err(TaskError::stop("database.sslkey: on this system the key must be PEM, and without a password"))
+}
+
+fn pem(key: &PrivateKeyDer<'_>) -> String {
+    let label = match key {
+        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        _ => "PRIVATE KEY",
+    };
+    let mut text = format!("-----BEGIN {label}-----\n");
+    // A line's 64 characters.
+    for line in key.secret_der().chunks(48) {
+        text += &STANDARD.encode(line);
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
+}
+
+/// The key in the file at `path`.
+///
+/// # Errors
+/// Stop when the file cannot be read, is no private key, or its password is missing or wrong.
+pub(super) fn read(connection: &Connection, path: &str) -> Result<PrivateKeyDer<'static>, TaskError> {
+    let fail = |why: &str| TaskError::stop(format!("database.sslkey: {path} {why}"));
+    let bytes = std::fs::read(Path::new(path)).map_err(|error| fail("cannot be read").because(error))?;
+    let password = connection.sslpassword.as_ref().map(|password| password.expose());
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.contains("-----BEGIN "));
+    let Some(text) = text else { return der(&bytes, password).map_err(|why| fail(&why)) };
+    if text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(fail(
+            "is encrypted in OpenSSL's old form; write it anew as PKCS #8: openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW",
+        ));
+    }
+    if text.contains(&format!("-----BEGIN {ENCRYPTED}-----")) {
+        let (_, document) = SecretDocument::from_pem(text).map_err(|_| fail("is no PEM file that can be read"))?;
+        return der(document.as_bytes(), password).map_err(|why| fail(&why));
+    }
+    PrivateKeyDer::from_pem_slice(&bytes)
+        .map_err(|error| fail("does not hold a private key that can be used").because(error))
+}
+
+/// A key in DER: PKCS #8 with or without a password, or one of the older forms.
+fn der(bytes: &[u8], password: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
+    if PrivateKeyInfoRef::try_from(bytes).is_ok() {
+        return Ok(PrivatePkcs8KeyDer::from(bytes.to_vec()).into());
+    }
+    let Ok(encrypted) = EncryptedPrivateKeyInfoRef::try_from(bytes) else {
+        return PrivateKeyDer::try_from(bytes.to_vec())
+            .map_err(|_| "does not hold a private key that can be used".to_owned());
+    };
+    let password = password.ok_or_else(|| "is encrypted, and database.sslpassword is not set".to_owned())?;
+    let key = encrypted.decrypt(password).map_err(|error| {
+        format!(
+            "cannot be decrypted with database.sslpassword ({error}): the password is wrong, or it is encrypted in a way that \
+             is not read here, as PBE-MD5-DES is; write it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -outform DER -out NEW"
+        )
+    })?;
+    Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
+}
