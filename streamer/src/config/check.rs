@@ -416,4 +416,34 @@ mod tests {
         let expected = ["The 'table.exclude.list' value is invalid: \"table.include.list\" is already specified"];
         assert_eq!(messages(&both), expected);
     }
+
+    #[test]
+    fn every_default_may_be_given_without_a_word_about_it() {
+        for property in DECLARED.iter().chain(HIDDEN).filter(|property| property.name != "plugin.name") {
+            let Some(default) = property.default else { continue };
+            let checked = checked(&[(property.name, Some(default))]);
+            assert_eq!(checked.findings, [], "{}", property.name);
+            assert_eq!(checked.warnings, Vec::<String>::new(), "{}", property.name);
+        }
+    }
+
+    #[test]
+    fn classes_are_refused_by_name_but_for_those_that_say_what_happens_here_anyhow() {
+        for (key, class) in [
+            ("database.sslfactory", "org.postgresql.ssl.DefaultJavaSSLFactory"),
+            ("transaction.metadata.factory", "com.example.Factory"),
+            ("sourceinfo.struct.maker", "com.example.Maker"),
+            ("converters", "isbn"),
+            ("snapshot.query.mode", "custom"),
+        ] {
+            let found = checked(&[(key, Some(class))]).findings;
+            assert_eq!(found.first().and_then(|finding| finding.key.as_deref()), Some(key), "{found:?}");
+        }
+        assert_eq!(messages(&[("database.sslfactory", Some(LIBPQ))]), Vec::<String>::new());
+        let lax = checked(&[
+            ("database.sslfactory", Some(NON_VALIDATING)),
+            ("openlineage.integration.enabled", Some("true")),
+        ]);
+        assert_eq!((lax.findings.len(), lax.warnings.len()), (0, 2), "{:?}", lax.warnings);
+    }
 }

@@ -131,7 +131,7 @@ pub const DECLARED: &[Property] = &[
     property("database.initial.statements", Kind::String, Importance::Low, None, &[], false, "Initial statements", Support::Yes),
     property("database.sslmode", Kind::String, Importance::Medium, Some("prefer"), &["allow", "prefer", "disable", "verify-ca", "require", "verify-full"], false, "SSL mode", Support::Yes),
     property("database.sslcert", Kind::String, Importance::Medium, None, &[], false, "SSL Client Certificate", Support::Yes),
-    property("database.sslpassword", Kind::Password, Importance::Medium, None, &[], false, "SSL Client Key Password", Support::Partly("of a key in PKCS #8, PEM or DER, encrypted with PBES2 (what openssl writes unless told otherwise); PBE-MD5-DES is refused")),
+    property("database.sslpassword", Kind::Password, Importance::Medium, None, &[], false, "SSL Client Key Password", Support::Partly("of a key in PKCS #8, PEM or DER, encrypted with PBES2, which openssl writes unless told otherwise, or PBE-MD5-DES, which the JDBC driver's manual showed")),
     property("database.sslrootcert", Kind::String, Importance::Medium, None, &[], false, "SSL Root Certificate", Support::Yes),
     property("database.sslkey", Kind::String, Importance::Medium, None, &[], false, "SSL Client Key", Support::Yes),
     property("slot.max.retries", Kind::Int, Importance::Low, Some("6"), &[], false, "Retry count", Support::Yes),

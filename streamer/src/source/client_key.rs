@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
+use md5::{Digest as _, Md5};
 use pkcs8::der::SecretDocument;
+use pkcs8::pkcs5::pbes1::{Algorithm, EncryptionScheme};
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -118,11 +122,30 @@ fn der(bytes: &[u8], password: Option<&str>) -> Result<PrivateKeyDer<'static>, S
             .map_err(|_| "does not hold a private key that can be used".to_owned());
     };
     let password = password.ok_or_else(|| "is encrypted, and database.sslpassword is not set".to_owned())?;
-    let key = encrypted.decrypt(password).map_err(|error| {
-        format!(
-            "cannot be decrypted with database.sslpassword ({error}): the password is wrong, or it is encrypted in a way that \
-             is not read here, as PBE-MD5-DES is; write it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -outform DER -out NEW"
-        )
-    })?;
-    Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
+    let key = match encrypted.encryption_algorithm.pbes1() {
+        Some(algorithm) => of_old_scheme(algorithm, password, encrypted.encrypted_data.as_bytes())?,
+        None => encrypted.decrypt(password).map(|key| key.as_bytes().to_vec()).map_err(|_| UNREADABLE.to_owned())?,
+    };
+    if PrivateKeyInfoRef::try_from(&key[..]).is_err() {
+        return Err(UNREADABLE.to_owned());
+    }
+    Ok(PrivatePkcs8KeyDer::from(key).into())
+}
+
+const UNREADABLE: &str = "cannot be decrypted with database.sslpassword: the password is wrong, or it is encrypted in a way that is \
+     not read here; write it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -outform DER -out NEW";
+
+/// `PBE-MD5-DES`, which the JDBC driver's manual showed for years (RFC 8018, sections 5.1 and 6.1).
+fn of_old_scheme(algorithm: &Algorithm, password: &str, encrypted: &[u8]) -> Result<Vec<u8>, String> {
+    if algorithm.encryption != EncryptionScheme::PbeWithMd5AndDesCbc {
+        return Err(UNREADABLE.to_owned());
+    }
+    let mut derived = Md5::new_with_prefix(password).chain_update(algorithm.parameters.salt).finalize();
+    for _ in 1..algorithm.parameters.iteration_count {
+        derived = Md5::digest(derived);
+    }
+    let (key, iv) = derived.split_at(8);
+    let mut room = encrypted.to_vec();
+    let decryptor = cbc::Decryptor::<des::Des>::new_from_slices(key, iv).map_err(|_| UNREADABLE.to_owned())?;
+    decryptor.decrypt_padded::<Pkcs7>(&mut room).map(<[u8]>::to_vec).map_err(|_| UNREADABLE.to_owned())
 }

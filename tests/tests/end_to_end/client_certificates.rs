@@ -47,6 +47,7 @@ async fn a_client_s_key_may_be_encrypted_and_in_the_jdbc_driver_s_form() -> anyh
         ("plain.pk8", None, None),
         ("encrypted.pem", Some("secret of the key"), None),
         ("encrypted.pk8", Some("secret of the key"), None),
+        ("md5des.pk8", Some("secret of the key"), None),
         ("des3.pk8", Some("secret of the key"), Some("org.postgresql.ssl.NonValidatingFactory")),
     ];
     for (number, (key, password, factory)) in attempts.into_iter().enumerate() {
@@ -81,6 +82,7 @@ async fn a_client_s_key_may_be_encrypted_and_in_the_jdbc_driver_s_form() -> anyh
     }
     for (key, password, why) in [
         ("encrypted.pk8", "another", "cannot be decrypted"),
+        ("md5des.pk8", "another", "cannot be decrypted"),
         ("encrypted.pk8", "", "database.sslpassword is not set"),
         ("old.pem", "secret of the key", "OpenSSL's old form"),
     ] {
@@ -159,6 +161,10 @@ fn certificates(directory: &Path) -> anyhow::Result<()> {
     openssl(directory, &[&topk8[..], &["-nocrypt", "-outform", "DER", "-out", "plain.pk8"]].concat())?;
     openssl(directory, &[&topk8[..], &pass, &["-out", "encrypted.pem"]].concat())?;
     openssl(directory, &[&topk8[..], &pass, &["-outform", "DER", "-out", "encrypted.pk8"]].concat())?;
+    // OpenSSL 3 has DES in another module.
+    let md5des = ["-v1", "PBE-MD5-DES", "-outform", "DER", "-out", "md5des.pk8"];
+    let legacy = ["-provider", "legacy", "-provider", "default"];
+    openssl(directory, &[&topk8[..], &pass, &md5des, &legacy].concat())?;
     let des3 = ["-v2", "des3", "-v2prf", "hmacWithSHA1", "-outform", "DER", "-out", "des3.pk8"];
     openssl(directory, &[&topk8[..], &pass, &des3].concat())?;
     openssl(
