@@ -1,0 +1,1 @@
+insert into s1 values (11,'while stopped');

@@ -1,0 +1,1 @@
+insert into s1 values (10,'stream');
