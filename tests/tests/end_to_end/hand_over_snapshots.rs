@@ -76,7 +76,7 @@ async fn an_incremental_snapshot_goes_on_when_the_other_takes_over() -> anyhow::
     pipeline.put(&debezium, &config).await?;
     debezium.rest().wait_task(&pipeline.name, "RUNNING").await?;
     pipeline.run(&signal("begun-by-debezium", "first")).await?;
-    wait_reads(&pipeline, "first", 100).await?;
+    wait_reads(&pipeline, "first", ROWS / 3).await?;
     debezium.into_process().stop().await?;
     let read = records(&pipeline, &pipeline.topic("first")).len();
     assert!(read < ROWS, "it was stopped before its end: {read}");
@@ -85,7 +85,7 @@ async fn an_incremental_snapshot_goes_on_when_the_other_takes_over() -> anyhow::
     wait_completed(&pipeline, "begun-by-debezium").await?;
     assert_gone_on(&pipeline, "first");
     pipeline.run(&signal("begun-by-streamer", "second")).await?;
-    wait_reads(&pipeline, "second", 100).await?;
+    wait_reads(&pipeline, "second", ROWS / 3).await?;
     streamer.into_process().stop().await?;
     let read = records(&pipeline, &pipeline.topic("second")).len();
     assert!(read < ROWS, "it was stopped before its end: {read}");
