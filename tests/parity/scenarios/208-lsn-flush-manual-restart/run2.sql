@@ -1,0 +1,1 @@
+begin; insert into p values (4,'after'); delete from p where id=2; commit;

@@ -1,0 +1,1 @@
+create table p (id int primary key, v text); insert into p values (1,'one');
