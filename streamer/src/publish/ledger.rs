@@ -33,13 +33,24 @@ struct State {
     failure: Option<DeliveryFailure>,
 }
 
-/// A record that Kafka finally refused.
+/// A record that is not, or not surely, in Kafka.
 #[derive(Debug, Clone)]
 pub struct DeliveryFailure {
     /// The topic it was meant for.
     pub topic: String,
-    /// librdkafka's reason.
-    pub error: KafkaError,
+    /// Why it is not there.
+    pub reason: Undelivered,
+}
+
+/// Why a record is not in Kafka.
+#[derive(Debug, Clone)]
+pub enum Undelivered {
+    /// Kafka finally refused it.
+    Refused(KafkaError),
+    /// librdkafka took it for delivered because one behind it was (`rd_kafka_dr_implicit_ack`), and has no offset for it.
+    /// That holds only where the broker refuses a gap in a producer's sequence numbers, which it does not for the first
+    /// batches that it ever sees of the producer in a partition (Kafka's `ProducerAppendInfo.checkSequence`).
+    Presumed,
 }
 
 impl Ledger {
@@ -88,13 +99,13 @@ impl Ledger {
         }
     }
 
-    /// Kafka will never have the record: nothing behind it may become safe.
+    /// Kafka does not have the record, or may not: nothing behind it may become safe.
     pub fn fail(&self, failure: DeliveryFailure) {
         self.lock().failure.get_or_insert(failure);
         self.progress.notify_waiters();
     }
 
-    /// The first refusal, if any.
+    /// The first failure, if any.
     pub fn failure(&self) -> Option<DeliveryFailure> {
         self.lock().failure.clone()
     }
@@ -212,7 +223,7 @@ mod tests {
         let ledger = Ledger::default();
         let (_refused, accepted) = (ledger.enqueue(), ledger.enqueue());
         ledger.checkpoint(at(9));
-        ledger.fail(DeliveryFailure { topic: "t".to_owned(), error: KafkaError::Canceled });
+        ledger.fail(DeliveryFailure { topic: "t".to_owned(), reason: Undelivered::Presumed });
         ledger.acknowledge(accepted);
         assert_eq!(safe(&ledger), None);
         assert!(ledger.failure().is_some());

@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
-use super::ledger::{DeliveryFailure, Ledger};
+use super::ledger::{DeliveryFailure, Ledger, Undelivered};
 use super::settings;
 use super::topics::Topics;
 use crate::config::{ConnectorConfig, WorkerConfig};
@@ -69,12 +69,16 @@ impl ProducerContext for Acknowledgements {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         match result {
-            Ok(record) => {
+            Ok(record) if record.offset() >= 0 => {
                 self.ledger.vacate(record.key_len() + record.payload_len());
                 self.ledger.acknowledge(number as u64);
             }
+            Ok(record) => {
+                self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), reason: Undelivered::Presumed });
+            }
             Err((error, record)) => {
-                self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), error: error.clone() });
+                let reason = Undelivered::Refused(error.clone());
+                self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), reason });
             }
         }
     }
@@ -156,7 +160,11 @@ impl RecordProducer {
     /// The first refusal so far, as an error.
     pub fn check(&self) -> Result<(), TaskError> {
         match self.ledger.failure() {
-            Some(failure) => Err(refused(&failure.topic, &failure.error)),
+            Some(DeliveryFailure { topic, reason: Undelivered::Refused(error) }) => Err(refused(&topic, &error)),
+            Some(DeliveryFailure { topic, reason: Undelivered::Presumed }) => Err(TaskError::retry(format!(
+                "Kafka acknowledged records for topic {topic} behind one that it may not have taken. Nothing is lost: what \
+                 is not surely there is published again from the slot, and may be there twice"
+            ))),
             None => Ok(()),
         }
     }

@@ -44,6 +44,7 @@ impl Collector {
             .set("bootstrap.servers", bootstrap_servers)
             .set("group.id", "parity")
             .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
             .set("fetch.wait.max.ms", "50")
             .set("log_level", "0")
             .create()?;

@@ -88,6 +88,8 @@ fn event(
     let time = source.get("ts_us");
     if exactly && is_streamed {
         let text = |json: Option<&Json>| json.map(Json::to_string);
+        // A message that belongs to no transaction has the time of what came before it, which can be the connector's start.
+        let time = time.filter(|_| transaction.is_some_and(|transaction| transaction.integer().is_some()));
         found.insert("position".to_owned(), json!([lsn.map(|lsn| lsn.to_string()), text(transaction), text(time)]));
     }
     let lsn = lsn?;

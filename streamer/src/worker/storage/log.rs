@@ -91,7 +91,11 @@ impl KafkaLog {
         record.payload = value;
         if let Some(producer) = &self.producer {
             let sent = producer.send(record, Timeout::Never).await;
-            sent.map_err(|(error, _)| failed(&self.topic, "writing", &error))?;
+            let delivery = sent.map_err(|(error, _)| failed(&self.topic, "writing", &error))?;
+            // Taken for delivered because a record behind it was: see `publish::ledger::Undelivered::Presumed`.
+            if delivery.offset < 0 {
+                return Err(TaskError::retry(format!("topic {}: it is not sure that Kafka took a record", self.topic)));
+            }
         }
         match value {
             Some(value) => self.lock().insert(key.to_vec(), value.to_vec()),
