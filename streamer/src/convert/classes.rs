@@ -12,6 +12,7 @@ pub(super) enum Format {
     Primitive(super::Primitive),
     BinaryData,
     Avro,
+    Protobuf,
     CloudEvents,
     /// Known, and why it is not supported.
     Refused(&'static str),
@@ -43,7 +44,7 @@ impl ConverterClass {
     pub fn has_setting(&self, name: &str) -> bool {
         let families: &[&str] = match self.format {
             Format::BinaryData => &[super::DELEGATE],
-            Format::Avro => &["request.header."],
+            Format::Avro | Format::Protobuf => &["request.header."],
             Format::CloudEvents => &["json.", "avro."],
             _ => &[],
         };
@@ -120,7 +121,12 @@ pub const CLASSES: &[ConverterClass] = &[
         Format::Avro,
         &[super::registry::SETTINGS, super::avro::SETTINGS],
     ),
-    both("io.confluent.connect.protobuf.ProtobufConverter", "", Format::Refused("Protobuf is not written yet"), &[]),
+    both(
+        "io.confluent.connect.protobuf.ProtobufConverter",
+        DEBEZIUM_VERSION,
+        Format::Protobuf,
+        &[super::registry::SETTINGS, super::protobuf::SETTINGS],
+    ),
     both(
         "io.confluent.connect.json.JsonSchemaConverter",
         "",

@@ -4,6 +4,7 @@
 //! - [`classes`]: the classes by whose names converters are configured
 //! - `settings`: their settings, read as Kafka reads them
 //! - [`avro`]: Avro in Confluent's wire format
+//! - [`protobuf`]: Protobuf in Confluent's wire format
 //! - [`cloud_events`]: rows' changes as CloudEvents
 //! - `registry`: the schema registry
 //! - `known_schemas`: what was worked out for a schema, kept from record to record
@@ -16,6 +17,7 @@ pub mod classes;
 pub mod cloud_events;
 mod known_schemas;
 mod primitive;
+pub mod protobuf;
 pub mod registry;
 mod settings;
 mod simple_header;
@@ -34,6 +36,7 @@ use self::avro::{AvroConfig, AvroConverter};
 use self::classes::{ConverterClass, Format};
 use self::cloud_events::{CloudEventsConfig, CloudEventsConverter};
 pub use self::primitive::Primitive;
+use self::protobuf::{ProtobufConfig, ProtobufConverter};
 use self::settings::Settings;
 pub use self::string::Encoding;
 use crate::config::Finding;
@@ -60,6 +63,8 @@ pub enum ConverterConfig {
     BinaryData(Option<Box<ConverterConfig>>),
     /// `io.confluent.connect.avro.AvroConverter`.
     Avro(AvroConfig),
+    /// `io.confluent.connect.protobuf.ProtobufConverter`.
+    Protobuf(ProtobufConfig),
     /// `io.debezium.converters.CloudEventsConverter`.
     CloudEvents(CloudEventsConfig),
 }
@@ -95,6 +100,7 @@ impl ConverterConfig {
             Format::String => Self::String(encoding(key, &mut settings)),
             Format::Primitive(primitive) => Self::Primitive(primitive),
             Format::Avro => Self::Avro(AvroConfig::parse(&mut settings, key.starts_with("key."))),
+            Format::Protobuf => Self::Protobuf(ProtobufConfig::parse(&mut settings, key.starts_with("key."))),
             Format::CloudEvents => Self::CloudEvents(CloudEventsConfig::parse(&mut settings)),
             Format::SimpleHeader | Format::Refused(_) => Self::SimpleHeader,
             // As a header converter it is never told of a delegate (`BinaryDataConverter.configure`).
@@ -164,6 +170,8 @@ pub enum Converter {
     BinaryData(Option<Box<Converter>>),
     /// `AvroConverter`.
     Avro(Box<AvroConverter>),
+    /// `ProtobufConverter`.
+    Protobuf(Box<ProtobufConverter>),
     /// `CloudEventsConverter`.
     CloudEvents(Box<CloudEventsConverter>),
 }
@@ -178,6 +186,7 @@ impl Converter {
             ConverterConfig::SimpleHeader => Self::SimpleHeader,
             ConverterConfig::CloudEvents(config) => Self::CloudEvents(Box::new(CloudEventsConverter::new(config))),
             ConverterConfig::Avro(config) => Self::Avro(Box::new(AvroConverter::new(config))),
+            ConverterConfig::Protobuf(config) => Self::Protobuf(Box::new(ProtobufConverter::new(config))),
             ConverterConfig::BinaryData(delegate) => {
                 Self::BinaryData(delegate.as_deref().map(|delegate| Box::new(Self::new(delegate))))
             }
@@ -202,6 +211,7 @@ impl Converter {
             Self::Primitive(primitive) => primitive.write(data, out).map_err(|why| unconvertible(topic, &why)),
             Self::SimpleHeader => Ok(simple_header::write(data, out)),
             Self::Avro(converter) => converter.convert(topic, data, out).await,
+            Self::Protobuf(converter) => converter.convert(topic, data, out).await,
             Self::CloudEvents(converter) => Box::pin(converter.convert(topic, data, headers, out)).await,
             Self::BinaryData(delegate) => {
                 let schema = data.schema.as_deref();

@@ -22,9 +22,9 @@ async fn decoded(registry: &Registry, bytes: &[u8]) -> anyhow::Result<Value> {
     Ok(value.try_into()?)
 }
 
-async fn wait_bytes(pipeline: &Pipeline, table: &str, count: usize) -> anyhow::Result<Vec<topic::Bytes>> {
+pub(super) async fn wait_bytes(pipeline: &Pipeline, topic: &str, count: usize) -> anyhow::Result<Vec<topic::Bytes>> {
     wait_until(&format!("{count} records"), Duration::from_secs(60), async || {
-        Ok(match topic::read_bytes(&pipeline.kafka, &pipeline.topic(table)) {
+        Ok(match topic::read_bytes(&pipeline.kafka, topic) {
             Ok(records) if records.len() >= count => Condition::Met(records),
             Ok(records) => Condition::NotYet(format!("{} records", records.len())),
             Err(error) => Condition::NotYet(error.to_string()),
@@ -60,9 +60,9 @@ async fn avro_reads_back_and_a_schema_that_the_registry_refuses_stops_the_task()
     let (status, answer) = pipeline.put(&streamer, &changes).await?;
     assert_eq!(status, 201, "{answer}");
     streamer.rest().wait_task(&pipeline.name, "RUNNING").await?;
-    wait_bytes(&pipeline, "t", 1).await?;
+    wait_bytes(&pipeline, &pipeline.topic("t"), 1).await?;
     pipeline.run("DELETE FROM t; ALTER TABLE t ADD c int; INSERT INTO t (id, c) VALUES (2, 7)").await?;
-    let records = wait_bytes(&pipeline, "t", 4).await?;
+    let records = wait_bytes(&pipeline, &pipeline.topic("t"), 4).await?;
     let value = async |index: usize| decoded(&registry, records[index].1.as_deref().context("no value")?).await;
     assert_eq!(decoded(&registry, records[0].0.as_deref().context("no key")?).await?, json!({ "id": 1 }));
     let row = json!({ "id": 1, "v": "é", "tags": ["a", null], "at": "2024-02-29T01:02:03.000000Z", "j": "{\"a\": 1}" });

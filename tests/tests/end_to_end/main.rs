@@ -16,6 +16,7 @@ mod interview;
 mod operations;
 mod pipeline;
 mod properties;
+mod protobuf;
 mod rest;
 mod restarts;
 mod snapshots;
