@@ -80,7 +80,7 @@ impl Process {
         .await
     }
 
-    /// Asks the program to end and waits for it; kills it when it takes longer than [`STOP_TIMEOUT`], which is an error.
+    /// Asks the program to end and waits for it; kills it when it takes longer than 90 s, which is an error.
     ///
     /// # Errors
     /// It had to be killed.

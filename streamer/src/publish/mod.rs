@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`settings`]: Kafka Connect's producer properties in librdkafka's words
 //! - [`producer`]: the one place that enqueues; a full queue blocks it
-//! - [`topics`]: a topic's creation before its first record
+//! - [`topics`]: a topic's creation before its first record; `leaders`: whether a new one takes records
 //! - [`ledger`]: acknowledgements in, the safe position out
 //!
 //! # The rule
@@ -11,6 +11,7 @@
 //! safe position is stored, and only a stored position is confirmed to the slot. So a crash at any moment finds the
 //! server still holding whatever Kafka does not have.
 
+mod leaders;
 pub mod ledger;
 pub mod producer;
 pub mod settings;

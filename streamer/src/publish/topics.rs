@@ -1,14 +1,15 @@
-//! What happens before a topic's first record: it is created as the connector asks, and noted as one of its topics.
+//! What happens before a topic's first record: it is created as the connector asks, its leaders are waited for, and it is
+//! noted as one of the connector's topics.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::settings;
+use super::{leaders, settings};
 use crate::config::topic_creation::TopicCreation;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
@@ -20,7 +21,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The topics that one run of a task has published to.
 pub struct Topics {
     connector: String,
-    creation: Option<(AdminClient<DefaultClientContext>, TopicCreation)>,
+    admin: Arc<AdminClient<DefaultClientContext>>,
+    creation: Option<TopicCreation>,
     tracking: Option<StatusStore>,
     seen: Mutex<Seen>,
 }
@@ -38,15 +40,10 @@ impl Topics {
     /// Stop when `topic.creation.*` cannot be used.
     pub fn new(worker: &WorkerConfig, config: &ConnectorConfig, statuses: StatusStore) -> Result<Self, TaskError> {
         let creation = config.topic_creation.clone().map_err(TaskError::stop)?.filter(|_| worker.topic_creation);
-        let creation = creation
-            .map(|creation| {
-                let admin = settings::admin(worker, config).create();
-                let admin = admin.map_err(|error| TaskError::stop(format!("the admin client's settings: {error}")))?;
-                Ok::<_, TaskError>((admin, creation))
-            })
-            .transpose()?;
+        let admin = settings::admin(worker, config).create();
+        let admin = admin.map_err(|error| TaskError::stop(format!("the admin client's settings: {error}")))?;
         let tracking = worker.topic_tracking.enabled.then_some(statuses);
-        Ok(Self { connector: config.name.clone(), creation, tracking, seen: Mutex::default() })
+        Ok(Self { connector: config.name.clone(), admin: Arc::new(admin), creation, tracking, seen: Mutex::default() })
     }
 
     /// Makes a topic ready for its first record; free for every other one.
@@ -70,9 +67,11 @@ impl Topics {
     }
 
     async fn open(&self, topic: &str) -> Result<(), TaskError> {
-        if let Some((admin, creation)) = &self.creation {
-            create(admin, creation, topic).await?;
-        }
+        let is_new = match &self.creation {
+            Some(creation) => create(&self.admin, creation, topic).await?,
+            None => false,
+        };
+        leaders::wait(&self.admin, topic, is_new).await;
         if let Some(statuses) = &self.tracking {
             statuses.put_topic(&self.connector, topic).await;
         }
@@ -81,12 +80,13 @@ impl Topics {
     }
 }
 
+/// Whether it was not there.
 async fn create(
     admin: &AdminClient<DefaultClientContext>,
     creation: &TopicCreation,
     topic: &str,
-) -> Result<(), TaskError> {
-    let Some(group) = creation.group(topic) else { return Ok(()) };
+) -> Result<bool, TaskError> {
+    let Some(group) = creation.group(topic) else { return Ok(false) };
     let replication = TopicReplication::Fixed(group.replication_factor);
     let mut new = NewTopic::new(topic, group.partitions, replication);
     for (key, value) in &group.settings {
@@ -97,9 +97,13 @@ async fn create(
         .create_topics([&new], &options)
         .await
         .map_err(|error| TaskError::retry(format!("topic {topic} could not be created: {error}")))?;
+    let mut is_new = false;
     for result in results {
         match result {
-            Ok(_) => tracing::info!(topic, group = %group.name, "created the topic"),
+            Ok(_) => {
+                tracing::info!(topic, group = %group.name, "created the topic");
+                is_new = true;
+            }
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             // As in Connect: the topic may be there, and nobody may be allowed to create any.
             Err((_, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)) => {
@@ -114,5 +118,5 @@ async fn create(
             }
         }
     }
-    Ok(())
+    Ok(is_new)
 }

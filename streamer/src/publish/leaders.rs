@@ -1,0 +1,57 @@
+//! Waits for a new topic's leaders before its first record.
+//!
+//! A topic's metadata names leaders before the brokers know that they lead. A producer that trusts it has its first batches
+//! refused, while those behind them may already be taken: see [`Undelivered::Presumed`](super::ledger::Undelivered). A
+//! leader that answers a `ListOffsets` request takes records too.
+
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::AdminClient;
+use rdkafka::client::{Client, DefaultClientContext};
+
+/// How long the leaders are waited for. Behind it the producer waits, and says what is wrong.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until every partition of a new topic has a leader that takes records. `is_new` says that the topic was just created;
+/// without it the topic is looked up, which has the broker create it if it does so by itself, and one that was there
+/// before is not waited for.
+pub(super) async fn wait(admin: &Arc<AdminClient<DefaultClientContext>>, topic: &str, is_new: bool) {
+    let (admin, name) = (Arc::clone(admin), topic.to_owned());
+    let waited = tokio::task::spawn_blocking(move || wait_blocking(admin.inner(), &name, is_new)).await;
+    if let Err(error) = waited {
+        tracing::warn!(topic, %error, "the topic's leaders were not waited for");
+    }
+}
+
+fn wait_blocking(client: &Client, topic: &str, mut is_new: bool) {
+    let begun = Instant::now();
+    while begun.elapsed() < TIMEOUT {
+        match partitions(client, topic) {
+            Some(_) if !is_new => return,
+            Some(partitions) => {
+                if partitions.iter().all(|id| client.fetch_watermarks(topic, *id, ANSWER_TIMEOUT).is_ok()) {
+                    return;
+                }
+            }
+            None => is_new = true,
+        }
+        sleep(PAUSE);
+    }
+}
+
+/// The topic's partitions; `None` while it is not there, or not all of them have a leader.
+fn partitions(client: &Client, topic: &str) -> Option<Vec<i32>> {
+    let metadata = client.fetch_metadata(Some(topic), ANSWER_TIMEOUT).ok()?;
+    let topic = metadata.topics().iter().find(|found| found.name() == topic)?;
+    let has_leaders = topic.error().is_none() && topic.partitions().iter().all(|partition| partition.error().is_none());
+    (has_leaders && !topic.partitions().is_empty())
+        .then(|| topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())
+}
