@@ -5,7 +5,6 @@
 //! leader that answers a `ListOffsets` request takes records too.
 
 use std::sync::Arc;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::AdminClient;
@@ -23,28 +22,24 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Waits until every partition of a new topic has a leader that takes records. `is_new` says that the topic was just created;
 /// without it the topic is looked up, which has the broker create it if it does so by itself, and one that was there
 /// before is not waited for.
-pub(super) async fn wait(admin: &Arc<AdminClient<DefaultClientContext>>, topic: &str, is_new: bool) {
-    let (admin, name) = (Arc::clone(admin), topic.to_owned());
-    let waited = tokio::task::spawn_blocking(move || wait_blocking(admin.inner(), &name, is_new)).await;
-    if let Err(error) = waited {
-        tracing::warn!(topic, %error, "the topic's leaders were not waited for");
+pub(super) async fn wait(admin: &Arc<AdminClient<DefaultClientContext>>, topic: &str, mut is_new: bool) {
+    let begun = Instant::now();
+    while begun.elapsed() < TIMEOUT {
+        let (admin, name) = (Arc::clone(admin), topic.to_owned());
+        // The client's questions block their thread.
+        let asked = tokio::task::spawn_blocking(move || takes_records(admin.inner(), &name, is_new));
+        if asked.await.unwrap_or(false) {
+            return;
+        }
+        is_new = true;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-fn wait_blocking(client: &Client, topic: &str, mut is_new: bool) {
-    let begun = Instant::now();
-    while begun.elapsed() < TIMEOUT {
-        match partitions(client, topic) {
-            Some(_) if !is_new => return,
-            Some(partitions) => {
-                if partitions.iter().all(|id| client.fetch_watermarks(topic, *id, ANSWER_TIMEOUT).is_ok()) {
-                    return;
-                }
-            }
-            None => is_new = true,
-        }
-        sleep(PAUSE);
-    }
+/// Whether the topic is there and, if it is new, all its leaders answer.
+fn takes_records(client: &Client, topic: &str, is_new: bool) -> bool {
+    let answers = |partition: &i32| client.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT).is_ok();
+    partitions(client, topic).is_some_and(|partitions| !is_new || partitions.iter().all(answers))
 }
 
 /// The topic's partitions; `None` while it is not there, or not all of them have a leader.
