@@ -253,11 +253,10 @@ async fn a_key_that_is_not_supported_is_refused_by_name_and_an_unknown_one_is_a_
     let pipeline = Pipeline::new("unsupported").await?;
     pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
     let worker = pipeline.streamer().await?;
-    let (status, answer) = pipeline.put(&worker, &[("event.processing.failure.handling.mode", "skip")]).await?;
+    let (status, answer) = pipeline.put(&worker, &[("snapshot.query.mode", "custom")]).await?;
     assert_eq!(status, 400);
     assert!(
-        message(&answer).contains("'event.processing.failure.handling.mode'")
-            && message(&answer).contains("not supported"),
+        message(&answer).contains("'snapshot.query.mode'") && message(&answer).contains("not supported"),
         "{answer}"
     );
     let (status, _) = pipeline.put(&worker, &[("no.such.key", "1"), ("snapshot.mode", "never")]).await?;
