@@ -1,14 +1,18 @@
 //! What is in a topic.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
+
+/// How long Kafka may take for one answer.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A record.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +32,7 @@ impl Record {
     }
 }
 
-/// All records of a topic's first partition, as of now.
+/// All records of a topic as of now, partition by partition.
 ///
 /// # Errors
 /// Kafka does not answer, or a record is no JSON.
@@ -63,24 +67,49 @@ fn messages<T>(
     topic: &str,
     of: impl Fn(&BorrowedMessage<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<T>> {
-    const ANSWER: Duration = Duration::from_secs(10);
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap_servers)
         .set("group.id", "tests")
         .set("enable.auto.commit", "false")
         .create()?;
-    let (begin, end) = consumer.fetch_watermarks(topic, 0, ANSWER).with_context(|| topic.to_owned())?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, 0, Offset::Offset(begin))?;
-    consumer.assign(&assignment)?;
-    let mut records = Vec::new();
-    let mut next = begin;
-    while next < end {
-        let message = consumer.poll(ANSWER).with_context(|| format!("topic {topic}: no record at offset {next}"))??;
-        next = message.offset() + 1;
-        records.push(of(&message)?);
+    let mut left: BTreeMap<i32, i64> = BTreeMap::new();
+    for (partition, begin, end) in watermarks(&consumer, topic)? {
+        if begin < end {
+            assignment.add_partition_offset(topic, partition, Offset::Offset(begin))?;
+            left.insert(partition, end);
+        }
     }
-    Ok(records)
+    consumer.assign(&assignment)?;
+    let mut records: BTreeMap<i32, Vec<T>> = BTreeMap::new();
+    while !left.is_empty() {
+        let missing = || format!("topic {topic}: no record in partitions {:?}", left.keys());
+        let message = consumer.poll(ANSWER).with_context(missing)??;
+        let partition = message.partition();
+        // What came behind the end is not of now.
+        if let Some(end) = left.get(&partition).copied().filter(|end| message.offset() < *end) {
+            records.entry(partition).or_default().push(of(&message)?);
+            if message.offset() + 1 == end {
+                left.remove(&partition);
+            }
+        }
+    }
+    Ok(records.into_values().flatten().collect())
+}
+
+/// Of each partition, where it begins and ends.
+fn watermarks(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<(i32, i64, i64)>> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
+    let partitions = metadata.topics().first().map(|topic| topic.partitions()).unwrap_or_default();
+    ensure!(!partitions.is_empty(), "topic {topic} is not there");
+    partitions
+        .iter()
+        .map(|partition| {
+            let (begin, end) =
+                consumer.fetch_watermarks(topic, partition.id(), ANSWER).with_context(|| topic.to_owned())?;
+            Ok((partition.id(), begin, end))
+        })
+        .collect()
 }
 
 /// How many partitions a topic has.
@@ -89,17 +118,17 @@ fn messages<T>(
 /// Kafka does not answer.
 pub fn partitions(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize> {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
     Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
 }
 
-/// How many records a topic's first partition has had.
+/// How many records a topic has had.
 ///
 /// # Errors
 /// Kafka does not answer, or has no such topic.
 pub fn end(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize> {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
-    let (_, end) = consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).with_context(|| topic.to_owned())?;
+    let end: i64 = watermarks(&consumer, topic)?.iter().map(|(_, _, end)| end).sum();
     Ok(usize::try_from(end)?)
 }
 

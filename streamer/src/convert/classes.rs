@@ -104,7 +104,9 @@ pub const CLASSES: &[ConverterClass] = &[
     both(
         "io.debezium.converters.ByteArrayConverter",
         DEBEZIUM_VERSION,
-        Format::Refused("io.debezium.converters.BinaryDataConverter took its place"),
+        Format::Refused(
+            "set io.debezium.converters.BinaryDataConverter, which writes bytes as it does and has the same delegate",
+        ),
         &[],
     ),
     ConverterClass {
@@ -125,7 +127,7 @@ pub const CLASSES: &[ConverterClass] = &[
         "io.confluent.connect.protobuf.ProtobufConverter",
         DEBEZIUM_VERSION,
         Format::Protobuf,
-        &[super::registry::SETTINGS, super::protobuf::SETTINGS],
+        &[super::registry::SETTINGS, super::protobuf::SETTINGS, super::protobuf::WITHOUT_EFFECT],
     ),
     both(
         "io.confluent.connect.json.JsonSchemaConverter",

@@ -249,3 +249,36 @@ fn refused(topic: &str, error: &KafkaError) -> TaskError {
         _ => TaskError::retry(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::Producer as _;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    /// librdkafka's own broker, for a real one cannot be told to answer so: a batch that is said to be there already is reported as
+    /// delivered, without an offset, as one is that the client takes for delivered because a later one was.
+    #[test]
+    fn a_record_that_is_reported_without_an_offset_is_not_acknowledged() -> anyhow::Result<()> {
+        let cluster = MockCluster::new(1)?;
+        cluster.create_topic("t", 1, 1)?;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER]);
+        let ledger = Arc::new(Ledger::default());
+        let producer: ThreadedProducer<Acknowledgements> = ClientConfig::new()
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .set("enable.idempotence", "true")
+            .create_with_context(Acknowledgements { ledger: ledger.clone() })?;
+        ledger.occupy(1);
+        let number = ledger.enqueue() as usize;
+        let record = BaseRecord::with_opaque_to("t", number).key("k").payload("");
+        producer.send(record).map_err(|(error, _)| error)?;
+        producer.flush(Duration::from_secs(30))?;
+        let failure = ledger.failure();
+        assert!(matches!(failure, Some(DeliveryFailure { reason: Undelivered::Presumed, .. })), "{failure:?}");
+        assert_eq!(ledger.in_flight(), 1, "nothing behind it becomes safe");
+        Ok(())
+    }
+}

@@ -17,14 +17,11 @@ use super::pipeline::Pipeline;
 pub(crate) async fn wait_records(pipeline: &Pipeline, table: &str, count: usize) -> anyhow::Result<Vec<Record>> {
     let topic = pipeline.topic(table);
     wait_until(&format!("{count} records in {topic}"), Duration::from_secs(60), async || {
-        let records = tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic)).unwrap_or_default();
-        Ok(if records.len() >= count {
-            Condition::Met(records)
-        } else {
-            Condition::NotYet(format!("{} records", records.len()))
-        })
+        let has = tokio::task::block_in_place(|| topic::end(&pipeline.kafka, &topic)).unwrap_or_default();
+        Ok(if has >= count { Condition::Met(()) } else { Condition::NotYet(format!("{has} records")) })
     })
-    .await
+    .await?;
+    tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic))
 }
 
 /// Keeps changing the source until it is stopped: multi-row inserts, whose rows share one LSN, COPY, updates of many rows,

@@ -8,18 +8,15 @@
 mod encode;
 mod schema;
 
-use std::sync::Arc;
-
 use proto::connect::record::SchemaAndValue;
 use proto::connect::schema::Schema;
-use proto::connect::value::Value;
-use tokio::sync::OnceCell;
 
-use super::known_schemas::KnownSchemas;
-use super::registry::{Registry, RegistryConfig};
+use super::registry::{Described, Language, RegistryConfig, SchemaIds};
 use super::settings::Settings;
 use super::unconvertible;
 use crate::error::TaskError;
+
+const AVRO: Language = Language { name: "Avro", schema_type: None };
 
 /// `AvroDataConfig`'s settings.
 pub(super) const SETTINGS: &[&str] =
@@ -59,13 +56,12 @@ impl AvroConfig {
 #[derive(Debug)]
 pub struct AvroConverter {
     config: AvroConfig,
-    registry: OnceCell<Registry>,
-    known: KnownSchemas<u32>,
+    ids: SchemaIds,
 }
 
 impl AvroConverter {
     pub(super) fn new(config: &AvroConfig) -> Self {
-        Self { config: config.clone(), registry: OnceCell::new(), known: KnownSchemas::default() }
+        Self { config: config.clone(), ids: SchemaIds::new(AVRO, &config.registry) }
     }
 
     pub(super) async fn convert(
@@ -74,35 +70,24 @@ impl AvroConverter {
         data: &SchemaAndValue,
         out: &mut Vec<u8>,
     ) -> Result<bool, TaskError> {
-        if data.value == Value::Null {
+        let Some(schema) = self.ids.begin(topic, data, |schema| self.describe(schema), out).await? else {
             return Ok(false);
-        }
-        let Some(schema) = &data.schema else {
-            return Err(unconvertible(topic, "the value has no schema, and Avro is written by one"));
         };
-        let id = match self.known.get(topic, schema) {
-            Some(id) => id,
-            // Boxed: it is rare, and would make the future of every record large.
-            None => self.known.insert(topic, schema, Box::pin(self.id(topic, schema)).await?),
-        };
-        out.push(0);
-        out.extend_from_slice(&id.to_be_bytes());
         encode::encode(&data.value, schema, !self.config.ignore_default_for_nullables, out)
             .map_err(|why| unconvertible(topic, &why))?;
         Ok(true)
     }
 
+    fn describe(&self, schema: &Schema) -> Result<Described, String> {
+        Ok(Described {
+            text: schema::text(schema, self.config.connect_meta_data)?,
+            record: schema::record_name(schema),
+        })
+    }
+
     /// The registry's addresses.
     pub(super) fn registry_urls(&self) -> &[String] {
         self.config.registry.urls()
-    }
-
-    async fn id(&self, topic: &str, schema: &Arc<Schema>) -> Result<u32, TaskError> {
-        let registry = self.registry.get_or_try_init(|| async { Registry::new(&self.config.registry) }).await?;
-        let text = schema::text(schema, self.config.connect_meta_data).map_err(|why| unconvertible(topic, &why))?;
-        let record = schema::record_name(schema);
-        let subject = registry.subject(topic, record.as_deref()).map_err(|why| unconvertible(topic, &why))?;
-        registry.id(&subject, &text, None).await
     }
 }
 

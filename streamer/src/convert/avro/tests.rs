@@ -2,6 +2,7 @@
 //! `JsonConverter` writes it, the schema of a fork of Confluent's `AvroData`, and the value of Avro's `GenericDatumWriter`.
 
 use proto::connect::schema::{Field, SchemaKind};
+use proto::connect::value::Value;
 use serde_json::Value as Json;
 
 use super::super::testing::connect;

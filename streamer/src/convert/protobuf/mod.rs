@@ -12,43 +12,29 @@ mod known_types;
 mod names;
 mod schema;
 
-use std::sync::Arc;
-
 use proto::connect::record::SchemaAndValue;
 use proto::connect::schema::Schema;
-use proto::connect::value::Value;
-use tokio::sync::OnceCell;
 
-use super::known_schemas::KnownSchemas;
-use super::registry::{Registry, RegistryConfig};
+use super::registry::{Described, Language, RegistryConfig, SchemaIds};
 use super::settings::Settings;
 use super::unconvertible;
 use crate::error::TaskError;
 
-/// The registry's name of the language.
-const SCHEMA_TYPE: &str = "PROTOBUF";
+const PROTOBUF: Language = Language { name: "Protobuf", schema_type: Some("PROTOBUF") };
 
-/// `ProtobufDataConfig`'s and `KafkaProtobufSerializerConfig`'s settings.
+/// Of `ProtobufDataConfig`'s and `KafkaProtobufSerializerConfig`'s settings those that are looked at, and the name of the subjects
+/// of referenced schemas, of which there are none.
 pub(super) const SETTINGS: &[&str] = &[
     "optional.for.nullables",
     "wrapper.for.nullables",
     "scrub.invalid.names",
     "ignore.default.for.nullables",
-    "enhanced.protobuf.schema.support",
-    "generalized.sum.type.support",
-    "generate.index.for.unions",
-    "generate.struct.for.nulls",
-    "flatten.unions",
-    "int.for.enums",
-    "optional.for.proto2",
-    "wrapper.for.raw.primitives",
     "skip.known.types",
-    "reference.lookup.only",
     "reference.subject.name.strategy",
 ];
 
-/// What of these makes no difference: it is about reading Protobuf, or about unions and enums, which no row has.
-const WITHOUT_EFFECT: &[&str] = &[
+/// Those that make no difference: they are about reading Protobuf, or about unions and enums, which no row has.
+pub(super) const WITHOUT_EFFECT: &[&str] = &[
     "enhanced.protobuf.schema.support",
     "generalized.sum.type.support",
     "generate.index.for.unions",
@@ -103,14 +89,13 @@ impl ProtobufConfig {
 /// The converter with the ids it knows.
 #[derive(Debug)]
 pub struct ProtobufConverter {
-    config: ProtobufConfig,
-    registry: OnceCell<Registry>,
-    known: KnownSchemas<u32>,
+    shape: Shape,
+    ids: SchemaIds,
 }
 
 impl ProtobufConverter {
     pub(super) fn new(config: &ProtobufConfig) -> Self {
-        Self { config: config.clone(), registry: OnceCell::new(), known: KnownSchemas::default() }
+        Self { shape: config.shape, ids: SchemaIds::new(PROTOBUF, &config.registry) }
     }
 
     pub(super) async fn convert(
@@ -119,31 +104,17 @@ impl ProtobufConverter {
         data: &SchemaAndValue,
         out: &mut Vec<u8>,
     ) -> Result<bool, TaskError> {
-        if data.value == Value::Null {
+        let Some(schema) = self.ids.begin(topic, data, |schema| self.describe(schema), out).await? else {
             return Ok(false);
-        }
-        let Some(schema) = &data.schema else {
-            return Err(unconvertible(topic, "the value has no schema, and Protobuf is written by one"));
         };
-        let id = match self.known.get(topic, schema) {
-            Some(id) => id,
-            // Boxed: it is rare, and would make the future of every record large.
-            None => self.known.insert(topic, schema, Box::pin(self.id(topic, schema)).await?),
-        };
-        out.push(0);
-        out.extend_from_slice(&id.to_be_bytes());
         message_indexes(schema, out);
-        encode::encode(&data.value, schema, self.config.shape, out).map_err(|why| unconvertible(topic, &why))?;
+        encode::encode(&data.value, schema, self.shape, out).map_err(|why| unconvertible(topic, &why))?;
         Ok(true)
     }
 
-    async fn id(&self, topic: &str, schema: &Arc<Schema>) -> Result<u32, TaskError> {
-        let registry = self.registry.get_or_try_init(|| async { Registry::new(&self.config.registry) }).await?;
-        let refuse = |why: String| unconvertible(topic, &why);
-        let text = schema::text(schema, self.config.shape).map_err(refuse)?;
-        let record = schema::record_name(schema, self.config.shape).map_err(refuse)?;
-        let subject = registry.subject(topic, Some(&record)).map_err(refuse)?;
-        registry.id(&subject, &text, Some(SCHEMA_TYPE)).await
+    fn describe(&self, schema: &Schema) -> Result<Described, String> {
+        let record = schema::record_name(schema, self.shape)?;
+        Ok(Described { text: schema::text(schema, self.shape)?, record: Some(record) })
     }
 }
 

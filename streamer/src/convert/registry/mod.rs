@@ -2,14 +2,17 @@
 //!
 //! # Layout
 //! - `client`: what it is asked
+//! - `ids`: what stands before a value
 
 mod client;
+mod ids;
 
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 
 pub(super) use self::client::Registry;
+pub(super) use self::ids::{Described, Language, SchemaIds};
 use super::settings::Settings;
 use crate::config::Secret;
 

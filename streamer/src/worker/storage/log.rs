@@ -94,7 +94,10 @@ impl KafkaLog {
             let delivery = sent.map_err(|(error, _)| failed(&self.topic, "writing", &error))?;
             // Taken for delivered because a record behind it was: see `publish::ledger::Undelivered::Presumed`.
             if delivery.offset < 0 {
-                return Err(TaskError::retry(format!("topic {}: it is not sure that Kafka took a record", self.topic)));
+                return Err(TaskError::retry(format!(
+                    "topic {}: Kafka may not have taken a record; what depends on it is not done, and it is tried again",
+                    self.topic
+                )));
             }
         }
         match value {
