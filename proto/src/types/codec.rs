@@ -282,6 +282,7 @@ impl Codec {
             Codec::Timestamp(form) if datetime::is_infinite(text) => {
                 form.write_infinite_default(text.starts_with('-'), writer);
             }
+            Codec::Time(form) if text == "24:00:00" => form.write_end_of_day_default(writer),
             // The instant lies outside of Java's years once its offset is taken off.
             Codec::ZonedTimestamp(_) if datetime::is_infinite(text) => return None,
             _ => {

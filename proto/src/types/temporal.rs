@@ -112,6 +112,17 @@ impl TimeForm {
         }
     }
 
+    /// `24:00:00` as a column's default: the driver reads it as the last time that Java has (`TimestampUtils.toLocalTime`).
+    pub(super) fn write_end_of_day_default(self, writer: &mut impl ValueWriter) {
+        const LAST_NANO: i64 = MICROS_PER_DAY * 1000 - 1;
+        match self.unit {
+            TimeUnit::Milliseconds | TimeUnit::Connect => writer.int32((LAST_NANO / 1_000_000) as i32),
+            TimeUnit::Microseconds => writer.int64(LAST_NANO / 1000),
+            TimeUnit::Nanoseconds => writer.int64(LAST_NANO),
+            TimeUnit::Iso => writer.string("23:59:59.999999999Z"),
+        }
+    }
+
     /// Writes microseconds since midnight.
     pub(super) fn write(self, exact: i64, writer: &mut impl ValueWriter) -> Kept {
         let micros = if self.through_driver { exact.rem_euclid(MICROS_PER_DAY) / 1000 * 1000 } else { exact };
