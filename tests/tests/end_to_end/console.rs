@@ -127,7 +127,8 @@ async fn browse(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<(Vec<Ans
     }
     interview.state("RUNNING").await?;
     interview.ask(Method::POST, "/connectors", Some(&create(&form))).await?;
-    for path in [list, "/connectors/NAME", "/connectors/NAME/status", "/connectors/NAME/config"] {
+    interview.ask_until(list, "RUNNING").await?;
+    for path in ["/connectors/NAME", "/connectors/NAME/status", "/connectors/NAME/config"] {
         interview.ask(Method::GET, path, None).await?;
     }
 
@@ -158,11 +159,7 @@ async fn browse(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<(Vec<Ans
         });
         let status = status.await?;
         interview.note(&format!("{method} {path}"), status, Value::Null);
-        interview.state(state).await?;
-        // Connect restarts a paused connector by and by.
-        if !(path.contains("restart") && state == "PAUSED") {
-            interview.ask(Method::GET, list, None).await?;
-        }
+        interview.ask_until(list, state).await?;
     }
 
     let unusable =

@@ -45,12 +45,27 @@ impl Interview<'_> {
     pub(crate) async fn state(&self, state: &str) -> anyhow::Result<()> {
         wait_until(&format!("{} to be {state}", self.name), Duration::from_secs(60), async || {
             let (_, status) = self.rest.get(&format!("/connectors/{}/status", self.name)).await?;
-            let is = |pointer: &str| status.pointer(pointer).and_then(Value::as_str) == Some(state);
-            let has_no_task = status.pointer("/tasks/0").is_none();
-            let met = is("/connector/state") && (is("/tasks/0/state") || (state == "STOPPED" && has_no_task));
-            Ok(if met { Condition::Met(()) } else { Condition::NotYet(status.to_string()) })
+            Ok(if is_in(&status, state) { Condition::Met(()) } else { Condition::NotYet(status.to_string()) })
         })
         .await
+    }
+
+    /// Asks for all connectors until this one and its task are in a state, and keeps that very answer: a restart goes through other
+    /// states, and a later answer could have one of them.
+    pub(crate) async fn ask_until(&mut self, list: &str, state: &str) -> anyhow::Result<()> {
+        let (status, answer) =
+            wait_until(&format!("{} to be {state}", self.name), Duration::from_secs(60), async || {
+                let (status, answer) = self.rest.get(list).await?;
+                let of_connector = answer.pointer(&format!("/{}/status", self.name));
+                Ok(if of_connector.is_some_and(|status| is_in(status, state)) {
+                    Condition::Met((status, answer))
+                } else {
+                    Condition::NotYet(answer.to_string())
+                })
+            })
+            .await?;
+        self.note(&format!("GET {list}"), status, answer);
+        Ok(())
     }
 
     /// Has a configuration validated. One note for each property, so that a difference is small.
@@ -70,6 +85,12 @@ impl Interview<'_> {
         self.note(what, status, answer);
         Ok(())
     }
+}
+
+/// Whether a connector and its task are in a state; a stopped connector has no task.
+fn is_in(status: &Value, state: &str) -> bool {
+    let is = |pointer: &str| status.pointer(pointer).and_then(Value::as_str) == Some(state);
+    is("/connector/state") && (is("/tasks/0/state") || state == "STOPPED" && status.pointer("/tasks/0").is_none())
 }
 
 /// Makes equal what may differ: the worker's address and version, ports, and what only says where a request came to.
