@@ -27,6 +27,8 @@ const ARRAY: u8 = 0x75;
 const END_OF_BLOCK: u8 = 0x78;
 const HEADER: [u8; 4] = [0xac, 0xed, 0, 5];
 const FIRST_HANDLE: u32 = 0x7e_0000;
+/// As many columns as a table has at most. A long text that is referred to again and again would fill the memory.
+const MOST_COLUMNS: u32 = 1600;
 
 /// A class description: its name, `serialVersionUID`, fields and superclass.
 struct Class {
@@ -164,6 +166,9 @@ pub fn read(hex: &str) -> Option<Option<Vec<JavaValue>>> {
             }
             reader.handles.push(Handle::Other);
             let count = u32::from_be_bytes(reader.take()?);
+            if count > MOST_COLUMNS {
+                return None;
+            }
             (0..count).map(|_| reader.value()).collect::<Option<Vec<_>>>().map(Some)
         }
         _ => None,
@@ -198,14 +203,20 @@ impl Reader<'_> {
     }
 
     fn class(&mut self) -> Option<&'static Class> {
+        self.class_of(None)
+    }
+
+    /// Reads a class, of which it may be known which one it must be.
+    fn class_of(&mut self, expected: Option<&'static Class>) -> Option<&'static Class> {
+        let is_expected = |class: &Class| expected.is_none_or(|expected| expected.name == class.name);
         match self.byte()? {
             REFERENCE => match self.handle()? {
-                Handle::Class(class) => Some(class),
+                Handle::Class(class) if is_expected(class) => Some(class),
                 _ => None,
             },
             CLASS => {
                 let name = self.text()?;
-                let class = CLASSES.into_iter().find(|class| class.name == name)?;
+                let class = CLASSES.into_iter().find(|class| class.name == name && is_expected(class))?;
                 self.handles.push(Handle::Class(class));
                 self.take::<9>()?;
                 for _ in 0..u16::from_be_bytes(self.take()?) {
@@ -215,12 +226,17 @@ impl Reader<'_> {
                 if self.byte()? != END_OF_BLOCK {
                     return None;
                 }
-                match class.parent {
-                    Some(_) => self.class().map(|_| class),
-                    None => (self.byte()? == NULL).then_some(class),
-                }
+                self.parent(class).then_some(class)
             }
             _ => None,
+        }
+    }
+
+    /// Reads a class's superclass, which is the one that it has: a chain of others could be as long as the text.
+    fn parent(&mut self, class: &'static Class) -> bool {
+        match class.parent {
+            Some(parent) => self.class_of(Some(parent)).is_some(),
+            None => self.byte() == Some(NULL),
         }
     }
 
@@ -304,6 +320,20 @@ mod tests {
     fn a_null_is_no_array() {
         assert_eq!(write(None), "ACED000570");
         assert_eq!(read("ACED000570"), Some(None));
+    }
+
+    #[test]
+    fn neither_a_chain_of_superclasses_nor_of_references_goes_on_as_long_as_its_text() {
+        let class = [&[CLASS, 0, 17], &b"java.lang.Integer"[..], &[0; 11], &[END_OF_BLOCK]].concat();
+        let chain = [&HEADER[..], &[ARRAY], &class.repeat(100_000)].concat();
+        assert_eq!(read(&chain.iter().map(|byte| format!("{byte:02X}")).collect::<String>()), None);
+
+        let array = |count: u32, references: usize| {
+            let one = write(Some(&[JavaValue::String("a".repeat(100))]));
+            one.replacen("0000000174", &format!("{count:08X}74"), 1) + &"71007E0002".repeat(references)
+        };
+        assert_eq!(read(&array(3, 2)).flatten().map(|values| values.len()), Some(3));
+        assert_eq!(read(&array(1 << 20, (1 << 20) - 1)), None);
     }
 
     #[test]

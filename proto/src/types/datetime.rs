@@ -66,7 +66,8 @@ fn driver_local_days(year: i64, month: i64, day: i64, is_bc: bool) -> i64 {
 
 /// A time of day in microseconds; `24:00:00` is a day.
 pub(super) fn time_micros(text: &str) -> Result<i64, NotA> {
-    clock(text).map(|(seconds, micros)| seconds * MICROS_PER_SECOND + micros).ok_or(NotA("a time"))
+    let micros = |(seconds, micros): (i64, i64)| seconds.checked_mul(MICROS_PER_SECOND)?.checked_add(micros);
+    clock(text).and_then(micros).ok_or(NotA("a time"))
 }
 
 /// How many digits are behind a second's point.
@@ -261,7 +262,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
             seconds = seconds.checked_add(part.parse::<i64>().ok()?.checked_mul(unit)?)?;
         }
     }
-    Some((time, if offset.starts_with('-') { -seconds } else { seconds }))
+    Some((time, if offset.starts_with('-') { seconds.checked_neg()? } else { seconds }))
 }
 
 /// `13:14:15.123456` as seconds and microseconds.
@@ -387,6 +388,7 @@ mod tests {
         for text in ["", "x", "2024", "2024-13", "2024-01-01", "2024-01-01 x", "2024-01-01 1:2:3.1234567"] {
             assert!(Stamp::parse(text, Calendar::Java).is_none(), "{text}");
         }
+        assert_eq!(time_micros("4294967295:00:00"), Err(NotA("a time")));
     }
 
     proptest! {

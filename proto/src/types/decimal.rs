@@ -16,6 +16,12 @@ pub struct Decimal {
 }
 
 impl Decimal {
+    /// How many digits a `numeric` has behind its point at most (the manual, "Arbitrary Precision Numbers"). What says that
+    /// it has more was not written by PostgreSQL, and its zeros could take all the memory there is.
+    pub const MOST_BEHIND_POINT: u32 = 16_383;
+    /// How many it has in front of its point.
+    const MOST_BEFORE_POINT: u32 = 131_072;
+
     /// From `numeric`'s text; `None` for `NaN` and the infinities, which `BigDecimal` does not have.
     ///
     /// # Errors
@@ -34,15 +40,22 @@ impl Decimal {
             None => (text, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let mut digits = String::with_capacity(whole.len() + fraction.len());
+        let length = whole.len().saturating_add(fraction.len());
+        // With the sign.
+        if length > (Self::MOST_BEFORE_POINT + Self::MOST_BEHIND_POINT + 1) as usize {
+            return Err(WHAT);
+        }
+        let mut digits = String::with_capacity(length);
         digits.push_str(whole);
         digits.push_str(fraction);
         let mut unscaled = parse_digits(&digits).ok_or(WHAT)?;
         let scale = i64::try_from(fraction.len()).map_err(|_| WHAT)? - i64::from(exponent);
         let scale = match u32::try_from(scale) {
-            Ok(scale) => scale,
+            Ok(scale) if scale <= Self::MOST_BEHIND_POINT => scale,
+            Ok(_) => return Err(WHAT),
             Err(_) => {
-                unscaled *= power_of_ten(u32::try_from(-scale).map_err(|_| WHAT)?);
+                let zeros = u32::try_from(-scale).ok().filter(|zeros| *zeros <= Self::MOST_BEFORE_POINT);
+                unscaled *= power_of_ten(zeros.ok_or(WHAT)?);
                 0
             }
         };
@@ -272,6 +285,15 @@ mod tests {
         for text in ["", "abc", "1.2.3", "--1", "1e", "€"] {
             assert!(Decimal::parse(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_exponent_does_not_make_more_digits_than_a_numeric_has() {
+        for text in ["1e2147483647", "1e-2147483648", "1e-16384", "1e131073"] {
+            assert_eq!(Decimal::parse(text.as_bytes()), Err(NotA("a numeric")), "{text}");
+        }
+        assert!(Decimal::parse("9".repeat(200_000).as_bytes()).is_err());
+        assert_eq!(parse("1e-16383").scale(), Decimal::MOST_BEHIND_POINT);
     }
 
     proptest! {

@@ -32,7 +32,7 @@ impl Interval {
                     None => (false, word),
                 };
                 let micros = clock_micros(clock).ok_or(WHAT)?;
-                interval.micros = if negative { -micros } else { micros };
+                interval.micros = i64::try_from(if negative { -micros } else { micros }).map_err(|_| WHAT)?;
                 continue;
             }
             let count: i64 = word.parse().map_err(|_| WHAT)?;
@@ -72,7 +72,8 @@ impl Interval {
     }
 }
 
-fn clock_micros(clock: &str) -> Option<i64> {
+/// The last negative interval has one microsecond more than an `i64` has without its sign.
+fn clock_micros(clock: &str) -> Option<i128> {
     let mut parts = clock.split(':');
     let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
     if parts.next().is_some() {
@@ -80,10 +81,9 @@ fn clock_micros(clock: &str) -> Option<i64> {
     }
     let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let fraction = super::datetime::fraction_micros(fraction)?;
-    let seconds = hours.parse::<i64>().ok()?.checked_mul(3600)?
-        + minutes.parse::<i64>().ok()? * 60
-        + seconds.parse::<i64>().ok()?;
-    seconds.checked_mul(1_000_000)?.checked_add(fraction)
+    let whole = |text: &str| text.parse::<i64>().ok().map(i128::from);
+    let seconds = whole(hours)? * 3600 + whole(minutes)? * 60 + whole(seconds)?;
+    Some(seconds * 1_000_000 + i128::from(fraction))
 }
 
 #[cfg(test)]
@@ -115,6 +115,10 @@ mod tests {
     #[test]
     fn an_interval_beyond_the_range_saturates() {
         assert_eq!(Interval::parse("178000000 years").unwrap().micros(), i64::MAX);
+        assert_eq!(Interval::parse("-2562047788:00:54.775808").unwrap().micros(), i64::MIN);
+        for text in ["2562047788:00:54.775808", "1:9223372036854775807:1", "--9223372036854775808:00:00"] {
+            assert_eq!(Interval::parse(text), Err(NotA("an interval")), "{text}");
+        }
         assert!(Interval::parse("1 fortnight").is_err());
     }
 }

@@ -73,6 +73,7 @@ fn base(value: &Value, column: &ColumnType) -> Result<String, Unreadable> {
         ("numeric", Value::String(encoded)) => decimal(encoded, column.numeric_scale(), column),
         ("numeric", Value::Object(variable)) => {
             let scale = variable.get("scale").and_then(Value::as_u64).and_then(|scale| u32::try_from(scale).ok());
+            let scale = scale.filter(|scale| *scale <= Decimal::MOST_BEHIND_POINT);
             let encoded = variable.get("value").and_then(Value::as_str);
             match (scale, encoded) {
                 (Some(scale), Some(encoded)) => decimal(encoded, scale, column),
@@ -83,8 +84,11 @@ fn base(value: &Value, column: &ColumnType) -> Result<String, Unreadable> {
         ("bytea", Value::String(encoded)) => Ok(format!("\\x{}", hex(&bytes(encoded, column)?))),
         ("bit" | "varbit", Value::String(encoded)) => Ok(bits(&bytes(encoded, column)?, column)),
         ("bit" | "varbit", Value::Bool(set)) => Ok(if *set { "1" } else { "0" }.to_owned()),
-        ("date", Value::Number(_)) => date(integer(value, column)?),
-        ("time", Value::Number(_)) => Ok(time(integer(value, column)? * column.micros_per_unit())),
+        ("date", Value::Number(_)) => i32::try_from(integer(value, column)?).map(date).map_err(|_| unexpected(column)),
+        ("time", Value::Number(_)) => {
+            let micros = integer(value, column)?.checked_mul(column.micros_per_unit());
+            micros.map(time).ok_or_else(|| unexpected(column))
+        }
         ("timestamp", Value::Number(_)) => timestamp(integer(value, column)?, column.micros_per_unit()),
         ("timestamptz", Value::String(iso)) => Ok(zoned_timestamp(iso)),
         ("interval", Value::Number(_)) => Ok(format!("{} microseconds", integer(value, column)?)),
@@ -150,15 +154,15 @@ fn bits(bytes: &[u8], column: &ColumnType) -> String {
     (0..length).rev().map(|position| if bit(position) { '1' } else { '0' }).collect()
 }
 
-fn date(days: i64) -> Result<String, Unreadable> {
-    if days == i64::from(DATE_INFINITY.0) {
-        return Ok("infinity".to_owned());
+fn date(days: i32) -> String {
+    if days == DATE_INFINITY.0 {
+        return "infinity".to_owned();
     }
-    if days == i64::from(DATE_INFINITY.1) {
-        return Ok("-infinity".to_owned());
+    if days == DATE_INFINITY.1 {
+        return "-infinity".to_owned();
     }
-    let (date, era) = calendar(days);
-    Ok(format!("{date}{era}"))
+    let (date, era) = calendar(days.into());
+    format!("{date}{era}")
 }
 
 /// Year, month and day, and the era behind them; there is no year 0.
@@ -194,7 +198,7 @@ fn zoned_timestamp(iso: &str) -> String {
     if let Some(rest) = iso.strip_prefix('+') {
         return rest.to_owned();
     }
-    let before = |year: &str| year.parse::<i64>().ok().map(|year| format!("{:04}", year + 1));
+    let before = |year: &str| Some(format!("{:04}", year.parse::<i64>().ok()?.checked_add(1)?));
     match iso.strip_prefix('-').and_then(|rest| rest.split_once('-')) {
         Some((year, rest)) => before(year).map_or_else(|| iso.to_owned(), |year| format!("{year}-{rest} BC")),
         None if iso.starts_with("0000-") => format!("0001{} BC", iso.trim_start_matches("0000")),
@@ -286,5 +290,12 @@ mod tests {
         let error = cell(&json!("secret!"), &of("bytea", -1)).unwrap_err().to_string();
         assert!(error.contains("bytea") && !error.contains("secret"), "{error}");
         assert!(cell(&json!({"a": 1}), &of("int4", -1)).is_err());
+        for (value, column) in [
+            (json!({"scale": u32::MAX, "value": "AQ=="}), of("numeric", -1)),
+            (json!(i64::MAX), of("date", -1)),
+            (json!(i64::MAX), of("time", 3)),
+        ] {
+            assert!(cell(&value, &column).is_err(), "{}", column.name);
+        }
     }
 }

@@ -49,10 +49,14 @@ pub fn read(path: &Path, variables: impl Iterator<Item = (String, String)>) -> R
     for (variable, value) in variables.filter(|(variable, _)| variable.starts_with("DEBEZIUM_")) {
         properties.insert(variable.to_ascii_lowercase().replace('_', "."), value);
     }
-    application(&properties)
+    from_properties(&properties)
 }
 
-fn application(properties: &BTreeMap<String, String>) -> Result<Application, WorkerConfigError> {
+/// The same from properties.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_properties(properties: &BTreeMap<String, String>) -> Result<Application, WorkerConfigError> {
     let given = |key: &str| properties.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
     let refuse = |key: &str, value: &str, why: &'static str| {
         Err(WorkerConfigError::Invalid { property: key.to_owned(), value: value.to_owned(), why })
@@ -169,7 +173,7 @@ mod tests {
         ";
 
     fn parse(more: &str) -> Result<Application, WorkerConfigError> {
-        application(&java_properties::parse(&format!("{FILE}\n{more}")).unwrap())
+        from_properties(&java_properties::parse(&format!("{FILE}\n{more}")).unwrap())
     }
 
     #[test]
