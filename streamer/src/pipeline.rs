@@ -128,11 +128,16 @@ pub async fn run(context: TaskContext) -> Result<(), TaskError> {
 /// One attempt: set up, snapshot if there is to be one, stream until cancelled.
 async fn attempt(context: &TaskContext, was_running: &mut bool) -> Result<(), TaskError> {
     let config = &context.config;
-    tokio::select! {
-        attempt = stream_from_position(context, was_running) => attempt?,
+    let (worker, metrics, statuses) = (&context.worker, context.metrics.clone(), context.statuses.clone());
+    let producer = Arc::new(RecordProducer::new(worker, config, metrics, statuses, context.offsets.clone())?);
+    producer.open(worker).await?;
+    let attempt = tokio::select! {
+        attempt = stream_from_position(context, &producer, was_running) => attempt,
         // Only before streaming: a stream that runs ends by itself, cleanly.
-        () = cancelled_while_starting(context) => {}
-    }
+        () = cancelled_while_starting(context) => Ok(()),
+    };
+    producer.abandon().await;
+    attempt?;
     if config.slot.drop_on_stop {
         let client = session::connect(&config.connection, "slot").await?;
         slot::drop(&client, &config.slot.name).await?;
@@ -164,7 +169,11 @@ fn guard(config: &ConnectorConfig, tables: usize) -> Result<(), TaskError> {
     Ok(())
 }
 
-async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> Result<(), TaskError> {
+async fn stream_from_position(
+    context: &TaskContext,
+    producer: &Arc<RecordProducer>,
+    was_running: &mut bool,
+) -> Result<(), TaskError> {
     let config = &context.config;
     let offset = context.offsets.read(&config.name, &config.topic_prefix)?;
     let offset = offset.map(|map| Offset::from_map(&map)).transpose().map_err(|error| {
@@ -184,16 +193,14 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
 
     let settings = envelope_settings(config);
     let relations = Relations::new(config.clone(), settings.clone());
-    let producer = RecordProducer::new(&context.worker, config, context.metrics.clone(), context.statuses.clone())?;
     let mut emitter = RowEmitter::new(config, &settings)?;
     let start = Start::decide(config, offset, slot::read(&client, config).await?)?;
     if start.slot == SlotAction::Replace {
         slot::drop(&client, &config.slot.name).await?;
     }
     let notifier = Notifier::new(config);
-    let mut outputs =
-        snapshot::Outputs { relations: &relations, emitter: &mut emitter, producer: &producer, notifier: &notifier };
-    let Some(resume) = first_position(context, start, &captured, &mut outputs).await? else {
+    let mut outputs = snapshot::Outputs { relations: &relations, emitter: &mut emitter, producer, notifier: &notifier };
+    let Some(resume) = first_position(context, start, &captured, producer, &mut outputs).await? else {
         return Ok(());
     };
     if !config.snapshot.mode.streams() {
@@ -222,7 +229,7 @@ async fn stream_from_position(context: &TaskContext, was_running: &mut bool) -> 
     let streaming = Streaming {
         context,
         client,
-        producer,
+        producer: producer.clone(),
         emitter,
         relations,
         progress,
@@ -240,6 +247,7 @@ async fn first_position(
     context: &TaskContext,
     start: Start,
     captured: &[ListedTable],
+    producer: &Arc<RecordProducer>,
     outputs: &mut snapshot::Outputs<'_>,
 ) -> Result<Option<Resume>, TaskError> {
     let config = &context.config;
@@ -262,14 +270,17 @@ async fn first_position(
         keeps_done: resume.is_some() && !start.is_stored,
         origin: None,
     };
-    let ledger = outputs.producer.ledger().clone();
     let (stop, (confirmed, _)) = (CancellationToken::new(), watch::channel(Lsn::ZERO));
     // What is published is stored meanwhile. However this ends, that ends with it.
-    let mut committer = tokio::spawn(committer::run(context.clone(), ledger, confirmed, stop.clone()));
+    let mut committer = tokio::spawn(committer::run(context.clone(), producer.clone(), confirmed, stop.clone()));
     let _ends_with_this = stop.clone().drop_guard();
     let read = async {
         let checkpoint = snapshot::run(config, plan, outputs).await?;
-        outputs.producer.drain().await?;
+        producer.drain().await?;
+        // What happened since a stored position is streamed from there: its deletes are in no snapshot. Otherwise the snapshot's
+        // end is stored before streaming begins, and from then on a restart does not read the tables again.
+        let end = if start.is_stored { Checkpoint::default() } else { checkpoint.clone() };
+        producer.ledger().checkpoint(end);
         Ok(checkpoint)
     };
     let read = tokio::select! {
@@ -280,22 +291,22 @@ async fn first_position(
             _ => return Err(TaskError::retry("the committer of positions broke off")),
         },
     };
-    // The last of it, so that nothing is stored behind what follows.
     stop.cancel();
-    match committer.await {
-        Ok(Err(error)) => tracing::warn!(%error, "how far the snapshot is could not be stored: some rows come again"),
-        Ok(Ok(())) => {}
-        Err(error) => return Err(TaskError::retry("the committer of positions broke off").because(error)),
-    }
-    let Some(read) = read else { return Ok(None) };
-    let checkpoint = read?;
-    match resume {
-        // What happened since the stored position is streamed from there: its deletes are in no snapshot.
-        Some(resume) if start.is_stored => Ok(Some(resume)),
-        _ => {
-            complete_snapshot(context, &checkpoint).await?;
-            Ok(Some(checkpoint.offset.as_ref().map(Resume::from_offset).unwrap_or_default()))
+    let stored = match committer.await {
+        Ok(stored) => stored,
+        Err(error) => Err(TaskError::retry("the committer of positions broke off").because(error)),
+    };
+    let Some(read) = read else {
+        if let Err(error) = stored {
+            tracing::warn!(%error, "how far the snapshot is could not be stored: some rows come again");
         }
+        return Ok(None);
+    };
+    let checkpoint = read?;
+    stored?;
+    match resume {
+        Some(resume) if start.is_stored => Ok(Some(resume)),
+        _ => Ok(Some(checkpoint.offset.as_ref().map(Resume::from_offset).unwrap_or_default())),
     }
 }
 
@@ -306,12 +317,6 @@ fn snapshot_tables(config: &ConnectorConfig, captured: &[ListedTable]) -> Vec<Ta
         config.snapshot.reads_table(&name.schema, &name.name) && !config.signals.is_table(&name.schema, &name.name)
     };
     captured.iter().map(|table| &table.name).filter(|name| reads(name)).cloned().collect()
-}
-
-/// The snapshot's end is stored before streaming begins: from then on a restart does not read the tables again.
-async fn complete_snapshot(context: &TaskContext, checkpoint: &Checkpoint) -> Result<(), TaskError> {
-    let Some(offset) = &checkpoint.offset else { return Ok(()) };
-    context.offsets.write(&context.config.name, &context.config.topic_prefix, &offset.to_map()).await
 }
 
 /// Starts the stream, waiting for a slot that another session still holds (`slot.max.retries`, `slot.retry.delay.ms`): a

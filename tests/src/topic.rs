@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
@@ -32,7 +33,7 @@ impl Record {
     }
 }
 
-/// All records of a topic as of now, partition by partition.
+/// All committed records of a topic as of now, partition by partition.
 ///
 /// # Errors
 /// Kafka does not answer, or a record is no JSON.
@@ -71,6 +72,8 @@ fn messages<T>(
         .set("bootstrap.servers", bootstrap_servers)
         .set("group.id", "tests")
         .set("enable.auto.commit", "false")
+        // A transaction's end has an offset and is no record.
+        .set("enable.partition.eof", "true")
         .create()?;
     let mut assignment = TopicPartitionList::new();
     let mut left: BTreeMap<i32, i64> = BTreeMap::new();
@@ -84,7 +87,13 @@ fn messages<T>(
     let mut records: BTreeMap<i32, Vec<T>> = BTreeMap::new();
     while !left.is_empty() {
         let missing = || format!("topic {topic}: no record in partitions {:?}", left.keys());
-        let message = consumer.poll(ANSWER).with_context(missing)??;
+        let message = match consumer.poll(ANSWER).with_context(missing)? {
+            Err(KafkaError::PartitionEOF(partition)) => {
+                left.remove(&partition);
+                continue;
+            }
+            message => message?,
+        };
         let partition = message.partition();
         // What came behind the end is not of now.
         if let Some(end) = left.get(&partition).copied().filter(|end| message.offset() < *end) {
@@ -122,7 +131,7 @@ pub fn partitions(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize>
     Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
 }
 
-/// How many records a topic has had.
+/// How many records a topic has had, ends of transactions included.
 ///
 /// # Errors
 /// Kafka does not answer, or has no such topic.

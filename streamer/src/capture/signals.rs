@@ -139,6 +139,10 @@ impl Streaming<'_> {
     /// and a consumer that takes the newest record of a key is right in the end.
     async fn blocking_snapshot(&mut self, request: &SnapshotRequest, origin: RowOrigin) -> Result<(), TaskError> {
         let config = self.context.config.clone();
+        // The rows read now may be committed before the next change is: what came before them is, too.
+        if let Some(checkpoint) = self.progress.inside(self.events()) {
+            self.checkpoint(checkpoint);
+        }
         let read = async {
             let client = session::connect(&config.connection, "catalog").await?;
             let mut tables = catalog::captured_tables(&client, &config).await?;

@@ -1,5 +1,6 @@
 //! The stream's messages, one after another: rows to the emitter, commits to the ledger, and signs of life between them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::lsn::Lsn;
@@ -31,7 +32,7 @@ pub struct Streaming<'a> {
     /// A session for the catalog.
     pub client: Client,
     /// Where records go.
-    pub producer: RecordProducer,
+    pub producer: Arc<RecordProducer>,
     /// What makes records of rows.
     pub emitter: RowEmitter,
     /// The tables as the stream describes them.
@@ -59,21 +60,20 @@ impl Streaming<'_> {
         let config = self.context.config.clone();
         let commit = CancellationToken::new();
         let (confirmed, mut confirmable) = watch::channel(Lsn::ZERO);
-        let committer = tokio::spawn(committer::run(
-            self.context.clone(),
-            self.producer.ledger().clone(),
-            confirmed,
-            commit.clone(),
-        ));
+        let committer =
+            tokio::spawn(committer::run(self.context.clone(), self.producer.clone(), confirmed, commit.clone()));
         // However this ends, the committer ends with it.
         let _ends_with_this = commit.clone().drop_guard();
         let mut heartbeat = config.heartbeat.interval.map(later);
         let cancel = self.context.cancel.clone();
         let mut signals = channels::open(&config)?;
-        tokio::select! {
-            gone_on = self.go_on() => gone_on?,
-            () = cancel.cancelled() => {}
-        }
+        let mut broken_off = tokio::select! {
+            gone_on = self.go_on() => {
+                gone_on?;
+                false
+            }
+            () = cancel.cancelled() => true,
+        };
         loop {
             tokio::select! {
                 biased;
@@ -86,14 +86,20 @@ impl Streaming<'_> {
                 () = tick(&mut heartbeat) => self.heartbeat(&config).await?,
                 Some(signal) = signals.recv() => tokio::select! {
                     signalled = self.signalled_from_outside(&signal) => signalled?,
-                    () = cancel.cancelled() => break,
+                    () = cancel.cancelled() => {
+                        broken_off = true;
+                        break;
+                    }
                 },
                 event = stream.next() => {
                     let event = event?;
                     tokio::select! {
                         handled = self.handle(event) => handled?,
                         // Kafka may be away and its queue full: a stop does not wait for it.
-                        () = cancel.cancelled() => break,
+                        () = cancel.cancelled() => {
+                            broken_off = true;
+                            break;
+                        }
                     }
                 }
             }
@@ -105,8 +111,10 @@ impl Streaming<'_> {
                 Err(error) => Err(TaskError::retry("the committer of positions broke off").because(error)),
             };
         }
-        // A stop inside a transaction goes on there, not at its beginning.
-        if let Some(checkpoint) = self.progress.inside(self.events()) {
+        // A stop inside a transaction goes on there, not at its beginning. Of a change that was broken off some records can be
+        // out: where none may come twice, the last position before it counts.
+        let counts = !broken_off || config.exactly_once.is_none();
+        if let Some(checkpoint) = self.progress.inside(self.events()).filter(|_| counts) {
             self.checkpoint(checkpoint);
         }
         if tokio::time::timeout(config.replication.shutdown_timeout, self.producer.drain()).await.is_err() {
@@ -267,7 +275,7 @@ impl Streaming<'_> {
     }
 
     /// What the offset says of the transaction under way.
-    fn events(&self) -> Option<TransactionOffset> {
+    pub(super) fn events(&self) -> Option<TransactionOffset> {
         self.emitter.transaction_offset(self.progress.transaction()?)
     }
 

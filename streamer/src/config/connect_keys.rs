@@ -52,11 +52,9 @@ const KEYS: [(&str, Form); 21] = [
 ];
 
 /// Keys that say how a Java worker runs a task, and why they change nothing here.
-const WITHOUT_EFFECT: [(&str, &str); 5] = [
+const WITHOUT_EFFECT: [(&str, &str); 3] = [
     ("errors.retry.timeout", "what time may mend is tried again by the task, see errors.max.retries"),
     ("errors.retry.delay.max.ms", "what time may mend is tried again by the task, see errors.max.retries"),
-    ("transaction.boundary", "records are not published in transactions"),
-    ("transaction.boundary.interval.ms", "records are not published in transactions"),
     ("offsets.storage.topic", "positions are kept in the worker's offset topic"),
 ];
 
@@ -70,10 +68,6 @@ pub(super) fn check(config: &BTreeMap<String, String>, checked: &mut Checked) {
         }
         if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == key) {
             checked.warnings.push(format!("{key} has no effect here: {why}"));
-        }
-        if key == "exactly.once.support" && value.eq_ignore_ascii_case("required") {
-            let message = "This worker does not have exactly-once source support enabled.".to_owned();
-            checked.findings.push(Finding { key: Some(key.to_owned()), message });
         }
     }
     for key in config.keys() {

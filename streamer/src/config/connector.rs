@@ -11,6 +11,7 @@ use super::check::{self, parse_boolean};
 use super::connect_keys;
 use super::driver::{self, Driver};
 use super::event_failures::EventFailures;
+use super::exactly_once::{self, ExactlyOnce};
 use super::filters::{self, Filters, List};
 use super::post_processors::{self, Reselect};
 use super::replication::Replication;
@@ -111,6 +112,8 @@ pub struct ConnectorConfig {
     pub tolerates_errors: bool,
     /// `errors.log.enable`.
     pub logs_errors: bool,
+    /// Whether and how it publishes in transactions.
+    pub exactly_once: Option<ExactlyOnce>,
     /// `admin.override.*`, without the prefix.
     pub admin_overrides: BTreeMap<String, String>,
     /// `producer.override.*`, without the prefix.
@@ -248,6 +251,7 @@ impl ConnectorConfig {
         let config = &worker.providers.resolve(config).map_err(|error| vec![Finding::invalid(&error.key, &error)])?;
         let mut checked = check::check(config);
         connect_keys::check_overrides(config, worker, &mut checked);
+        exactly_once::check(config, worker, &mut checked);
         if !checked.findings.is_empty() {
             return Err(checked.findings);
         }
@@ -317,6 +321,7 @@ impl ConnectorConfig {
             post_processors: post_processors::parse(&keys)?,
             notifications: Notifications::parse(&keys),
             replication: Replication::parse(&keys)?,
+            exactly_once: ExactlyOnce::parse(&keys, worker),
             event_failures: EventFailures::parse(&keys),
             skip_unchanged: keys.flag("skip.messages.without.change"),
             skipped: SkippedOperations::parse(&keys.string("skipped.operations")),

@@ -12,6 +12,7 @@
 //! - [`application_properties`]: Debezium Server's configuration
 //! - [`filters`]: which tables and columns are captured
 //! - `driver`: what is meant for a JDBC driver
+//! - `exactly_once`: records and position in one transaction
 //! - `stream_params`: options of the replication stream
 //! - `event_failures`: what becomes of a change that cannot be processed
 //! - `metric_tags`: what metrics are labelled with
@@ -34,6 +35,7 @@ pub mod connector;
 pub mod definitions;
 mod driver;
 mod event_failures;
+mod exactly_once;
 pub mod filters;
 pub mod java_properties;
 mod listeners;
@@ -59,6 +61,7 @@ pub use connector::{
 };
 pub use driver::{Driver, TargetServer};
 pub use event_failures::EventFailures;
+pub use exactly_once::ExactlyOnce;
 pub use filters::{Filters, List};
 pub use post_processors::Reselect;
 pub use replication::{FlushMode, Guardrail, Identity, OffsetMismatch, Replication};

@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 
 use super::check::parse_boolean;
 use super::connector::with_prefix;
+use super::exactly_once;
 use super::java_properties;
 use super::listeners::{known_host, listen_address};
 use super::providers::Providers;
@@ -44,6 +45,8 @@ pub struct WorkerConfig {
     pub topic_creation: bool,
     /// `connector.client.config.override.policy`.
     pub override_policy: OverridePolicy,
+    /// `exactly.once.source.support`: whether connectors publish in transactions.
+    pub exactly_once: bool,
     /// `config.providers`: values that stand elsewhere.
     pub providers: Providers,
     /// Whether there is one connector that was given at the start, and no group: nothing but positions is stored.
@@ -210,6 +213,7 @@ impl WorkerConfig {
                 allow_reset: flag("topic.tracking.allow.reset")?,
             },
             topic_creation: flag("topic.creation.enable")?,
+            exactly_once: exactly_once::is_enabled(given("exactly.once.source.support"))?,
             override_policy: match given("connector.client.config.override.policy").unwrap_or("All") {
                 policy if policy.contains("None") => OverridePolicy::None,
                 policy if policy.contains("Principal") => OverridePolicy::Principal,

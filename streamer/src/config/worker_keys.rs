@@ -117,9 +117,6 @@ pub(super) fn refuse_what_is_not_supported(properties: &BTreeMap<String, String>
         if matches!(key.as_str(), "key.converter" | "value.converter" | "header.converter") {
             refuse_converter(key, properties)?;
         }
-        if key == "exactly.once.source.support" && !value.eq_ignore_ascii_case("disabled") {
-            return Err(invalid(key, value, "exactly-once delivery is not offered yet; set it to disabled"));
-        }
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ pub const SNAPSHOT_SECONDS: &str = "headwater_streamer_snapshot_duration_seconds
 pub const RETRIES: &str = "headwater_streamer_retries_total";
 /// Transactions read whole.
 pub const TRANSACTIONS: &str = "headwater_streamer_transactions_total";
+/// Transactions of Kafka's that were ended whole (`exactly.once.source.support`).
+pub const KAFKA_TRANSACTIONS: &str = "headwater_streamer_kafka_transactions_total";
 /// Values that lost something on their way into a record, by table and column.
 pub const VALUES_DEGRADED: &str = "headwater_streamer_values_degraded_total";
 /// The end of the server's log, as of its last keepalive, in bytes.
@@ -58,6 +60,7 @@ pub(super) fn describe() {
     describe_gauge!(SNAPSHOT_SECONDS, "How long the snapshot has been read.");
     describe_counter!(RETRIES, "Times the task started again by itself.");
     describe_counter!(TRANSACTIONS, "Transactions read whole from the slot.");
+    describe_counter!(KAFKA_TRANSACTIONS, "Transactions of Kafka's that were committed (exactly.once.source.support).");
     describe_counter!(
         VALUES_DEGRADED,
         "Values that lost something on their way into a record, as they do in Debezium's (headwater.value.fidelity)."

@@ -25,6 +25,8 @@ pub struct TaskMetrics {
     pub retries: Counter,
     /// [`names::TRANSACTIONS`].
     pub transactions: Counter,
+    /// [`names::KAFKA_TRANSACTIONS`].
+    pub kafka_transactions: Counter,
     /// [`names::SERVER_LSN`].
     pub server_lsn: Gauge,
     /// [`names::COMMIT_LSN`].
@@ -46,6 +48,7 @@ impl TaskMetrics {
             snapshot_rows: counter(names::SNAPSHOT_ROWS),
             retries: counter(names::RETRIES),
             transactions: counter(names::TRANSACTIONS),
+            kafka_transactions: counter(names::KAFKA_TRANSACTIONS),
             server_lsn: gauge(names::SERVER_LSN),
             commit_lsn: gauge(names::COMMIT_LSN),
             confirmed_lsn: gauge(names::CONFIRMED_LSN),

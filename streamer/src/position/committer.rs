@@ -9,27 +9,30 @@ use tokio_util::sync::CancellationToken;
 use super::Checkpoint;
 use crate::error::TaskError;
 use crate::pipeline::TaskContext;
-use crate::publish::ledger::Ledger;
+use crate::publish::producer::RecordProducer;
 
 /// Runs until `stop`, and once more then: takes the ledger's safe checkpoint every `offset.flush.interval.ms`, stores its
-/// offset, and only when Kafka has it, lets `confirmed` say so.
+/// offset, and only when Kafka has it, lets `confirmed` say so. Where records are published in transactions, it ends those
+/// instead; the offset is in them.
 ///
 /// # Errors
-/// Those of the offset topic.
+/// Those of the offset topic and of transactions.
 pub async fn run(
     context: TaskContext,
-    ledger: Arc<Ledger>,
+    producer: Arc<RecordProducer>,
     confirmed: watch::Sender<Lsn>,
     stop: CancellationToken,
 ) -> Result<(), TaskError> {
-    let mut interval = tokio::time::interval(context.worker.offset_flush_interval);
+    let every = producer.commit_interval().unwrap_or(context.worker.offset_flush_interval);
+    let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let stopping = tokio::select! {
             _ = interval.tick() => false,
             () = stop.cancelled() => true,
         };
-        if let Some(checkpoint) = ledger.take_safe() {
+        producer.commit().await?;
+        if let Some(checkpoint) = producer.ledger().take_safe() {
             store(&context, &checkpoint).await?;
             if let Some(flush) = checkpoint.flush {
                 context.metrics.confirmed_lsn.set(flush.as_u64() as f64);

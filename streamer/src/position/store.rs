@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::config::WorkerConfig;
 use crate::error::TaskError;
 use crate::worker::storage::log::KafkaLog;
 
@@ -36,10 +37,42 @@ impl OffsetStore {
     /// # Errors
     /// As [`KafkaLog::write`].
     pub async fn write(&self, connector: &str, server: &str, offset: &Map<String, Value>) -> Result<(), TaskError> {
+        let (key, value) = Self::record(connector, server, offset)?;
+        self.log.write(&key, Some(&value)).await
+    }
+
+    /// The topic's name, for a record of [`OffsetStore::record`].
+    pub fn topic(&self) -> &str {
+        self.log.topic()
+    }
+
+    /// Reads the topic again: others may have written to it.
+    ///
+    /// # Errors
+    /// As [`KafkaLog::refresh`].
+    pub async fn refresh(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
+        self.log.refresh(worker).await
+    }
+
+    /// A position's key and value, for a record that is published together with others.
+    ///
+    /// # Errors
+    /// Stop when it cannot be written as JSON.
+    pub fn record(connector: &str, server: &str, offset: &Map<String, Value>) -> Result<(Vec<u8>, Vec<u8>), TaskError> {
         let value = serde_json::to_vec(offset).map_err(|error| {
             TaskError::stop(format!("the position of connector {connector} cannot be written")).because(error)
         })?;
-        self.log.write(&key(connector, server), Some(&value)).await
+        Ok((key(connector, server), value))
+    }
+
+    /// A position's record is in the topic.
+    ///
+    /// # Errors
+    /// As [`OffsetStore::record`].
+    pub fn remember(&self, connector: &str, server: &str, offset: &Map<String, Value>) -> Result<(), TaskError> {
+        let (key, value) = Self::record(connector, server, offset)?;
+        self.log.remember(&key, Some(&value));
+        Ok(())
     }
 
     /// All positions of a connector: their partitions and offsets.

@@ -30,6 +30,8 @@ struct State {
     checkpoints: VecDeque<(u64, Checkpoint)>,
     /// The newest checkpoint that became safe and was not yet taken.
     safe: Option<Checkpoint>,
+    /// Whether checkpoints become safe by [`Ledger::committed`] only: records are published in transactions.
+    is_transactional: bool,
     failure: Option<DeliveryFailure>,
 }
 
@@ -54,6 +56,38 @@ pub enum Undelivered {
 }
 
 impl Ledger {
+    /// For records that are published in transactions: acknowledged is not committed.
+    pub fn of_transactions() -> Self {
+        Self { state: Mutex::new(State { is_transactional: true, ..State::default() }), ..Self::default() }
+    }
+
+    /// What the checkpoints still to be committed say together, if nothing is enqueued behind the newest of them: a transaction
+    /// may end here.
+    pub fn boundary(&self) -> Option<Checkpoint> {
+        let state = self.lock();
+        let enqueued = state.oldest + state.acknowledged.len() as u64;
+        state.checkpoints.back().filter(|(behind, _)| *behind == enqueued)?;
+        let mut checkpoints = state.checkpoints.iter().map(|(_, checkpoint)| checkpoint.clone());
+        let first = checkpoints.next()?;
+        Some(checkpoints.fold(first, |mut all, newer| {
+            all.supersede(newer);
+            all
+        }))
+    }
+
+    /// The transaction that ends at the [boundary](Self::boundary) is committed, its offset included.
+    pub fn committed(&self, checkpoint: Checkpoint) {
+        let mut state = self.lock();
+        state.checkpoints.clear();
+        let stored = Checkpoint { offset: None, ..checkpoint };
+        match &mut state.safe {
+            Some(safe) => safe.supersede(stored),
+            None => state.safe = Some(stored),
+        }
+        drop(state);
+        self.progress.notify_waiters();
+    }
+
     /// Gives the next record its number.
     pub fn enqueue(&self) -> u64 {
         let mut state = self.lock();
@@ -155,6 +189,9 @@ impl State {
             self.oldest += 1;
         }
         let mut became_safe = false;
+        if self.is_transactional {
+            return became_safe;
+        }
         while let Some((number, _)) = self.checkpoints.front() {
             if *number > self.oldest {
                 break;
@@ -227,6 +264,25 @@ mod tests {
         ledger.acknowledge(accepted);
         assert_eq!(safe(&ledger), None);
         assert!(ledger.failure().is_some());
+    }
+
+    #[test]
+    fn a_transaction_may_end_only_right_behind_its_newest_checkpoint() {
+        let ledger = Ledger::of_transactions();
+        let flush = |ledger: &Ledger| ledger.boundary().and_then(|checkpoint| checkpoint.flush).map(Lsn::as_u64);
+        let first = ledger.enqueue();
+        ledger.checkpoint(at(10));
+        assert_eq!(flush(&ledger), Some(10));
+        let second = ledger.enqueue();
+        assert_eq!(flush(&ledger), None, "the second record has no position yet");
+        ledger.acknowledge(first);
+        ledger.acknowledge(second);
+        assert_eq!(safe(&ledger), None, "acknowledged is not committed");
+        ledger.checkpoint(at(20));
+        let end = ledger.boundary().expect("a boundary");
+        ledger.committed(end);
+        assert_eq!(safe(&ledger), Some(20));
+        assert_eq!(flush(&ledger), None, "committed once");
     }
 
     #[test]

@@ -11,9 +11,11 @@ use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 use super::ledger::{DeliveryFailure, Ledger, Undelivered};
 use super::settings;
 use super::topics::Topics;
+use super::transactions::Transactions;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
+use crate::position::OffsetStore;
 use crate::worker::storage::statuses::StatusStore;
 
 /// How long a full queue is waited for before it is looked at again.
@@ -38,10 +40,12 @@ pub struct Record<'a> {
 
 /// Publishes one connector's records in the order it is given them.
 pub struct RecordProducer {
-    producer: ThreadedProducer<Acknowledgements>,
+    pub(super) producer: ThreadedProducer<Acknowledgements>,
     ledger: Arc<Ledger>,
     metrics: TaskMetrics,
     topics: Topics,
+    /// `None` where records are published without.
+    pub(super) transactions: Option<Transactions>,
     /// How many bytes may be under way.
     limit: usize,
 }
@@ -53,7 +57,7 @@ impl std::fmt::Debug for RecordProducer {
 }
 
 /// librdkafka's delivery reports, on its own thread, into the ledger.
-struct Acknowledgements {
+pub(super) struct Acknowledgements {
     ledger: Arc<Ledger>,
 }
 
@@ -88,20 +92,23 @@ impl RecordProducer {
     /// Connects lazily: an unreachable Kafka shows as records that wait.
     ///
     /// # Errors
-    /// Stop when librdkafka refuses a producer property, with its words, or `topic.creation.*` cannot be used.
+    /// Stop when librdkafka refuses a producer property, with its words, or `topic.creation.*` cannot be used, or transactions
+    /// cannot.
     pub fn new(
         worker: &WorkerConfig,
         config: &ConnectorConfig,
         metrics: TaskMetrics,
         statuses: StatusStore,
+        offsets: OffsetStore,
     ) -> Result<Self, TaskError> {
         let topics = Topics::new(worker, config, statuses)?;
-        let ledger = Arc::new(Ledger::default());
+        let transactions = Transactions::new(config, offsets)?;
+        let ledger = Arc::new(if transactions.is_some() { Ledger::of_transactions() } else { Ledger::default() });
         let (settings, limit) = settings::producer(worker, config)?;
         let producer = settings
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger, metrics, topics, limit })
+        Ok(Self { producer, ledger, metrics, topics, transactions, limit })
     }
 
     /// What is counted of the connector.
@@ -120,6 +127,13 @@ impl RecordProducer {
     /// The first refusal of any record before this one, or of this one.
     pub async fn publish(&self, record: Record<'_>) -> Result<(), TaskError> {
         self.topics.before_record(record.topic).await?;
+        let _open = self.in_transaction().await?;
+        self.enqueue(record).await?;
+        self.metrics.records_enqueued.increment(1);
+        Ok(())
+    }
+
+    pub(super) async fn enqueue(&self, record: Record<'_>) -> Result<(), TaskError> {
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         while !self.ledger.has_room(bytes, self.limit) {
             let moved = self.ledger.moved();
@@ -140,7 +154,7 @@ impl RecordProducer {
             match self.producer.send(pending) {
                 Ok(()) => {
                     number.accepted();
-                    break;
+                    return Ok(());
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
                     self.check()?;
@@ -153,8 +167,6 @@ impl RecordProducer {
                 Err((error, _)) => return Err(refused(record.topic, &error)),
             }
         }
-        self.metrics.records_enqueued.increment(1);
-        Ok(())
     }
 
     /// The first refusal so far, as an error.

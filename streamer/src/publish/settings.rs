@@ -56,8 +56,6 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
         // In order and without duplicates within a session, whatever the network does.
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // A record is never given up for lack of time: Kafka being away stops the pipeline, it loses nothing.
-        .set("message.timeout.ms", "0")
         // Java's partitioner; librdkafka's default would send keys to other partitions than Debezium did.
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "5")
@@ -65,11 +63,20 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
         .set(QUEUE, "65536")
         // A topic that the broker creates on the first record is asked for again soon, not after the default's pause.
         .set("topic.metadata.refresh.fast.interval.ms", "50");
+    match &config.exactly_once {
+        // librdkafka gives a record as much time as Kafka gives its transaction.
+        Some(exactly_once) => settings.set("transactional.id", &exactly_once.transactional_id),
+        // A record is never given up for lack of time: Kafka being away stops the pipeline, it loses nothing.
+        None => settings.set("message.timeout.ms", "0"),
+    };
     if config.max_queue_size_in_bytes > 0 {
         settings.set(QUEUE, (config.max_queue_size_in_bytes / 1024).max(1).to_string());
     }
     for (key, value) in worker.producer_properties.iter().chain(&config.producer_overrides) {
-        apply(&mut settings, key, value)?;
+        match key.as_str() {
+            "transaction.timeout.ms" if config.exactly_once.is_some() => _ = settings.set(key, value),
+            _ => apply(&mut settings, key, value)?,
+        }
     }
     let number = |name: &str, default: u64| settings.get(name).and_then(|value| value.parse().ok()).unwrap_or(default);
     let limit = number(QUEUE, 65_536).saturating_mul(1024);
@@ -98,7 +105,7 @@ fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), Task
     match key {
         "acks" if !matches!(value, "all" | "-1") => refuse("a position is stored only behind acks=all"),
         "enable.idempotence" if value != "true" => refuse("without it a retry can change the order of a key's records"),
-        "transactional.id" => refuse("records are not published in transactions"),
+        "transactional.id" => refuse("the worker's exactly.once.source.support sets it"),
         "partitioner.ignore.keys" if value != "false" => {
             refuse("without its key's partition a key's records lose their order")
         }

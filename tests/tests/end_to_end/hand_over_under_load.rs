@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::pipeline::Pipeline;
 
 /// A change as the database knows it: its LSN, its operation as the envelope calls it, the row's key.
-type Change = (u64, &'static str, i64);
+pub(super) type Change = (u64, &'static str, i64);
 
 /// Many rows by COPY, which share LSNs, inserts of several rows, and changes of some of them: each a transaction.
 const ROUND: [&str; 3] = [
@@ -26,7 +26,10 @@ const ROUND: [&str; 3] = [
 ];
 
 /// Works until it is told to stop, at a pace that both keep up with.
-async fn keep_writing(pipeline: &Pipeline, stop: &CancellationToken) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+pub(super) async fn keep_writing(
+    pipeline: &Pipeline,
+    stop: &CancellationToken,
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
     let (client, stop) = (pipeline.source().await?, stop.clone());
     Ok(tokio::spawn(async move {
         let mut pace = tokio::time::interval(Duration::from_millis(100));
@@ -40,12 +43,12 @@ async fn keep_writing(pipeline: &Pipeline, stop: &CancellationToken) -> anyhow::
     }))
 }
 
-/// What a slot of PostgreSQL's own says has happened to the table, in its order.
-async fn happened(pipeline: &Pipeline) -> anyhow::Result<Vec<Change>> {
+/// What a slot of `test_decoding`'s says has happened to the table, in its order.
+pub(super) async fn happened(pipeline: &Pipeline, slot: &str) -> anyhow::Result<Vec<Change>> {
     let changes = "SELECT (lsn - '0/0')::bigint, substring(data from 'table public.t: ([A-Z]*):'),
                           substring(data from 'id\\[bigint\\]:(\\d+)')::bigint
-                   FROM pg_logical_slot_get_changes('happened', NULL, NULL) WHERE data LIKE 'table public.t:%'";
-    let rows = pipeline.source().await?.query(changes, &[]).await?;
+                   FROM pg_logical_slot_get_changes($1, NULL, NULL) WHERE data LIKE 'table public.t:%'";
+    let rows = pipeline.source().await?.query(changes, &[&slot]).await?;
     rows.iter()
         .map(|row| {
             let op = match row.get::<_, &str>(1) {
@@ -59,7 +62,7 @@ async fn happened(pipeline: &Pipeline) -> anyhow::Result<Vec<Change>> {
         .collect()
 }
 
-fn published(record: &Record) -> Option<Change> {
+pub(super) fn published(record: &Record) -> Option<Change> {
     let lsn = record.value.pointer("/source/lsn")?.as_u64()?;
     let op = ["c", "u", "d"].into_iter().find(|op| *op == record.op())?;
     Some((lsn, op, record.key["id"].as_i64()?))
@@ -105,7 +108,7 @@ async fn hand_overs_under_load_miss_nothing_and_repeat_only_rows_of_one_lsn() ->
     load.await??;
     // Decoding goes as far as the WAL is flushed, and the server here commits before it flushes.
     pipeline.run("SET synchronous_commit = on; INSERT INTO t VALUES (0, 'the last')").await?;
-    let happened = happened(&pipeline).await?;
+    let happened = happened(&pipeline, "happened").await?;
     let topic = pipeline.topic("t");
     let records = wait_until("the last row", Duration::from_secs(90), async || {
         let records = tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic))?;

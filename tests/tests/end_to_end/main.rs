@@ -8,6 +8,7 @@ mod bad_input;
 mod client_certificates;
 mod configuring;
 mod console;
+mod exactly_once;
 mod hand_back;
 mod hand_over;
 mod hand_over_snapshots;

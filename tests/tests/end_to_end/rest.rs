@@ -11,7 +11,7 @@ use super::pipeline::Pipeline;
 type Changes = &'static [(&'static str, Option<&'static str>)];
 
 /// Configurations to validate: for which plugin, and what is changed in the good one.
-fn validations() -> [(&'static str, Changes); 14] {
+fn validations() -> [(&'static str, Changes); 15] {
     [
         ("PostgresConnector", &[]),
         ("io.debezium.connector.postgresql.PostgresConnector", &[("name", None)]),
@@ -43,6 +43,7 @@ fn validations() -> [(&'static str, Changes); 14] {
             ],
         ),
         ("PostgresConnector", &[("exactly.once.support", Some("required"))]),
+        ("PostgresConnector", &[("transaction.boundary", Some("connector"))]),
         (
             "PostgresConnector",
             &[("key.converter.schemas.enable", Some("x")), ("value.converter.schemas.cache.size", Some("x"))],

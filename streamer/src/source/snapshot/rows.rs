@@ -33,6 +33,7 @@ pub(super) struct Rows<'a, 'b> {
     ended_tables: Vec<usize>,
     done: Done,
     laid_at: Option<std::time::Instant>,
+    let_go_at: std::time::Instant,
     /// Where streaming begins, and whether what is done is kept in the offset.
     offset: Offset,
     keeps_done: bool,
@@ -65,6 +66,7 @@ impl<'a, 'b> Rows<'a, 'b> {
             ended_tables: Vec::new(),
             done,
             laid_at: None,
+            let_go_at: std::time::Instant::now(),
             offset,
             keeps_done: plan.keeps_done,
             published: 0,
@@ -153,9 +155,22 @@ impl<'a, 'b> Rows<'a, 'b> {
         if self.laid_at.is_some_and(|at| at.elapsed() < PAUSE) {
             return;
         }
-        self.laid_at = Some(std::time::Instant::now());
+        let now = std::time::Instant::now();
+        (self.laid_at, self.let_go_at) = (Some(now), now);
         let offset = Offset { snapshot_done: Some(self.done.to_text()), ..self.offset.clone() };
         self.outputs.producer.ledger().checkpoint(Checkpoint { flush: None, offset: Some(offset) });
+    }
+
+    /// Where a unit takes long, its rows are let go without what is done: no transaction of Kafka's stays open as long as a
+    /// large table is read. After a crash they come again.
+    fn let_go(&mut self) {
+        const LONG: Duration = Duration::from_secs(10);
+        let now = std::time::Instant::now();
+        if now.duration_since(self.let_go_at) < LONG {
+            return;
+        }
+        self.let_go_at = now;
+        self.outputs.producer.ledger().checkpoint(Checkpoint::default());
     }
 
     async fn publish(&mut self, (table, row): HeldRow, snapshot: SnapshotMarker) -> Result<(), TaskError> {
@@ -169,6 +184,7 @@ impl<'a, 'b> Rows<'a, 'b> {
         };
         self.outputs.emitter.read(self.outputs.producer, &source.envelope, &row, origin).await?;
         self.published += 1;
+        self.let_go();
         self.outputs.producer.metrics().snapshot_rows.increment(1);
         Ok(())
     }

@@ -26,9 +26,7 @@ impl Api {
     /// # Errors
     /// Connect's answer during a rebalance.
     pub(super) fn herder(&self) -> Result<Arc<Herder>, Refusal> {
-        self.active.borrow().clone().ok_or_else(|| {
-            Refusal::conflict("Cannot complete request because of a conflicting operation (e.g. worker rebalance)")
-        })
+        self.active.borrow().clone().ok_or_else(rebalance)
     }
 }
 
@@ -39,9 +37,7 @@ pub(super) async fn to_active(State(api): State<Api>, request: Request, next: Ne
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
     if query.split('&').any(|pair| pair == FORWARDED) {
-        return Err(Refusal::conflict(
-            "Cannot complete request because of a conflicting operation (e.g. worker rebalance)",
-        ));
+        return Err(rebalance());
     }
     let leader = api.leader.worker_id().await.filter(|leader| *leader != api.worker.worker_id);
     let leader = leader.ok_or_else(|| {
@@ -51,12 +47,21 @@ pub(super) async fn to_active(State(api): State<Api>, request: Request, next: Ne
     })?;
     let separator = if query.is_empty() { "" } else { "&" };
     let url = format!("http://{leader}{}?{query}{separator}{FORWARDED}", request.uri().path());
-    forward(&api.client, &url, request).await.map_err(|error| {
-        Refusal::conflict(format!(
-            "The active worker of this group does not answer at {leader} ({error}): it may have ended, or \
-             rest.advertised.host.name names an address that this worker cannot reach"
-        ))
-    })
+    let mut active = api.active.clone();
+    tokio::select! {
+        answer = forward(&api.client, &url, request) => answer.map_err(|error| {
+            Refusal::conflict(format!(
+                "The active worker of this group does not answer at {leader} ({error}): it may have ended, or \
+                 rest.advertised.host.name names an address that this worker cannot reach"
+            ))
+        }),
+        // The one that was asked is frozen, or cut off: it is not the active one any more.
+        Ok(_) = active.wait_for(Option::is_some) => Err(rebalance()),
+    }
+}
+
+fn rebalance() -> Refusal {
+    Refusal::conflict("Cannot complete request because of a conflicting operation (e.g. worker rebalance)")
 }
 
 async fn forward(client: &reqwest::Client, url: &str, request: Request) -> Result<Response, String> {

@@ -100,10 +100,32 @@ impl KafkaLog {
                 )));
             }
         }
+        self.remember(key, value);
+        Ok(())
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// A value is in the topic, or with `None` gone from it, by a record that was published elsewhere.
+    pub fn remember(&self, key: &[u8], value: Option<&[u8]>) {
         match value {
             Some(value) => self.lock().insert(key.to_vec(), value.to_vec()),
             None => self.lock().remove(key),
         };
+    }
+
+    /// Reads the topic again, as far as it is committed.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not answer.
+    pub async fn refresh(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
+        if self.producer.is_some() {
+            let entries = read_to_end(worker, &self.topic).await?;
+            *self.lock() = entries;
+        }
         Ok(())
     }
 

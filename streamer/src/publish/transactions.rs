@@ -1,0 +1,165 @@
+//! Records and position in one Kafka transaction (KIP-98, KIP-618).
+//!
+//! A transaction ends only where the newest checkpoint lies right behind the last record, and holds that checkpoint's offset: who
+//! reads what is committed sees a change with the position behind it, or neither. A start first ends what was left open under
+//! its `transactional.id` ([`RecordProducer::open`]), by which whoever published before cannot publish any more, and only then
+//! reads the position.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer as _;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::producer::{Record, RecordProducer};
+use crate::config::{ConnectorConfig, ExactlyOnce, WorkerConfig};
+use crate::error::TaskError;
+use crate::position::OffsetStore;
+
+/// How long Kafka may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How one connector publishes in transactions.
+pub(super) struct Transactions {
+    settings: ExactlyOnce,
+    connector: String,
+    server: String,
+    offsets: OffsetStore,
+    /// Since when one is open. Held while a record is enqueued and while a transaction ends: nothing is enqueued meanwhile.
+    open: Mutex<Option<Instant>>,
+}
+
+impl Transactions {
+    /// `None` where the worker does not publish in transactions.
+    ///
+    /// # Errors
+    /// Stop when the connector publishes to another cluster than the one that positions are kept in: no transaction spans both.
+    pub(super) fn new(config: &ConnectorConfig, offsets: OffsetStore) -> Result<Option<Self>, TaskError> {
+        let Some(settings) = config.exactly_once.clone() else { return Ok(None) };
+        if config.producer_overrides.contains_key("bootstrap.servers") {
+            return Err(TaskError::stop(format!(
+                "connector {} publishes to another Kafka (producer.override.bootstrap.servers) than the one that keeps its \
+                 position, and no transaction spans both. Nothing was published; set the worker's \
+                 exactly.once.source.support=disabled, or give the connector a worker on that Kafka",
+                config.name
+            )));
+        }
+        Ok(Some(Self {
+            settings,
+            connector: config.name.clone(),
+            server: config.topic_prefix.clone(),
+            offsets,
+            open: Mutex::new(None),
+        }))
+    }
+
+    fn failed(&self, doing: &str, error: &KafkaError) -> TaskError {
+        let id = &self.settings.transactional_id;
+        let text = format!("connector {}: {doing} (transactional.id {id}): {error}", self.connector);
+        let code = error.rdkafka_error_code();
+        match code {
+            Some(
+                RDKafkaErrorCode::TransactionalIdAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed,
+            ) => TaskError::stop(format!(
+                "{text}. Nothing is lost: the changes are kept in the slot. Allow the worker's principal to Describe and Write \
+                     TransactionalId {id}"
+            )),
+            Some(RDKafkaErrorCode::InvalidTransactionTimeout) => TaskError::stop(format!(
+                "{text}. Nothing is lost: the changes are kept in the slot. Lower producer.override.transaction.timeout.ms, or \
+                 raise the broker's transaction.max.timeout.ms"
+            )),
+            _ => {
+                TaskError::retry(format!("{text}. What was not committed is published again from the stored position"))
+            }
+        }
+    }
+}
+
+impl RecordProducer {
+    /// Shuts out whoever published under this connector's name before, and reads the positions as they are then. Without
+    /// transactions there is nothing to do.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not answer; stop when it does not allow transactions.
+    pub async fn open(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
+        let Some(transactions) = &self.transactions else { return Ok(()) };
+        tokio::task::block_in_place(|| self.producer.init_transactions(ANSWER_TIMEOUT))
+            .map_err(|error| transactions.failed("beginning to publish in transactions failed", &error))?;
+        transactions.offsets.refresh(worker).await
+    }
+
+    /// A transaction for the next record: the one that is open, unless it is time to end it and this is a place for it.
+    pub(super) async fn in_transaction(&self) -> Result<Option<MutexGuard<'_, Option<Instant>>>, TaskError> {
+        let Some(transactions) = &self.transactions else { return Ok(None) };
+        let mut open = transactions.open.lock().await;
+        if open.is_some_and(|since| since.elapsed() >= transactions.settings.interval) {
+            self.end(transactions, &mut open).await?;
+        }
+        self.begin(transactions, &mut open)?;
+        Ok(Some(open))
+    }
+
+    /// How often [`RecordProducer::commit`] is to be called, `None` without transactions.
+    pub fn commit_interval(&self) -> Option<Duration> {
+        self.transactions.as_ref().map(|transactions| transactions.settings.interval.max(Duration::from_millis(1)))
+    }
+
+    /// Ends the transaction that is open, if every record in it has its position: the [ledger](RecordProducer::ledger) says then
+    /// that this position is safe. Without transactions there is nothing to do.
+    ///
+    /// # Errors
+    /// Retry when Kafka did not take a record or the end: everything since the last end comes again, and only then counts.
+    pub async fn commit(&self) -> Result<(), TaskError> {
+        let Some(transactions) = &self.transactions else { return Ok(()) };
+        let mut open = transactions.open.lock().await;
+        self.end(transactions, &mut open).await
+    }
+
+    /// Throws away what is not committed, so that those who read what is committed do not wait for it.
+    pub async fn abandon(&self) {
+        let Some(transactions) = &self.transactions else { return };
+        if transactions.open.lock().await.take().is_none() {
+            return;
+        }
+        if let Err(error) = tokio::task::block_in_place(|| self.producer.abort_transaction(ANSWER_TIMEOUT)) {
+            // The next start ends it, or Kafka does by itself.
+            tracing::debug!(connector = %transactions.connector, %error, "the open transaction could not be ended");
+        }
+    }
+
+    fn begin(&self, transactions: &Transactions, open: &mut Option<Instant>) -> Result<(), TaskError> {
+        if open.is_none() {
+            let begun = self.producer.begin_transaction();
+            begun.map_err(|error| transactions.failed("beginning a transaction failed", &error))?;
+            *open = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn end(&self, transactions: &Transactions, open: &mut Option<Instant>) -> Result<(), TaskError> {
+        let Some(checkpoint) = self.ledger().boundary() else { return Ok(()) };
+        let (connector, server) = (&transactions.connector, &transactions.server);
+        let offset = checkpoint.offset.as_ref().map(|offset| offset.to_map());
+        if let Some(offset) = &offset {
+            self.begin(transactions, open)?;
+            let (key, value) = OffsetStore::record(connector, server, offset)?;
+            let topic = transactions.offsets.topic();
+            let record =
+                Record { topic, partition: None, key: Some(&key), value: Some(&value), headers: None, timestamp: None };
+            self.enqueue(record).await?;
+        }
+        if open.is_some() {
+            // Whether Kafka surely has them, the ledger says, and not librdkafka: see `Undelivered::Presumed`.
+            self.drain().await?;
+            tokio::task::block_in_place(|| self.producer.commit_transaction(ANSWER_TIMEOUT))
+                .map_err(|error| transactions.failed("Kafka did not confirm the end of a transaction", &error))?;
+            *open = None;
+            self.metrics().kafka_transactions.increment(1);
+        }
+        if let Some(offset) = &offset {
+            transactions.offsets.remember(connector, server, offset)?;
+        }
+        self.ledger().committed(checkpoint);
+        Ok(())
+    }
+}

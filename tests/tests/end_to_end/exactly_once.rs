@@ -1,0 +1,124 @@
+//! Every change is in Kafka once, for who reads what is committed (`exactly.once.source.support`).
+
+use std::time::Duration;
+
+use stack::process;
+use stack::topic;
+use stack::wait::{Condition, wait_until};
+use stack::worker::Worker;
+use tokio_util::sync::CancellationToken;
+
+use super::hand_over_under_load::{Change, happened, keep_writing, published};
+use super::pipeline::Pipeline;
+
+/// A streamer that publishes in transactions, and soon takes over from one that is silent.
+async fn streamer(pipeline: &Pipeline) -> anyhow::Result<Worker> {
+    let mut settings = pipeline.worker_settings()?;
+    let more =
+        [("exactly.once.source.support", "enabled"), ("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")];
+    settings.more.extend(more.map(|(key, value)| (key, value.to_owned())));
+    Worker::streamer(pipeline.directory.path(), &settings).await
+}
+
+/// A table under load, and a slot that says what really happened to it.
+async fn source(name: &str) -> anyhow::Result<Pipeline> {
+    let pipeline = Pipeline::new(name).await?;
+    pipeline.run("CREATE TABLE t (id bigserial PRIMARY KEY, v text)").await?;
+    pipeline.run(&format!("SELECT pg_create_logical_replication_slot('happened_{name}', 'test_decoding')")).await?;
+    Ok(pipeline)
+}
+
+/// Waits until so many more records, committed or not, are in the topic.
+async fn publishes(pipeline: &Pipeline, more: usize) -> anyhow::Result<()> {
+    let topic = pipeline.topic("t");
+    let end = || tokio::task::block_in_place(|| topic::end(&pipeline.kafka, &topic)).unwrap_or_default();
+    let before = end();
+    wait_until(&format!("{more} more records"), Duration::from_secs(90), async || {
+        let now = end();
+        Ok(if now >= before + more { Condition::Met(()) } else { Condition::NotYet(format!("{}", now - before)) })
+    })
+    .await
+}
+
+/// What is committed is what happened, each change once and in its order.
+async fn is_what_happened(pipeline: &Pipeline) -> anyhow::Result<()> {
+    // Decoding goes as far as the WAL is flushed, and the server here commits before it flushes.
+    pipeline.run("SET synchronous_commit = on; INSERT INTO t VALUES (0, 'the last')").await?;
+    let happened = happened(pipeline, &format!("happened_{}", pipeline.name)).await?;
+    let topic = pipeline.topic("t");
+    let records = wait_until("the last row", Duration::from_secs(90), async || {
+        let records = tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic))?;
+        let is_last = records.last().is_some_and(|record| record.key["id"] == 0);
+        Ok(if is_last { Condition::Met(records) } else { Condition::NotYet(format!("{} records", records.len())) })
+    })
+    .await?;
+    let published: Vec<Change> = records.iter().filter_map(published).collect();
+    let wrong = published.iter().zip(&happened).position(|(published, happened)| published != happened);
+    let context = |number: usize| {
+        let of = |changes: &[Change]| {
+            changes.get(number.saturating_sub(2)..).map(|rest| rest.iter().take(5).copied().collect::<Vec<_>>())
+        };
+        format!("change {number}: published {:?}, happened {:?}", of(&published), of(&happened))
+    };
+    assert_eq!(wrong.map(context), None, "each change once and in its order");
+    assert_eq!(published.len(), happened.len());
+    let tombstones = records.iter().filter(|record| record.value.is_null()).count();
+    let deletes = happened.iter().filter(|(_, op, _)| *op == "d").count();
+    assert_eq!(tombstones, deletes, "a tombstone behind each delete");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamer_that_is_killed_and_stopped_under_load_publishes_every_change_once() -> anyhow::Result<()> {
+    let pipeline = source("exactly_once").await?;
+    let mut worker = streamer(&pipeline).await?;
+    let (status, answer) = pipeline.put(&worker, &[("exactly.once.support", "required")]).await?;
+    assert_eq!(status, 201, "{answer}");
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    let stop = CancellationToken::new();
+    let load = keep_writing(&pipeline, &stop).await?;
+    for round in 0..6 {
+        publishes(&pipeline, 700 + 137 * round).await?;
+        if round % 3 == 2 {
+            worker.into_process().stop().await?;
+        } else {
+            worker.into_process().kill();
+        }
+        worker = streamer(&pipeline).await?;
+        worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    }
+    stop.cancel();
+    load.await??;
+    is_what_happened(&pipeline).await?;
+    worker.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamer_that_was_frozen_and_wakes_publishes_nothing_behind_the_one_that_took_over() -> anyhow::Result<()> {
+    let pipeline = source("exactly_once_frozen").await?;
+    let frozen = streamer(&pipeline).await?;
+    pipeline.put(&frozen, &[]).await?;
+    frozen.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    let stop = CancellationToken::new();
+    let load = keep_writing(&pipeline, &stop).await?;
+    publishes(&pipeline, 500).await?;
+    let id = frozen.process().id().unwrap_or_default();
+    process::signal(id, "STOP")?;
+    // The server takes the frozen one's session for alive as long as `wal_sender_timeout`; here its network is cut.
+    pipeline
+        .run(&format!(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{}'",
+            pipeline.name
+        ))
+        .await?;
+    let other = streamer(&pipeline).await?;
+    other.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    publishes(&pipeline, 500).await?;
+    process::signal(id, "CONT")?;
+    publishes(&pipeline, 500).await?;
+    stop.cancel();
+    load.await??;
+    is_what_happened(&pipeline).await?;
+    frozen.into_process().stop().await?;
+    other.into_process().stop().await
+}
