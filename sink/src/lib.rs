@@ -17,7 +17,8 @@
 //! 1. The slot exists before the copy, and the copy is that slot's snapshot: no change falls between them.
 //! 2. Rows and the offsets behind them commit in one transaction of the target. After a crash, reading goes on at exactly
 //!    the first record that was not applied.
-//! 3. A record that was applied is a no-op the second time: upserts, deletes by key, and offsets that only go forward.
+//! 3. One sink at a time applies a prefix's topics, and from where the target says that it is: what another one does not know of
+//!    it cannot commit. A record that was applied is a no-op the second time: upserts and deletes by key.
 //! 4. A record that cannot be applied is set aside with its topic, partition and offset, in the same transaction as the
 //!    offset that passes it. None is skipped in silence.
 //! 5. The sink writes nothing into a target that holds data it did not put there.

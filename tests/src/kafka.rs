@@ -16,6 +16,21 @@ use crate::wait::{Condition, wait_until};
 /// Any 16 bytes in base64 name a cluster.
 const CLUSTER_ID: &str = "aGVhZHdhdGVyLXN0YWNrMQ";
 
+/// What a broker may use, and what it takes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Its heap in megabytes.
+    pub heap: u32,
+    /// The largest batch it takes, in bytes.
+    pub message: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { heap: 512, message: 10 << 20 }
+    }
+}
+
 /// A running broker.
 #[derive(Debug)]
 pub struct Kafka {
@@ -29,10 +44,23 @@ impl Kafka {
     /// # Errors
     /// What of it failed.
     pub async fn start(artifacts: &Artifacts, directory: &Path, port: u16) -> anyhow::Result<Self> {
+        Self::start_with(artifacts, directory, port, &Limits::default()).await
+    }
+
+    /// The same with other limits.
+    ///
+    /// # Errors
+    /// What of it failed.
+    pub async fn start_with(
+        artifacts: &Artifacts,
+        directory: &Path,
+        port: u16,
+        limits: &Limits,
+    ) -> anyhow::Result<Self> {
         let data = directory.join("kafka");
         let properties = directory.join("kafka.properties");
         if !data.exists() {
-            std::fs::write(&properties, configuration(port, ports::free()?, &data))?;
+            std::fs::write(&properties, configuration(port, ports::free()?, &data, limits))?;
             let mut format = java(artifacts, 128, directory);
             format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
             let output = format.output().context("java")?;
@@ -40,7 +68,7 @@ impl Kafka {
                 bail!("Kafka's storage could not be formatted: {}", String::from_utf8_lossy(&output.stderr));
             }
         }
-        let mut command = java(artifacts, 512, directory);
+        let mut command = java(artifacts, limits.heap, directory);
         command.arg("kafka.Kafka").arg(&properties);
         let process = Process::start("kafka", command, &directory.join("kafka.log"), "TERM")?;
         let mut kafka = Self { process, port };
@@ -71,6 +99,11 @@ impl Kafka {
     }
 
     /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its process.
     pub fn into_process(self) -> Process {
         self.process
     }
@@ -89,7 +122,8 @@ pub(crate) fn java(artifacts: &Artifacts, heap: u32, directory: &Path) -> Comman
     command
 }
 
-fn configuration(port: u16, controller: u16, data: &Path) -> String {
+fn configuration(port: u16, controller: u16, data: &Path, limits: &Limits) -> String {
+    let message = limits.message;
     format!(
         "process.roles=broker,controller\nnode.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\ncontroller.listener.names=CONTROLLER\n\
@@ -100,7 +134,7 @@ fn configuration(port: u16, controller: u16, data: &Path) -> String {
          offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\nlog.retention.hours=168\n\
-         message.max.bytes=10485760\nreplica.fetch.max.bytes=10485760\n",
+         message.max.bytes={message}\nreplica.fetch.max.bytes={message}\n",
         data.display()
     )
 }

@@ -8,6 +8,7 @@
 //! - [`postgres`], [`kafka`], [`registry`], [`worker`], [`sink`]: the services
 //! - [`topic`]: what is in a topic
 //! - [`demo`]: all of them on the demo's ports, left running
+//! - [`memory`]: how much memory the programs take
 //! - [`parity`]: the parity suite; [`random`]: random scenarios for it
 //!
 //! The binary `stack` is the command line to it: `stack fetch`, `stack demo`, `stack down`, and `stack run -- COMMAND`,
@@ -17,6 +18,7 @@ pub mod artifacts;
 pub mod demo;
 mod java;
 pub mod kafka;
+pub mod memory;
 pub mod parity;
 pub mod ports;
 pub mod postgres;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use stack::artifacts::Artifacts;
 use stack::demo::{self, Pipeline};
 use stack::kafka::Kafka;
+use stack::memory;
 use stack::parity;
 use stack::ports;
 use stack::postgres::{Postgres, Settings, USER};
@@ -57,6 +58,8 @@ enum Command {
     },
     /// Run the parity scenarios on services of their own, and compare the records with Debezium's
     Parity(parity::Arguments),
+    /// Measure how much memory the streamer and the sink take where much passes through them
+    Memory(memory::Arguments),
     /// Run random tables, rows and operations through Debezium and the streamer side by side, and compare the records
     Random(random::Arguments),
 }
@@ -82,6 +85,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Down { directory } => demo::stop(&directory).await?,
         Command::Run { worker, command } => return run(worker, &command).await,
         Command::Parity(arguments) => return Ok(code(parity::run(&arguments).await?)),
+        Command::Memory(arguments) => return Ok(code(memory::run(&arguments).await?)),
         Command::Random(arguments) => return Ok(code(random::run(&arguments).await?)),
     }
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -11,6 +13,8 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
+
+use crate::wait::{Condition, wait_until};
 
 /// How long Kafka may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -139,6 +143,27 @@ pub fn end(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize> {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
     let end: i64 = watermarks(&consumer, topic)?.iter().map(|(_, _, end)| end).sum();
     Ok(usize::try_from(end)?)
+}
+
+/// Deletes a topic, and waits until it is gone.
+///
+/// # Errors
+/// Kafka does not.
+pub async fn delete(bootstrap_servers: &str, topic: &str) -> anyhow::Result<()> {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", bootstrap_servers).set("allow.auto.create.topics", "false");
+    let admin: AdminClient<DefaultClientContext> = client.create()?;
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER));
+    for result in admin.delete_topics(&[topic], &options).await? {
+        result.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
+    }
+    wait_until(&format!("topic {topic} to be gone"), ANSWER * 3, async || {
+        let consumer: BaseConsumer = client.create()?;
+        let metadata = tokio::task::block_in_place(|| consumer.fetch_metadata(None, ANSWER))?;
+        let is_there = metadata.topics().iter().any(|found| found.name() == topic);
+        Ok(if is_there { Condition::NotYet("it is there".to_owned()) } else { Condition::Met(()) })
+    })
+    .await
 }
 
 /// Writes bytes that may be no envelope; gives the offset they are at.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
-use super::{ledger, statements};
+use super::ledger::{self, Next};
+use super::owner::Claim;
+use super::statements;
 use crate::error::SinkError;
 use crate::parse::record::{self, Change, Row, TableChange};
 use crate::parse::value::{self, Cell};
@@ -21,12 +23,34 @@ pub struct Record {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
+    /// Its timestamp in milliseconds.
+    pub timestamp: Option<i64>,
     /// Its key.
     pub key: Option<Vec<u8>>,
     /// Its value.
     pub value: Option<Vec<u8>>,
     /// Its `__debezium.newkey` header.
     pub new_key: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// What tells this record from any other at the same offset of a topic of the same name: FNV-1a over timestamp, key and
+    /// value.
+    pub fn mark(&self) -> i64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut take = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        take(&self.timestamp.unwrap_or_default().to_be_bytes());
+        for part in [&self.key, &self.value] {
+            let part = part.as_deref().unwrap_or_default();
+            take(&part.len().to_be_bytes());
+            take(part);
+        }
+        hash.cast_signed()
+    }
 }
 
 /// What a batch came to.
@@ -43,7 +67,10 @@ pub struct Applied {
 /// A session that applies one topic's records.
 pub struct Applier {
     topic: String,
+    claim: Claim,
     client: Client,
+    /// Where this session knows the topic's partitions to be.
+    next: BTreeMap<i32, Next>,
     tables: HashMap<(String, String), Arc<TargetTable>>,
 }
 
@@ -85,7 +112,7 @@ impl Applier {
     ///
     /// # Errors
     /// Stop when the role may not set `session_replication_role`.
-    pub async fn connect(target: &Database, topic: &str) -> Result<Self, SinkError> {
+    pub async fn connect(target: &Database, topic: &str, claim: Claim) -> Result<Self, SinkError> {
         let client = target.connect(topic).await?;
         client.batch_execute("SET session_replication_role = replica").await.map_err(|error| {
             SinkError::from(error).while_doing(&format!(
@@ -94,23 +121,21 @@ impl Applier {
                 target.user()
             ))
         })?;
-        Ok(Self { topic: topic.to_owned(), client, tables: HashMap::new() })
+        let next = ledger::offsets(&client, topic).await?;
+        Ok(Self { topic: topic.to_owned(), claim, client, next, tables: HashMap::new() })
     }
 
     /// Where reading goes on, by partition.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn offsets(&self) -> Result<BTreeMap<i32, i64>, SinkError> {
-        ledger::offsets(&self.client, &self.topic).await
+    pub fn offsets(&self) -> &BTreeMap<i32, Next> {
+        &self.next
     }
 
     /// Applies records of the topic, in the order they have in their partitions, and stores the offsets behind them, in one
     /// transaction.
     ///
     /// # Errors
-    /// Retry when the target went away; stop when a table or column is missing there, or may not be written. Nothing of the
-    /// batch is applied then.
+    /// Retry when the target went away, or somebody else changed the stored offsets; stop when a table or column is missing
+    /// there, or may not be written, or another sink has taken over. Nothing of the batch is applied then.
     pub async fn apply(&mut self, records: &[Record]) -> Result<Applied, SinkError> {
         let mut outcome = Applied::default();
         let mut planned = Vec::with_capacity(records.len());
@@ -120,10 +145,12 @@ impl Applier {
         }
         let topic = self.topic.clone();
         let mut transaction = self.client.transaction().await?;
-        let stored = ledger::lock_offsets(&transaction, &topic).await?;
-        // What another sink applied meanwhile.
-        planned
-            .retain(|planned| stored.get(&planned.record.partition).is_none_or(|next| planned.record.offset >= *next));
+        self.claim.hold(&transaction).await?;
+        if ledger::lock_offsets(&transaction, &topic).await? != self.next {
+            return Err(SinkError::retry(format!(
+                "somebody changed the stored offsets of topic {topic} (headwater.offsets in the target). Nothing of the batch at                  hand was applied; reading goes on from what is stored now"
+            )));
+        }
         outcome.applied = planned.len() as u64;
         if let Err(error) = together(&mut transaction, &planned).await {
             tracing::debug!(%topic, reason = %reason(&error), "applying a batch record by record");
@@ -137,13 +164,14 @@ impl Applier {
             }
         }
         outcome.applied -= outcome.set_aside;
-        let mut next = BTreeMap::new();
-        for record in records {
-            let offset = next.entry(record.partition).or_insert(0);
-            *offset = (*offset).max(record.offset + 1);
-        }
+        let last: BTreeMap<i32, &Record> = records.iter().map(|record| (record.partition, record)).collect();
+        let next = last.into_iter().map(|(partition, record)| {
+            (partition, Next { offset: record.offset + 1, last_record: Some(record.mark()) })
+        });
+        let next: BTreeMap<i32, Next> = next.collect();
         ledger::put_offsets(&transaction, &topic, &next).await?;
         transaction.commit().await?;
+        self.next.extend(next);
         Ok(outcome)
     }
 

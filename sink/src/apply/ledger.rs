@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, Row, Transaction};
 
+use super::owner;
 use crate::error::SinkError;
 
 /// The schema's name; it is left out of copies and comparisons.
@@ -15,7 +16,7 @@ pub const SCHEMA: &str = "headwater";
 /// Stop when the role may not.
 pub async fn create(client: &Client) -> Result<(), SinkError> {
     client
-        .batch_execute(
+        .batch_execute(&format!(
             "CREATE SCHEMA IF NOT EXISTS headwater;
              CREATE TABLE IF NOT EXISTS headwater.copies (
                  topic_prefix text PRIMARY KEY,
@@ -25,13 +26,23 @@ pub async fn create(client: &Client) -> Result<(), SinkError> {
              CREATE TABLE IF NOT EXISTS headwater.offsets (
                  topic text, partition int, next_offset bigint NOT NULL,
                  changed_at timestamptz NOT NULL DEFAULT now(),
+                 last_offset bigint, last_record bigint,
                  PRIMARY KEY (topic, partition));
+             -- Of a sink that knew no marks. Not asked for without need: it would wait for a frozen sink's batch.
+             DO $$ BEGIN
+                 IF NOT EXISTS (SELECT FROM pg_attribute
+                                WHERE attrelid = 'headwater.offsets'::regclass AND attname = 'last_record') THEN
+                     ALTER TABLE headwater.offsets ADD COLUMN last_offset bigint, ADD COLUMN last_record bigint;
+                 END IF;
+             END $$;
              CREATE TABLE IF NOT EXISTS headwater.set_aside (
                  topic text, partition int, record_offset bigint,
                  key bytea, value bytea, reason text NOT NULL,
                  set_aside_at timestamptz NOT NULL DEFAULT now(),
-                 PRIMARY KEY (topic, partition, record_offset));",
-        )
+                 PRIMARY KEY (topic, partition, record_offset));
+             {};",
+            owner::TABLE
+        ))
         .await
         .map_err(|error| SinkError::from(error).while_doing("creating the sink's schema headwater in the target"))
 }
@@ -90,46 +101,67 @@ pub async fn put_copy_state(
     Ok(())
 }
 
-/// The next offset of every partition of a topic that one is stored for.
+/// Where reading of a partition goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// The offset behind the last record that was applied.
+    pub offset: i64,
+    /// The [mark](super::batch::Record::mark) of that record, where it was applied by a sink that knows marks.
+    pub last_record: Option<i64>,
+}
+
+/// The mark counts only where it is of the record before the offset: whoever sets an offset by hand need not know it.
+fn select(rest: &str) -> String {
+    format!(
+        "SELECT partition, next_offset, CASE WHEN last_offset = next_offset - 1 THEN last_record END
+         FROM headwater.offsets WHERE topic = $1 {rest}"
+    )
+}
+
+fn next(row: &Row) -> (i32, Next) {
+    (row.get(0), Next { offset: row.get(1), last_record: row.get(2) })
+}
+
+/// Where reading goes on, of every partition of a topic that something is stored for.
 ///
 /// # Errors
 /// The server's.
-pub async fn offsets(client: &Client, topic: &str) -> Result<BTreeMap<i32, i64>, SinkError> {
-    let rows = client.query("SELECT partition, next_offset FROM headwater.offsets WHERE topic = $1", &[&topic]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+pub async fn offsets(client: &Client, topic: &str) -> Result<BTreeMap<i32, Next>, SinkError> {
+    Ok(client.query(&select(""), &[&topic]).await?.iter().map(next).collect())
 }
 
-/// Locks the stored offsets of a topic for this transaction: of two sinks the second waits, and then sees what the first
-/// applied.
+/// The same, locked for this transaction: nobody changes them until it ends.
 ///
 /// # Errors
 /// The server's.
 pub async fn lock_offsets(
     transaction: &Transaction<'_>,
     topic: &str,
-) -> Result<BTreeMap<i32, i64>, tokio_postgres::Error> {
-    let sql = "SELECT partition, next_offset FROM headwater.offsets WHERE topic = $1 ORDER BY partition FOR UPDATE";
-    let rows = transaction.query(sql, &[&topic]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+) -> Result<BTreeMap<i32, Next>, tokio_postgres::Error> {
+    Ok(transaction.query(&select("ORDER BY partition FOR UPDATE"), &[&topic]).await?.iter().map(next).collect())
 }
 
-/// Stores where reading goes on. An offset only goes forward.
+/// Stores where reading goes on.
 ///
 /// # Errors
 /// The server's.
 pub async fn put_offsets(
     transaction: &Transaction<'_>,
     topic: &str,
-    next: &BTreeMap<i32, i64>,
+    next: &BTreeMap<i32, Next>,
 ) -> Result<(), tokio_postgres::Error> {
-    let (partitions, offsets): (Vec<i32>, Vec<i64>) = next.iter().map(|(partition, next)| (*partition, *next)).unzip();
+    let partitions: Vec<i32> = next.keys().copied().collect();
+    let (offsets, marks): (Vec<i64>, Vec<Option<i64>>) =
+        next.values().map(|next| (next.offset, next.last_record)).unzip();
     transaction
         .execute(
-            "INSERT INTO headwater.offsets AS o (topic, partition, next_offset)
-             SELECT $1, * FROM unnest($2::int[], $3::bigint[])
-             ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, changed_at = now()
-             WHERE o.next_offset < EXCLUDED.next_offset",
-            &[&topic, &partitions, &offsets],
+            "INSERT INTO headwater.offsets (topic, partition, next_offset, last_offset, last_record)
+             SELECT $1, partition, next, next - 1, mark FROM unnest($2::int[], $3::bigint[], $4::bigint[])
+                 AS v (partition, next, mark)
+             ON CONFLICT (topic, partition) DO UPDATE SET
+                 next_offset = EXCLUDED.next_offset, last_offset = EXCLUDED.last_offset,
+                 last_record = EXCLUDED.last_record, changed_at = now()",
+            &[&topic, &partitions, &offsets, &marks],
         )
         .await?;
     Ok(())

@@ -27,6 +27,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::ledger::{self, CopyState};
+use crate::apply::owner::Claim;
 use crate::config::RunConfig;
 use crate::consume::{self, topics};
 use crate::error::SinkError;
@@ -52,16 +53,39 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
 
     let target = config.target.connect("bootstrap").await?;
     ledger::create(&target).await?;
+    let claim = Claim::take(&config.target, &config.topic_prefix, || {
+        steps.begin("standing by: another sink applies the topics of this prefix to postgres2");
+    })
+    .await?;
+    tokio::select! {
+        result = go_on(config, &claim, &connector, target, &mut steps, health, cancel) => result,
+        lost = claim.lost() => {
+            cancel.cancel();
+            Err(lost)
+        }
+    }
+}
+
+/// The sequence, once this sink is the one that applies.
+async fn go_on(
+    config: &RunConfig,
+    claim: &Claim,
+    connector: &Connector,
+    target: Client,
+    steps: &mut Steps,
+    health: &Health,
+    cancel: &CancellationToken,
+) -> Result<(), SinkError> {
     let copied = match ledger::copy_state(&target, &config.topic_prefix).await? {
         state @ (Some(CopyState::Copied) | Some(CopyState::Complete)) => {
             steps.begin("the copy was made before: going on where it was");
-            slot::require(config, &connector).await?;
-            preflight::still_fits(config, &connector).await?;
+            slot::require(config, connector).await?;
+            preflight::still_fits(config, connector).await?;
             steps.done("the replication slot still keeps what is not in Kafka yet");
             state
         }
         begun => {
-            copy_all(config, &connector, &target, begun, &mut steps).await?;
+            copy_all(config, connector, &target, begun, steps).await?;
             Some(CopyState::Copied)
         }
     };
@@ -72,8 +96,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
 
     steps.begin("applying changes, one consumer a table");
     let consumers = tokio::spawn({
-        let (config, health, cancel) = (config.clone(), health.clone(), cancel.clone());
-        async move { consume::run(&config, &health, &cancel).await }
+        let (config, claim, health, cancel) = (config.clone(), claim.clone(), health.clone(), cancel.clone());
+        async move { consume::run(&config, &claim, &health, &cancel).await }
     });
     steps.done("running");
 
@@ -122,7 +146,7 @@ async fn copy_all(
         .collect();
     topics::create(&config.bootstrap_servers, &names).await?;
     // Before the slot: whatever comes through it lands behind these ends.
-    remember_ends(config, target, &names).await?;
+    remember_ends(config, target).await?;
     steps.done(&format!("{} topics", names.len()));
 
     steps.begin(&format!("creating replication slot {}", connector.slot));
@@ -145,18 +169,17 @@ async fn copy_all(
 }
 
 /// What stands in the topics already is older than the copy: reading begins behind it.
-async fn remember_ends(config: &RunConfig, target: &Client, names: &[String]) -> Result<(), SinkError> {
+async fn remember_ends(config: &RunConfig, target: &Client) -> Result<(), SinkError> {
     let all = topics::list(&config.bootstrap_servers, &config.topic_prefix).await?;
-    for (topic, partitions) in all.iter().filter(|(topic, _)| names.contains(topic)) {
-        for (partition, end) in topics::ends(&config.bootstrap_servers, topic, *partitions).await? {
-            target
-                .execute(
-                    "INSERT INTO headwater.offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
-                     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = $3, changed_at = now()",
-                    &[&topic, &partition, &end],
-                )
-                .await?;
-        }
+    // Also of topics without a table: there may be one again, and what stands there is of the table that was.
+    for ((topic, partition), end) in topics::ends(&config.bootstrap_servers, &all).await? {
+        target
+            .execute(
+                "INSERT INTO headwater.offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
+                     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = $3, last_offset = NULL, changed_at = now()",
+                &[&topic, &partition, &end],
+            )
+            .await?;
     }
     Ok(())
 }

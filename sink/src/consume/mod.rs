@@ -2,8 +2,10 @@
 //!
 //! # Layout
 //! - [`topics`]: which topics there are
+//! - [`resume`]: whether a topic is still the one that was read before
 //! - [`table`]: reads one topic and applies it
 
+pub mod resume;
 pub mod table;
 pub mod topics;
 
@@ -14,6 +16,7 @@ use rdkafka::ClientConfig;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::apply::owner::Claim;
 use crate::config::RunConfig;
 use crate::metrics::health::Health;
 
@@ -29,7 +32,7 @@ pub fn kafka_client(bootstrap_servers: &str) -> ClientConfig {
 
 /// Consumes every table topic of the prefix, those that appear later included, until cancelled; returns when all have
 /// finished the batch they were at.
-pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) {
+pub async fn run(config: &RunConfig, claim: &Claim, health: &Health, cancel: &CancellationToken) {
     struct Running {
         partitions: usize,
         cancel: CancellationToken,
@@ -59,7 +62,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
                 join(&topic, before.task).await;
             }
             let own = cancel.child_token();
-            let task = table::consume(config.clone(), topic.clone(), partitions, health.clone(), own.clone());
+            let task =
+                table::consume(config.clone(), claim.clone(), topic.clone(), partitions, health.clone(), own.clone());
             running.insert(topic, Running { partitions, cancel: own, task: tokio::spawn(task) });
         }
     }

@@ -10,7 +10,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
 use super::kafka_client;
+use super::resume::{self, Resume};
 use crate::apply::batch::{Applied, Applier, Record};
+use crate::apply::owner::Claim;
 use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::metrics::health::Health;
@@ -27,11 +29,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Applies a topic until cancelled. What fails is tried again from the stored offsets, also when a person must act: the
 /// moment they have, it goes on. Meanwhile `/health` says what stands still, and why.
-pub async fn consume(config: RunConfig, topic: String, partitions: usize, health: Health, cancel: CancellationToken) {
+pub async fn consume(
+    config: RunConfig,
+    claim: Claim,
+    topic: String,
+    partitions: usize,
+    health: Health,
+    cancel: CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let mut progressed = false;
-        let Err(error) = attempt(&config, &topic, partitions, &health, &cancel, &mut progressed).await else { return };
+        let attempt = attempt(&config, &claim, &topic, partitions, &health, &cancel, &mut progressed);
+        let Err(error) = attempt.await else { return };
+        if claim.is_lost() {
+            // The whole sink ends, and says why.
+            return;
+        }
         if progressed {
             pause = FIRST_PAUSE;
         }
@@ -53,14 +67,14 @@ pub async fn consume(config: RunConfig, topic: String, partitions: usize, health
 
 async fn attempt(
     config: &RunConfig,
+    claim: &Claim,
     topic: &str,
     partitions: usize,
     health: &Health,
     cancel: &CancellationToken,
     progressed: &mut bool,
 ) -> Result<(), SinkError> {
-    let mut applier = Applier::connect(&config.target, topic).await?;
-    let stored = applier.offsets().await?;
+    let mut applier = Applier::connect(&config.target, topic, claim.clone()).await?;
     let consumer: StreamConsumer = kafka_client(&config.bootstrap_servers)
         .set("group.id", format!("headwater-sink-{}", config.topic_prefix))
         .set("enable.auto.commit", "false")
@@ -71,31 +85,21 @@ async fn attempt(
         .set("fetch.wait.max.ms", "100")
         .create()
         .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
-    let mut assignment = TopicPartitionList::new();
-    for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-        let offset = stored.get(&partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
-        assignment
-            .add_partition_offset(topic, partition, offset)
-            .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
-    }
-    consumer.assign(&assignment).map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
-    tracing::debug!(topic, partitions, ?stored, "consuming");
+    let mut resume = Resume::of(applier.offsets());
+    assign(&consumer, topic, partitions, &applier, &resume)?;
+    tracing::debug!(topic, partitions, stored = ?applier.offsets(), "consuming");
     health.topic(topic, |topic| topic.error = None);
     loop {
-        let first = tokio::select! {
-            first = consumer.recv() => received(topic, first)?,
+        let batch = tokio::select! {
+            batch = next_batch(&consumer, topic, &mut resume) => batch?,
             () = cancel.cancelled() => return Ok(()),
         };
-        let Some(first) = first else { continue };
-        let mut batch = vec![record(&first)];
-        let mut bytes = size(batch.first());
-        while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-            let Some(next) = consumer.recv().now_or_never() else { break };
-            if let Some(next) = received(topic, next)? {
-                batch.push(record(&next));
-                bytes += size(batch.last());
-            }
-        }
+        let Some(batch) = batch else {
+            resume::explain(&config.bootstrap_servers, topic, partitions, applier.offsets()).await?;
+            resume = Resume::default();
+            assign(&consumer, topic, partitions, &applier, &resume)?;
+            continue;
+        };
         let applied = applier.apply(&batch).await?;
         *progressed = true;
         report(topic, &applied, health);
@@ -103,28 +107,56 @@ async fn attempt(
     }
 }
 
-/// What came, or an error that ends the attempt; `None` for errors that the client mends itself.
-fn received<'a>(
+fn assign(
+    consumer: &StreamConsumer,
     topic: &str,
-    received: Result<BorrowedMessage<'a>, KafkaError>,
-) -> Result<Option<BorrowedMessage<'a>>, SinkError> {
-    match received {
-        Ok(message) => Ok(Some(message)),
-        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
-            Err(SinkError::stop(format!(
-                "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet. The \
-             target lacks those changes. Copy anew: drop the target's tables and its schema headwater and the replication \
-             slot, start the sink again; and give the topics a longer retention.ms"
-            )))
-        }
-        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition)) => {
-            Err(SinkError::retry(format!("topic {topic} is gone from Kafka")))
-        }
-        Err(error) => {
-            tracing::debug!(topic, %error, "kafka");
-            Ok(None)
+    partitions: usize,
+    applier: &Applier,
+    resume: &Resume,
+) -> Result<(), SinkError> {
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+        let offset = resume.begin(partition, applier.offsets()).map_or(Offset::Beginning, Offset::Offset);
+        assignment
+            .add_partition_offset(topic, partition, offset)
+            .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
+    }
+    consumer.assign(&assignment).map_err(|error| SinkError::retry(format!("Kafka: {error}")))
+}
+
+/// Records to apply, at least one; `None` when Kafka has no record at an offset to read from.
+async fn next_batch(
+    consumer: &StreamConsumer,
+    topic: &str,
+    resume: &mut Resume,
+) -> Result<Option<Vec<Record>>, SinkError> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+        let next = if batch.is_empty() {
+            consumer.recv().await
+        } else {
+            let Some(next) = consumer.recv().now_or_never() else { break };
+            next
+        };
+        match next {
+            Ok(message) => {
+                let record = record(&message);
+                if resume.admits(topic, &record)? {
+                    bytes += size(&record);
+                    batch.push(record);
+                }
+            }
+            Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+            )) => return Ok(None),
+            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition)) => {
+                return Err(SinkError::retry(format!("topic {topic} is gone from Kafka")));
+            }
+            // The client mends it itself.
+            Err(error) => tracing::debug!(topic, %error, "kafka"),
         }
     }
+    Ok(Some(batch))
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {
@@ -134,14 +166,15 @@ fn record(message: &BorrowedMessage<'_>) -> Record {
     Record {
         partition: message.partition(),
         offset: message.offset(),
+        timestamp: message.timestamp().to_millis(),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         new_key,
     }
 }
 
-fn size(record: Option<&Record>) -> usize {
-    record.map_or(0, |record| record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len))
+fn size(record: &Record) -> usize {
+    record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len)
 }
 
 fn report(topic: &str, applied: &Applied, health: &Health) {

@@ -1,17 +1,27 @@
 //! Which topics there are.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::kafka_client;
 use crate::error::SinkError;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the leaders of new topics are waited for, and the pause between two questions.
+const LEADERS_TIMEOUT: Duration = Duration::from_secs(60);
+const LEADERS_PAUSE: Duration = Duration::from_millis(200);
+
+/// The controller refuses a request that makes more than ten thousand records of its own (`QuorumController`'s
+/// `MAX_RECORDS_PER_USER_OP`), and answers a small one in time.
+const TOPICS_AT_ONCE: usize = 200;
 
 /// The table topics of a prefix, with their numbers of partitions.
 ///
@@ -35,22 +45,64 @@ pub async fn list(bootstrap_servers: &str, prefix: &str) -> Result<BTreeMap<Stri
     .await
 }
 
-/// The offset behind the last record of every partition of a topic.
+/// Topics with their numbers of partitions.
+type Partitions = BTreeMap<String, usize>;
+
+/// An offset of every partition: by topic and partition.
+pub type Offsets = BTreeMap<(String, i32), i64>;
+
+/// The offset behind the last record of every partition of some topics.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn ends(bootstrap_servers: &str, topic: &str, partitions: usize) -> Result<BTreeMap<i32, i64>, SinkError> {
-    let (client, topic) = (client(bootstrap_servers)?, topic.to_owned());
-    blocking(move || {
-        (0..i32::try_from(partitions).unwrap_or(i32::MAX))
-            .map(|partition| {
-                let (_, end) =
-                    client.fetch_watermarks(&topic, partition, TIMEOUT).map_err(|error| unreachable(&error))?;
-                Ok((partition, end))
-            })
-            .collect()
-    })
-    .await
+pub async fn ends(bootstrap_servers: &str, topics: &Partitions) -> Result<Offsets, SinkError> {
+    offsets(bootstrap_servers, topics, Offset::End).await
+}
+
+/// The offset of the first record of every partition of some topics.
+///
+/// # Errors
+/// Retry when Kafka does not answer.
+pub async fn begins(bootstrap_servers: &str, topics: &Partitions) -> Result<Offsets, SinkError> {
+    offsets(bootstrap_servers, topics, Offset::Beginning).await
+}
+
+/// A `ListOffsets` request, again while leaders of new topics do not know yet that they lead.
+async fn offsets(bootstrap_servers: &str, topics: &Partitions, at: Offset) -> Result<Offsets, SinkError> {
+    let begun = Instant::now();
+    loop {
+        let (client, topics) = (client(bootstrap_servers)?, topics.clone());
+        match blocking(move || list_offsets(&client, &topics, at)).await {
+            Err(error) if begun.elapsed() < LEADERS_TIMEOUT => {
+                tracing::debug!(%error, "offsets cannot be listed yet");
+                tokio::time::sleep(LEADERS_PAUSE).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn list_offsets(client: &BaseConsumer, topics: &Partitions, at: Offset) -> Result<Offsets, SinkError> {
+    let mut asked = TopicPartitionList::new();
+    for (topic, partitions) in topics {
+        for partition in 0..i32::try_from(*partitions).unwrap_or(i32::MAX) {
+            asked.add_partition_offset(topic, partition, at).map_err(|error| unreachable(&error))?;
+        }
+    }
+    if asked.count() == 0 {
+        return Ok(Offsets::new());
+    }
+    // The name is of what it is for; the request takes the two ends as well (`ListOffsetsRequest.EARLIEST_TIMESTAMP`, -2, and
+    // `LATEST_TIMESTAMP`, -1, which librdkafka's offsets of the same numbers are).
+    let answered = client.offsets_for_times(asked, TIMEOUT).map_err(|error| unreachable(&error))?;
+    let offset = |partition: &TopicPartitionListElem<'_>| {
+        partition.error().map_err(|error| unreachable(&error))?;
+        match partition.offset() {
+            Offset::Offset(offset) => Ok(((partition.topic().to_owned(), partition.partition()), offset)),
+            other => Err(SinkError::retry(format!("Kafka: no offset of topic {}: {other:?}", partition.topic()))),
+        }
+    };
+    answered.elements().iter().map(offset).collect()
 }
 
 /// Creates topics that are not there, with the broker's defaults.
@@ -60,16 +112,18 @@ pub async fn ends(bootstrap_servers: &str, topic: &str, partitions: usize) -> Re
 pub async fn create(bootstrap_servers: &str, names: &[String]) -> Result<(), SinkError> {
     let admin: AdminClient<DefaultClientContext> =
         kafka_client(bootstrap_servers).create().map_err(|error| unreachable(&error))?;
-    let new: Vec<NewTopic<'_>> =
-        names.iter().map(|name| NewTopic::new(name, -1, TopicReplication::Fixed(-1))).collect();
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-    for result in admin.create_topics(&new, &options).await.map_err(|error| unreachable(&error))? {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => {
-                return Err(SinkError::stop(format!(
-                    "topic {topic} could not be created: {code}. Create it, or allow the sink to"
-                )));
+    for names in names.chunks(TOPICS_AT_ONCE) {
+        let new: Vec<NewTopic<'_>> =
+            names.iter().map(|name| NewTopic::new(name, -1, TopicReplication::Fixed(-1))).collect();
+        for result in admin.create_topics(&new, &options).await.map_err(|error| unreachable(&error))? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => {
+                    return Err(SinkError::stop(format!(
+                        "topic {topic} could not be created: {code}. Create it, or allow the sink to"
+                    )));
+                }
             }
         }
     }

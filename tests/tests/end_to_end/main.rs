@@ -20,5 +20,6 @@ mod properties;
 mod protobuf;
 mod rest;
 mod restarts;
+mod sink_owners;
 mod snapshots;
 mod transactions;

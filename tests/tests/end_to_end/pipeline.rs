@@ -145,6 +145,16 @@ impl Pipeline {
         worker: &Worker,
         change: impl FnOnce(&mut sink::Settings),
     ) -> anyhow::Result<(Sink, u16)> {
+        self.sink_in(self.directory.path(), worker, change)
+    }
+
+    /// The same with its log in another directory: one that runs beside another.
+    pub(crate) fn sink_in(
+        &self,
+        directory: &Path,
+        worker: &Worker,
+        change: impl FnOnce(&mut sink::Settings),
+    ) -> anyhow::Result<(Sink, u16)> {
         let file = self.directory.path().join("connector.json");
         std::fs::write(&file, json!({ "name": self.name, "config": self.connector(&[])? }).to_string())?;
         let mut settings = sink::Settings {
@@ -159,7 +169,7 @@ impl Pipeline {
             pg_bin: environment("TEST_PG_BIN")?.into(),
         };
         change(&mut settings);
-        Ok((Sink::start(self.directory.path(), &settings)?, settings.port))
+        Ok((Sink::start(directory, &settings)?, settings.port))
     }
 
     /// The topic of a table.
