@@ -19,19 +19,22 @@ use proto::lsn::Lsn;
 use proto::position::Offset;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::capture::relations::Relations;
 use crate::capture::stream::Streaming;
 use crate::capture::transaction::Progress;
+use crate::capture::watchdog::{self, Pulse};
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
 use crate::metrics::labels::Labels;
 use crate::metrics::task::TaskMetrics;
 use crate::notify::Notifier;
-use crate::position::{Checkpoint, OffsetStore, Resume, SlotAction, Start, committer};
+use crate::position::{Anchored, Checkpoint, OffsetStore, Resume, SlotAction, Start, committer, on_server};
 use crate::publish::producer::RecordProducer;
 use crate::source::catalog::ListedTable;
+use crate::source::server::Server;
 use crate::source::snapshot::incremental::Incremental;
 use crate::source::table_name::TableName;
 use crate::source::wal::WalStream;
@@ -67,6 +70,8 @@ pub enum TaskState {
     Starting,
     /// Reading and publishing.
     Running,
+    /// Running, and standing still for the reason of this trace.
+    Stalled(String),
     /// Waiting to start again after the failure with this trace.
     Retrying(String),
 }
@@ -82,6 +87,31 @@ impl TaskHealth {
     pub fn new() -> (Self, watch::Receiver<TaskState>) {
         let (state, receiver) = watch::channel(TaskState::Starting);
         (Self { state }, receiver)
+    }
+
+    /// It runs, and stands still for this reason, or for none any more.
+    pub fn stalled(&self, context: &TaskContext, why: Option<String>) {
+        let state = why.as_ref().map_or(TaskState::Running, |why| TaskState::Stalled(TaskError::retry(why).trace()));
+        let is_other_kind = |was: &TaskState| match was {
+            TaskState::Running => why.is_some(),
+            TaskState::Stalled(_) => why.is_none(),
+            // Not the stream's any more.
+            TaskState::Starting | TaskState::Retrying(_) => false,
+        };
+        let changed = self.state.send_if_modified(|was| {
+            let changes = is_other_kind(was);
+            if changes {
+                *was = state;
+            }
+            changes
+        });
+        if changed {
+            context.metrics.stalled.set(if why.is_some() { 1.0 } else { 0.0 });
+            match why {
+                Some(why) => tracing::warn!(connector = %context.config.name, "standing still: {why}"),
+                None => tracing::info!(connector = %context.config.name, "going on"),
+            }
+        }
     }
 
     fn set(&self, state: TaskState) {
@@ -100,6 +130,7 @@ pub async fn run(context: TaskContext) -> Result<(), TaskError> {
     let (mut failures, mut pause) = (0_i64, FIRST_RETRY_PAUSE.min(retry.wait));
     loop {
         context.health.set(TaskState::Starting);
+        context.metrics.stalled.set(0.0);
         let mut was_running = false;
         match Box::pin(attempt(&context, &mut was_running)).await {
             Ok(()) => return Ok(()),
@@ -148,7 +179,7 @@ async fn attempt(context: &TaskContext, was_running: &mut bool) -> Result<(), Ta
 
 async fn cancelled_while_starting(context: &TaskContext) {
     context.cancel.cancelled().await;
-    if *context.health.state.borrow() == TaskState::Running {
+    if matches!(*context.health.state.borrow(), TaskState::Running | TaskState::Stalled(_)) {
         std::future::pending::<()>().await;
     }
 }
@@ -184,6 +215,9 @@ async fn stream_from_position(
         ))
     })?;
     let client = session::connect(&config.connection, "catalog").await?;
+    let server = Server::identify(config).await?;
+    // Before anything is done on the server.
+    let offset = offset.map(|offset| on_server(config, offset, &server)).transpose()?;
     let captured = catalog::captured_tables(&client, config).await?;
     let published: Vec<TableName> =
         captured.iter().filter(|table| table.is_logged).map(|table| table.name.clone()).collect();
@@ -194,12 +228,22 @@ async fn stream_from_position(
     let settings = envelope_settings(config);
     let relations = Relations::new(config.clone(), settings.clone());
     let mut emitter = RowEmitter::new(config, &settings)?;
-    let start = Start::decide(config, offset, slot::read(&client, config).await?)?;
+    let slot = slot::read(&client, config).await?;
+    let confirmed = slot.as_ref().map(|slot| slot.confirmed_flush);
+    let start = Start::decide(config, offset, slot)?;
+    let confirmed = confirmed.filter(|_| start.slot == SlotAction::Keep);
     if start.slot == SlotAction::Replace {
         slot::drop(&client, &config.slot.name).await?;
     }
     let notifier = Notifier::new(config);
-    let mut outputs = snapshot::Outputs { relations: &relations, emitter: &mut emitter, producer, notifier: &notifier };
+    let pulse = Arc::new(Pulse::default());
+    let mut outputs = snapshot::Outputs {
+        relations: &relations,
+        emitter: &mut emitter,
+        producer,
+        notifier: &notifier,
+        pulse: &pulse,
+    };
     let Some(resume) = first_position(context, start, &captured, producer, &mut outputs).await? else {
         return Ok(());
     };
@@ -218,7 +262,10 @@ async fn stream_from_position(
         }
     }
 
+    producer.positions().belong_to(Anchored::new(config, server, confirmed.unwrap_or(resume.start)));
     let stream = start_stream(context, resume.start).await?;
+    // Where the stored position belongs is stored at once, not only with the next one.
+    producer.ledger().checkpoint(Checkpoint { flush: Some(resume.start), offset: None });
     tracing::info!(connector = %config.name, slot = %config.slot.name, start = %resume.start, "streaming");
     *was_running = true;
     context.health.set(TaskState::Running);
@@ -235,6 +282,7 @@ async fn stream_from_position(
         progress,
         incremental,
         notifier,
+        pulse,
         last_origin,
         is_foreign: false,
         xmin_fetched: None,
@@ -274,6 +322,8 @@ async fn first_position(
     // What is published is stored meanwhile. However this ends, that ends with it.
     let mut committer = tokio::spawn(committer::run(context.clone(), producer.clone(), confirmed, stop.clone()));
     let _ends_with_this = stop.clone().drop_guard();
+    let watched = watchdog::watch(context.clone(), producer.ledger().clone(), outputs.pulse.clone());
+    let watched = AbortOnDropHandle::new(tokio::spawn(watched));
     let read = async {
         let checkpoint = snapshot::run(config, plan, outputs).await?;
         producer.drain().await?;
@@ -286,6 +336,9 @@ async fn first_position(
     let read = tokio::select! {
         read = read => Some(read),
         () = context.cancel.cancelled() => None,
+        gone = watched => {
+            return Err(gone.unwrap_or_else(|error| TaskError::retry("the watchdog broke off").because(error)));
+        }
         committed = &mut committer => match committed {
             Ok(Err(error)) => return Err(error),
             _ => return Err(TaskError::retry("the committer of positions broke off")),

@@ -55,6 +55,35 @@ impl Postgres {
         Ok(server)
     }
 
+    /// Makes a standby of a running server with `pg_basebackup` and starts it: of its slots `slot` on the primary, and it keeps
+    /// its own copies of the primary's failover slots.
+    ///
+    /// # Errors
+    /// What of it failed.
+    pub async fn standby(
+        artifacts: &Artifacts,
+        directory: &Path,
+        settings: &Settings<'_>,
+        primary: &str,
+        slot: &str,
+    ) -> anyhow::Result<Self> {
+        let data = directory.join(settings.name);
+        std::fs::create_dir_all(&data)?;
+        std::fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        if is_root() {
+            run(Command::new("chown").arg(server_user()?).arg(&data))?;
+        }
+        let mut copy = unprivileged(&artifacts.postgres_client().join("pg_basebackup"), &data)?;
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--slot", slot, "--dbname", primary])
+            .arg("--pgdata")
+            .arg(&data);
+        run(&mut copy)?;
+        let mut conf = std::fs::OpenOptions::new().append(true).open(data.join("postgresql.auto.conf"))?;
+        let standby = "hot_standby_feedback = on\nsync_replication_slots = on\nwal_receiver_status_interval = 1s\n";
+        std::io::Write::write_all(&mut conf, standby.as_bytes())?;
+        Self::start(artifacts, directory, settings).await
+    }
+
     async fn wait_ready(&mut self) -> anyhow::Result<()> {
         let url = url(self.port, USER);
         let process = &mut self.process;

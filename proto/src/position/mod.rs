@@ -38,6 +38,39 @@ pub struct Offset {
     pub transaction: Option<TransactionOffset>,
     /// The incremental snapshot that is under way.
     pub incremental: Option<IncrementalOffset>,
+    /// Which server the position is of, and how far its slot was confirmed.
+    pub anchor: Option<Anchor>,
+}
+
+/// Where a position belongs: `headwater_systemId`, `headwater_timeline` and `headwater_confirmed`, which Debezium passes over.
+///
+/// An LSN means something on one server only, and on one line of its history. And only who knows how far the slot was
+/// confirmed can tell one that was made anew from one that was confirmed beyond the last record, as an idle one is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// The server's system identifier; a promoted standby has that of its primary.
+    pub system_id: String,
+    /// The timeline that the server wrote.
+    pub timeline: u32,
+    /// The slot was never confirmed beyond this.
+    pub confirmed: Lsn,
+}
+
+impl Anchor {
+    fn from_map(map: &Map<String, Value>) -> Option<Self> {
+        Some(Self {
+            system_id: map.get(SYSTEM_ID)?.as_str()?.to_owned(),
+            timeline: u32::try_from(map.get(TIMELINE)?.as_u64()?).ok()?,
+            confirmed: Lsn::from(map.get(CONFIRMED)?.as_u64()?),
+        })
+    }
+
+    /// Puts it into a stored offset, in place of what is there.
+    pub fn put_into(&self, map: &mut Map<String, Value>) {
+        map.insert(SYSTEM_ID.to_owned(), self.system_id.clone().into());
+        map.insert(TIMELINE.to_owned(), self.timeline.into());
+        map.insert(CONFIRMED.to_owned(), self.confirmed.as_u64().into());
+    }
 }
 
 /// How many events of each table a transaction had (`TransactionContext`): `transaction_id`, and
@@ -80,6 +113,9 @@ const TRANSACTION_EVENTS: &str = "transaction_data_collection_order_";
 const SNAPSHOT_DONE: &str = "headwater_snapshot_done";
 const PARTIAL_TX_ID: &str = "headwater_txId";
 const PARTIAL_ORDINAL: &str = "headwater_ordinal";
+const SYSTEM_ID: &str = "headwater_systemId";
+const TIMELINE: &str = "headwater_timeline";
+const CONFIRMED: &str = "headwater_confirmed";
 
 impl Offset {
     /// From the stored map, Debezium's or ours.
@@ -121,6 +157,7 @@ impl Offset {
             }),
             snapshot_done: map.get(SNAPSHOT_DONE).and_then(Value::as_str).map(str::to_owned),
             incremental: IncrementalOffset::from_map(map),
+            anchor: Anchor::from_map(map),
         })
     }
 
@@ -160,6 +197,9 @@ impl Offset {
         if let Some(incremental) = &self.incremental {
             incremental.put_into(&mut map);
         }
+        if let Some(anchor) = &self.anchor {
+            anchor.put_into(&mut map);
+        }
         map
     }
 }
@@ -183,6 +223,15 @@ mod tests {
         let offset = Offset { lsn: Some(Lsn::from(7)), tx_id: Some(Xid::from(809)), partial, ..Offset::default() };
         let map = offset.to_map();
         assert_eq!((&map["txId"], &map["headwater_txId"]), (&809.into(), &810.into()));
+        assert_eq!(Offset::from_map(&map), Ok(offset));
+    }
+
+    #[test]
+    fn where_a_position_belongs_is_kept_beside_debeziums_own_keys() {
+        let anchor = Anchor { system_id: "7300000000000000001".to_owned(), timeline: 2, confirmed: Lsn::from(9) };
+        let offset = Offset { lsn: Some(Lsn::from(7)), anchor: Some(anchor), ..Offset::default() };
+        let map = offset.to_map();
+        assert_eq!((&map["headwater_timeline"], &map["headwater_confirmed"]), (&2.into(), &9.into()));
         assert_eq!(Offset::from_map(&map), Ok(offset));
     }
 

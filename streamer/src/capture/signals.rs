@@ -87,8 +87,8 @@ impl Streaming<'_> {
     }
 
     fn incremental(&mut self) -> (&mut Incremental, Outputs<'_>) {
-        let Self { incremental, relations, emitter, producer, notifier, .. } = self;
-        (incremental, Outputs { relations, emitter, producer, notifier })
+        let Self { incremental, relations, emitter, producer, notifier, pulse, .. } = self;
+        (incremental, Outputs { relations, emitter, producer, notifier, pulse })
     }
 
     /// Without a change in the stream there is no commit that would store how far the incremental snapshot is.

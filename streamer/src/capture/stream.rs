@@ -9,9 +9,11 @@ use proto::position::TransactionOffset;
 use tokio::sync::watch;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::relations::Relations;
 use super::transaction::{Change, Progress};
+use super::watchdog::{self, Pulse, Sources};
 use crate::config::{ConnectorConfig, FlushMode};
 use crate::emit::{RowEmitter, RowOrigin, heartbeat};
 use crate::error::TaskError;
@@ -43,6 +45,8 @@ pub struct Streaming<'a> {
     pub incremental: Incremental,
     /// Tells of snapshots.
     pub notifier: Notifier,
+    /// What the watchdog looks at.
+    pub pulse: Arc<Pulse>,
     /// Where the last row came from.
     pub last_origin: RowOrigin,
     /// Whether the transaction under way was replicated to this server, and such are left out.
@@ -64,9 +68,15 @@ impl Streaming<'_> {
             tokio::spawn(committer::run(self.context.clone(), self.producer.clone(), confirmed, commit.clone()));
         // However this ends, the committer ends with it.
         let _ends_with_this = commit.clone().drop_guard();
+        let pulse = self.pulse.clone();
+        let _listening =
+            pulse.listen(Sources { processes: stream.process().into_iter().collect(), may_compute: false });
+        let watched = watchdog::watch(self.context.clone(), self.producer.ledger().clone(), pulse.clone());
+        let mut watched = AbortOnDropHandle::new(tokio::spawn(watched));
         let mut heartbeat = config.heartbeat.interval.map(later);
         let cancel = self.context.cancel.clone();
         let mut signals = channels::open(&config)?;
+        let going_on = pulse.work();
         let mut broken_off = tokio::select! {
             gone_on = self.go_on() => {
                 gone_on?;
@@ -74,6 +84,7 @@ impl Streaming<'_> {
             }
             () = cancel.cancelled() => true,
         };
+        drop(going_on);
         loop {
             tokio::select! {
                 biased;
@@ -83,16 +94,26 @@ impl Streaming<'_> {
                     Ok(()) => confirm(&stream, &config, *confirmable.borrow_and_update()),
                     Err(_) => break,
                 },
+                gone = &mut watched => {
+                    return Err(gone.unwrap_or_else(|error| TaskError::retry("the watchdog broke off").because(error)));
+                }
+                // No sign of the server's life.
                 () = tick(&mut heartbeat) => self.heartbeat(&config).await?,
-                Some(signal) = signals.recv() => tokio::select! {
-                    signalled = self.signalled_from_outside(&signal) => signalled?,
-                    () = cancel.cancelled() => {
-                        broken_off = true;
-                        break;
+                Some(signal) = signals.recv() => {
+                    let _working = pulse.work();
+                    tokio::select! {
+                        signalled = self.signalled_from_outside(&signal) => signalled?,
+                        () = cancel.cancelled() => {
+                            broken_off = true;
+                            break;
+                        }
                     }
-                },
+                }
                 event = stream.next() => {
                     let event = event?;
+                    let _working = pulse.work();
+                    let (WalEvent::Message(lsn, _) | WalEvent::Keepalive(lsn)) = &event;
+                    pulse.received(*lsn);
                     tokio::select! {
                         handled = self.handle(event) => handled?,
                         // Kafka may be away and its queue full: a stop does not wait for it.

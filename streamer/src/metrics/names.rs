@@ -28,6 +28,8 @@ pub const SNAPSHOT_ABORTED: &str = "headwater_streamer_snapshot_aborted";
 pub const SNAPSHOT_SECONDS: &str = "headwater_streamer_snapshot_duration_seconds";
 /// Times that the task started again by itself.
 pub const RETRIES: &str = "headwater_streamer_retries_total";
+/// 1 while the stream stands still: Kafka acknowledges nothing, or the server does not answer.
+pub const STALLED: &str = "headwater_streamer_stalled";
 /// Transactions read whole.
 pub const TRANSACTIONS: &str = "headwater_streamer_transactions_total";
 /// Transactions of Kafka's that were ended whole (`exactly.once.source.support`).
@@ -59,6 +61,10 @@ pub(super) fn describe() {
     describe_gauge!(SNAPSHOT_ABORTED, "Whether the last snapshot broke off.");
     describe_gauge!(SNAPSHOT_SECONDS, "How long the snapshot has been read.");
     describe_counter!(RETRIES, "Times the task started again by itself.");
+    describe_gauge!(
+        STALLED,
+        "Whether the stream stands still: Kafka acknowledges nothing, or the server does not answer."
+    );
     describe_counter!(TRANSACTIONS, "Transactions read whole from the slot.");
     describe_counter!(KAFKA_TRANSACTIONS, "Transactions of Kafka's that were committed (exactly.once.source.support).");
     describe_counter!(

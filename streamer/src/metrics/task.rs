@@ -23,6 +23,8 @@ pub struct TaskMetrics {
     pub snapshot_rows: Counter,
     /// [`names::RETRIES`].
     pub retries: Counter,
+    /// [`names::STALLED`].
+    pub stalled: Gauge,
     /// [`names::TRANSACTIONS`].
     pub transactions: Counter,
     /// [`names::KAFKA_TRANSACTIONS`].
@@ -47,6 +49,7 @@ impl TaskMetrics {
             queue_full: counter(names::QUEUE_FULL),
             snapshot_rows: counter(names::SNAPSHOT_ROWS),
             retries: counter(names::RETRIES),
+            stalled: gauge(names::STALLED),
             transactions: counter(names::TRANSACTIONS),
             kafka_transactions: counter(names::KAFKA_TRANSACTIONS),
             server_lsn: gauge(names::SERVER_LSN),

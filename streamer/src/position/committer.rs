@@ -6,7 +6,6 @@ use proto::lsn::Lsn;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Checkpoint;
 use crate::error::TaskError;
 use crate::pipeline::TaskContext;
 use crate::publish::producer::RecordProducer;
@@ -33,7 +32,11 @@ pub async fn run(
         };
         producer.commit().await?;
         if let Some(checkpoint) = producer.ledger().take_safe() {
-            store(&context, &checkpoint).await?;
+            if !producer.is_transactional()
+                && let Some(offset) = producer.positions().of(&checkpoint)?
+            {
+                producer.positions().write(&offset).await?;
+            }
             if let Some(flush) = checkpoint.flush {
                 context.metrics.confirmed_lsn.set(flush.as_u64() as f64);
                 confirmed.send_replace(flush);
@@ -43,9 +46,4 @@ pub async fn run(
             return Ok(());
         }
     }
-}
-
-async fn store(context: &TaskContext, checkpoint: &Checkpoint) -> Result<(), TaskError> {
-    let Some(offset) = &checkpoint.offset else { return Ok(()) };
-    context.offsets.write(&context.config.name, &context.config.topic_prefix, &offset.to_map()).await
 }

@@ -3,7 +3,9 @@
 //! A position is a commit and, inside the transaction behind it, an ordinal: one LSN is shared by all rows of a COPY or
 //! a multi-row INSERT, so an LSN alone cannot say how far a transaction was read (Debezium loses rows there).
 
+mod anchor;
 pub mod committer;
+mod own;
 mod resume;
 mod start;
 mod store;
@@ -11,6 +13,8 @@ mod store;
 use proto::lsn::Lsn;
 use proto::position::Offset;
 
+pub use anchor::{Anchored, on_server};
+pub use own::Positions;
 pub use resume::{Published, Resume};
 pub use start::{SlotAction, Start};
 pub use store::OffsetStore;

@@ -33,7 +33,7 @@ impl Resume {
             last_commit: offset.lsn_commit,
             partial: offset.partial,
             last_row: offset.tx_id.zip(offset.lsn_proc.map(up_to)),
-            whole: Offset { partial: None, ..offset.clone() },
+            whole: Offset { partial: None, anchor: None, ..offset.clone() },
         }
     }
 

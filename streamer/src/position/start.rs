@@ -2,7 +2,7 @@
 
 use proto::position::Offset;
 
-use super::Resume;
+use super::{Resume, anchor};
 use crate::config::{ConnectorConfig, OffsetMismatch};
 use crate::error::TaskError;
 use crate::source::slot::{self, SlotState};
@@ -62,9 +62,9 @@ impl Start {
             });
         }
         match (offset, slot) {
-            (_, Some(slot)) if slot.is_lost => {
+            (_, Some(SlotState { lost: Some(reason), .. })) => {
                 if !mode.mends_a_lost_position() {
-                    return Err(slot::lost(&config.slot.name));
+                    return Err(slot::lost(config, &reason));
                 }
                 tracing::warn!(slot = %config.slot.name, "the slot lost WAL it still needed: the tables are read anew");
                 Ok(Self { resume: None, is_stored: false, slot: SlotAction::Replace, reads_data: true, done: None })
@@ -85,6 +85,14 @@ impl Start {
                 let trusts_offset = config.replication.mismatch == OffsetMismatch::TrustOffset;
                 if trusts_offset && slot.confirmed_flush > resume.start {
                     return Err(ahead_of_the_position(config, &resume, &slot));
+                }
+                if let Some(error) = anchor::moved_slot(config, &offset, &resume, &slot) {
+                    if !mode.mends_a_lost_position() {
+                        return Err(error);
+                    }
+                    tracing::warn!(slot = %config.slot.name, %error, "changes are lost: the tables are read anew");
+                    let resume = Some(Resume::from_slot(slot.confirmed_flush));
+                    return Ok(Self { resume, is_stored: false, slot: SlotAction::Keep, reads_data: true, done: None });
                 }
                 Ok(Self { resume: Some(resume), is_stored: true, slot: SlotAction::Keep, reads_data, done: None })
             }
@@ -111,8 +119,10 @@ fn interrupted(config: &ConnectorConfig) -> TaskError {
 fn missing_slot(config: &ConnectorConfig) -> TaskError {
     TaskError::stop(format!(
         "slot {} does not exist, but connector {} has a stored position: the changes since then were kept by that slot and \
-         are gone with it. A new slot would begin now and skip them in silence. Read the tables anew: stop the connector, \
-         DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume; or set snapshot.mode=when_needed",
+         are gone with it. A new slot would begin now and skip them in silence. Either it was dropped, or a standby was promoted \
+         that did not have it: with slot.failover=true, and sync_replication_slots, hot_standby_feedback and primary_slot_name on \
+         the standby, it has. Read the tables anew: stop the connector, DELETE /connectors/{}/offsets, set \
+         snapshot.mode=initial, resume; or set snapshot.mode=when_needed",
         config.slot.name, config.name, config.name
     ))
 }

@@ -170,6 +170,11 @@ impl Ledger {
         self.lock().acknowledged.len()
     }
 
+    /// How many records Kafka has, counted up to the oldest that is under way.
+    pub fn acknowledged(&self) -> u64 {
+        self.lock().oldest
+    }
+
     /// Completes when the ledger moves next: register before looking at what one waits for, then await.
     pub fn moved(&self) -> tokio::sync::futures::Notified<'_> {
         self.progress.notified()

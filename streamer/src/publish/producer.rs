@@ -15,7 +15,7 @@ use super::transactions::Transactions;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
-use crate::position::OffsetStore;
+use crate::position::{OffsetStore, Positions};
 use crate::worker::storage::statuses::StatusStore;
 
 /// How long a full queue is waited for before it is looked at again.
@@ -44,6 +44,7 @@ pub struct RecordProducer {
     ledger: Arc<Ledger>,
     metrics: TaskMetrics,
     topics: Topics,
+    positions: Positions,
     /// `None` where records are published without.
     pub(super) transactions: Option<Transactions>,
     /// How many bytes may be under way.
@@ -102,13 +103,14 @@ impl RecordProducer {
         offsets: OffsetStore,
     ) -> Result<Self, TaskError> {
         let topics = Topics::new(worker, config, statuses)?;
-        let transactions = Transactions::new(config, offsets)?;
+        let positions = Positions::new(config, offsets);
+        let transactions = Transactions::new(worker, config, positions.clone())?;
         let ledger = Arc::new(if transactions.is_some() { Ledger::of_transactions() } else { Ledger::default() });
         let (settings, limit) = settings::producer(worker, config)?;
         let producer = settings
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger, metrics, topics, transactions, limit })
+        Ok(Self { producer, ledger, metrics, topics, positions, transactions, limit })
     }
 
     /// What is counted of the connector.
@@ -119,6 +121,11 @@ impl RecordProducer {
     /// The ledger of what this producer has under way.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Where the position behind what it publishes is stored.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
     }
 
     /// Enqueues a record, waiting while the queue is full: order is kept because the caller cannot go on meanwhile.

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::producer::{Record, RecordProducer};
 use crate::config::{ConnectorConfig, ExactlyOnce, WorkerConfig};
 use crate::error::TaskError;
-use crate::position::OffsetStore;
+use crate::position::Positions;
 
 /// How long Kafka may take for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -23,8 +23,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct Transactions {
     settings: ExactlyOnce,
     connector: String,
-    server: String,
-    offsets: OffsetStore,
+    positions: Positions,
+    /// When a position was last stored that nothing was published for, and how often that may be.
+    quiet: Mutex<Option<Instant>>,
+    quiet_interval: Duration,
     /// Since when one is open. Held while a record is enqueued and while a transaction ends: nothing is enqueued meanwhile.
     open: Mutex<Option<Instant>>,
 }
@@ -34,7 +36,11 @@ impl Transactions {
     ///
     /// # Errors
     /// Stop when the connector publishes to another cluster than the one that positions are kept in: no transaction spans both.
-    pub(super) fn new(config: &ConnectorConfig, offsets: OffsetStore) -> Result<Option<Self>, TaskError> {
+    pub(super) fn new(
+        worker: &WorkerConfig,
+        config: &ConnectorConfig,
+        positions: Positions,
+    ) -> Result<Option<Self>, TaskError> {
         let Some(settings) = config.exactly_once.clone() else { return Ok(None) };
         if config.producer_overrides.contains_key("bootstrap.servers") {
             return Err(TaskError::stop(format!(
@@ -47,8 +53,9 @@ impl Transactions {
         Ok(Some(Self {
             settings,
             connector: config.name.clone(),
-            server: config.topic_prefix.clone(),
-            offsets,
+            positions,
+            quiet: Mutex::new(None),
+            quiet_interval: worker.offset_flush_interval,
             open: Mutex::new(None),
         }))
     }
@@ -85,7 +92,7 @@ impl RecordProducer {
         let Some(transactions) = &self.transactions else { return Ok(()) };
         tokio::task::block_in_place(|| self.producer.init_transactions(ANSWER_TIMEOUT))
             .map_err(|error| transactions.failed("beginning to publish in transactions failed", &error))?;
-        transactions.offsets.refresh(worker).await
+        transactions.positions.refresh(worker).await
     }
 
     /// A transaction for the next record: the one that is open, unless it is time to end it and this is a place for it.
@@ -102,6 +109,11 @@ impl RecordProducer {
     /// How often [`RecordProducer::commit`] is to be called, `None` without transactions.
     pub fn commit_interval(&self) -> Option<Duration> {
         self.transactions.as_ref().map(|transactions| transactions.settings.interval.max(Duration::from_millis(1)))
+    }
+
+    /// Whether it publishes in transactions, and the position with them.
+    pub fn is_transactional(&self) -> bool {
+        self.transactions.is_some()
     }
 
     /// Ends the transaction that is open, if every record in it has its position: the [ledger](RecordProducer::ledger) says then
@@ -138,12 +150,18 @@ impl RecordProducer {
 
     async fn end(&self, transactions: &Transactions, open: &mut Option<Instant>) -> Result<(), TaskError> {
         let Some(checkpoint) = self.ledger().boundary() else { return Ok(()) };
-        let (connector, server) = (&transactions.connector, &transactions.server);
-        let offset = checkpoint.offset.as_ref().map(|offset| offset.to_map());
+        if checkpoint.offset.is_none() && open.is_none() {
+            // A transaction every time for what nothing was published for would be many.
+            let mut quiet = transactions.quiet.lock().await;
+            if quiet.is_some_and(|last| last.elapsed() < transactions.quiet_interval) {
+                return Ok(());
+            }
+            *quiet = Some(Instant::now());
+        }
+        let offset = transactions.positions.of(&checkpoint)?;
         if let Some(offset) = &offset {
             self.begin(transactions, open)?;
-            let (key, value) = OffsetStore::record(connector, server, offset)?;
-            let topic = transactions.offsets.topic();
+            let (topic, key, value) = transactions.positions.record(offset)?;
             let record =
                 Record { topic, partition: None, key: Some(&key), value: Some(&value), headers: None, timestamp: None };
             self.enqueue(record).await?;
@@ -157,7 +175,7 @@ impl RecordProducer {
             self.metrics().kafka_transactions.increment(1);
         }
         if let Some(offset) = &offset {
-            transactions.offsets.remember(connector, server, offset)?;
+            transactions.positions.remember(offset)?;
         }
         self.ledger().committed(checkpoint);
         Ok(())

@@ -5,15 +5,18 @@
 //! - [`validate()`]: the connection check behind `PUT /connectors/{name}/config`
 //! - [`catalog`]: what `pg_catalog` says about captured tables; [`table_name`]: how they are named
 //! - [`replica_identity`]: set before a slot reads
-//! - [`publication`], [`slot`]: made, checked, dropped
+//! - [`server`]: which one it is; [`publication`], [`slot`]: made, checked, dropped
 //! - [`snapshot`]: the rows that were there before the slot
 //! - `client_key`: the private key to a client's certificate
 //! - [`wal`]: the replication stream
+//! - [`activity`]: what the server says of the processes that work for us
 
+pub mod activity;
 pub mod catalog;
 mod client_key;
 pub mod publication;
 pub mod replica_identity;
+pub mod server;
 pub mod session;
 pub mod slot;
 pub mod snapshot;

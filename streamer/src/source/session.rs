@@ -100,7 +100,8 @@ pub(super) async fn in_time<T>(limit: Option<Duration>, future: impl Future<Outp
 fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskError {
     let at = format!("{}:{}", connection.hostname, connection.port);
     if let Some(server) = error.as_db_error() {
-        let text = format!("{}: {}", server.severity(), server.message());
+        let mut text = format!("{}: {}", server.severity(), server.message());
+        text.push_str(refusal(server.code().code()));
         // A database that takes no connections for now (ALLOW_CONNECTIONS) has a code that means more elsewhere.
         let is_closed = *server.code() == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
         let stops = needs_a_person(server.code()) && !is_closed;
@@ -122,13 +123,29 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
     failure.because(error)
 }
 
+/// What the refusal of a session means, behind the server's words.
+pub(super) fn refusal(code: &str) -> &'static str {
+    match code {
+        "28P01" | "28000" => {
+            ". Nothing is lost: the slot keeps what is changed. Give the connector the user and the password that the server takes \
+             (database.user, database.password, or the file they are read from) and restart it"
+        }
+        _ => "",
+    }
+}
+
 /// Turns the failure of a query into a [`TaskError`]; `what` says what was being done, with the table, slot or publication.
 ///
 /// Only the server's message is kept: its DETAIL may quote a row.
 pub fn query_error(what: &str, error: tokio_postgres::Error) -> TaskError {
     match error.as_db_error() {
         Some(server) => {
-            let text = format!("{what}: {} (SQLSTATE {})", server.message(), server.code().code());
+            let mut text = format!("{what}: {} (SQLSTATE {})", server.message(), server.code().code());
+            if *server.code() == SqlState::READ_ONLY_SQL_TRANSACTION {
+                text.push_str(
+                    ". The server takes no changes: a standby that is not promoted yet, or default_transaction_read_only",
+                );
+            }
             if needs_a_person(server.code()) { TaskError::stop(text) } else { TaskError::retry(text) }
         }
         None => {
@@ -141,7 +158,8 @@ pub fn query_error(what: &str, error: tokio_postgres::Error) -> TaskError {
 /// Whether a server error is one that trying again will not mend.
 ///
 /// By class, after the table in PostgreSQL's manual, appendix A: 08 connection, 40 rollback, 53 resources, 57 operator
-/// intervention and 58 system errors pass by themselves; 55006 is a slot still held by a session that is ending.
+/// intervention and 58 system errors pass by themselves; 55006 is a slot still held by a session that is ending, and 25006 a
+/// standby that is still to be promoted.
 pub fn needs_a_person(code: &SqlState) -> bool {
     sqlstate_needs_a_person(code.code())
 }
@@ -153,5 +171,5 @@ pub fn sqlstate_needs_a_person(code: &str) -> bool {
         return true;
     }
     let transient = ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
-    !(transient || matches!(code, "55006" | "55P03" | "25P02" | "XX000"))
+    !(transient || matches!(code, "55006" | "55P03" | "25P02" | "25006" | "XX000"))
 }

@@ -21,8 +21,8 @@ pub struct SlotState {
     pub log_end: Lsn,
     /// Changes of transactions that committed before this are not sent again.
     pub confirmed_flush: Lsn,
-    /// WAL that it still needed was removed.
-    pub is_lost: bool,
+    /// Why it can serve nobody any more, in the server's words: `wal_removed`, `idle_timeout` and others. `None` while it can.
+    pub lost: Option<String>,
 }
 
 /// A slot just made, and the session that keeps its snapshot importable: drop it only after the import.
@@ -44,14 +44,18 @@ impl std::fmt::Debug for CreatedSlot {
 /// The slot's state, `None` when there is no slot of that name.
 ///
 /// # Errors
-/// Stop when the slot exists and can never serve this connector: another plugin, or another database.
+/// Stop when the slot exists and can never serve this connector: another plugin, or another database. Retry while the
+/// server is a standby that is still to be promoted.
 pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<SlotState>, TaskError> {
     let name = &config.slot.name;
     let row = client
         .query_opt(
-            "SELECT plugin::text, database::text, confirmed_flush_lsn::text, wal_status, \
-                    (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text \
-             FROM pg_replication_slots WHERE slot_name = $1",
+            "SELECT plugin::text, database::text, confirmed_flush_lsn::text, \
+                    (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text, \
+                    pg_is_in_recovery() AND coalesce((to_jsonb(slot)->>'synced')::bool, false), \
+                    CASE WHEN wal_status = 'lost' \
+                         THEN coalesce(to_jsonb(slot)->>'invalidation_reason', 'wal_status is lost') END \
+             FROM pg_replication_slots slot WHERE slot_name = $1",
             &[name],
         )
         .await
@@ -59,7 +63,6 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
     let Some(row) = row else { return Ok(None) };
     let plugin: Option<String> = row.get(0);
     let database: Option<String> = row.get(1);
-    let wal_status: Option<String> = row.get(3);
     let lsn = |column: usize| row.get::<_, Option<&str>>(column).and_then(|text| text.parse().ok());
     if plugin.as_deref() != Some("pgoutput") {
         return Err(TaskError::stop(format!(
@@ -76,20 +79,38 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
             config.connection.dbname
         )));
     }
+    // `synced` is there from version 17 on.
+    if row.get::<_, Option<bool>>(4) == Some(true) {
+        return Err(TaskError::retry(format!(
+            "the server at {} is a standby, and its slot {name} follows the primary's: it can be read once the standby is \
+             promoted. Nothing is lost meanwhile",
+            config.connection.hostname
+        )));
+    }
     Ok(Some(SlotState {
         confirmed_flush: lsn(2).unwrap_or(Lsn::ZERO),
-        log_end: lsn(4).unwrap_or(Lsn::ZERO),
-        is_lost: wal_status.as_deref() == Some("lost"),
+        log_end: lsn(3).unwrap_or(Lsn::ZERO),
+        // The reason is there from version 17 on, the status from 13.
+        lost: row.get(5),
     }))
 }
 
-/// What a slot that lost WAL means.
-pub fn lost(name: &str) -> TaskError {
+/// What it means that a slot can serve nobody any more.
+pub fn lost(config: &ConnectorConfig, reason: &str) -> TaskError {
+    let name = &config.slot.name;
+    let remedy = match reason {
+        "rows_removed" => "set hot_standby_feedback=on and a physical slot for the standby",
+        "wal_level_insufficient" => "keep wal_level=logical",
+        "idle_timeout" => "raise idle_replication_slot_timeout",
+        _ => "raise max_slot_wal_keep_size",
+    };
     TaskError::stop(format!(
-        "slot {name} has lost WAL that it still needed (wal_status is lost): changes since its last confirmed \
-         position were removed from the server and cannot be read any more. Drop the slot, delete the connector's \
-         offsets, and start with snapshot.mode=initial so that the tables are read anew, or set \
-         snapshot.mode=when_needed; raise max_slot_wal_keep_size so that it does not happen again"
+        "slot {name} has lost WAL that it still needed ({reason}): the changes since {connector}'s stored position cannot be read \
+         any more, and what was changed since is in Kafka only when the tables are read anew. Drop the slot (SELECT \
+         pg_drop_replication_slot('{name}')), stop the connector, DELETE /connectors/{connector}/offsets, set \
+         snapshot.mode=initial, resume; or set snapshot.mode=when_needed, which does all of it. So that it does not happen \
+         again, {remedy}",
+        connector = config.name
     ))
 }
 
@@ -99,8 +120,8 @@ pub fn lost(name: &str) -> TaskError {
 /// Stop when the server is not set up for logical replication or the role may not replicate.
 pub async fn create(config: &ConnectorConfig) -> Result<CreatedSlot, TaskError> {
     let name = &config.slot.name;
-    let failover = if config.slot.failover { ", FAILOVER true" } else { "" };
     let mut session = wal::open_session(config, Lsn::ZERO).await?;
+    let failover = if can_fail_over(&mut session, config).await? { ", FAILOVER true" } else { "" };
     let rows = session
         .simple_query(&format!(
             "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export'{failover})",
@@ -124,6 +145,26 @@ pub async fn create(config: &ConnectorConfig) -> Result<CreatedSlot, TaskError> 
             "creating slot {name}: the server's answer named no consistent point or no snapshot"
         ))),
     }
+}
+
+/// Whether the slot is to be synchronised to standbys and can be: from version 17 on, on a primary. As Debezium, elsewhere it is
+/// made without (`PostgresReplicationConnection.useFailOverSlot`).
+async fn can_fail_over(session: &mut ReplicationClient, config: &ConnectorConfig) -> Result<bool, TaskError> {
+    if !config.slot.failover {
+        return Ok(false);
+    }
+    let question = "SELECT current_setting('server_version_num')::int >= 170000 AND NOT pg_is_in_recovery()";
+    let rows = session.simple_query(question).await;
+    let rows = rows.map_err(|error| wal::replication_error("asking whether slots fail over", &error))?;
+    let can = rows.first().and_then(|row| row.first()).and_then(Option::as_ref).is_some_and(|value| *value == b"t"[..]);
+    if !can {
+        tracing::warn!(
+            slot = %config.slot.name,
+            "slot.failover=true has no effect: only a primary of version 17 and later has such slots; the slot is not on its \
+             standbys"
+        );
+    }
+    Ok(can)
 }
 
 /// The oldest transaction that the server keeps catalog rows for because of the slot (`source.xmin`).

@@ -36,6 +36,7 @@ pub enum WalEvent {
 pub struct WalStream {
     client: ReplicationClient,
     slot: String,
+    process: Option<i32>,
 }
 
 impl std::fmt::Debug for WalStream {
@@ -53,12 +54,21 @@ impl WalStream {
     pub async fn start(config: &ConnectorConfig, start: Lsn) -> Result<Self, TaskError> {
         let what = format!("starting replication from slot {}", config.slot.name);
         let mut client = open_session(config, start).await?;
+        let answer = client.simple_query("SELECT pg_backend_pid()").await;
+        let answer = answer.map_err(|error| replication_error(&what, &error))?;
+        let process = answer.first().and_then(|row| row.first()).and_then(Option::as_ref);
+        let process = process.and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
         client.start().await.map_err(|error| replication_error(&what, &error))?;
         tokio::time::timeout(CONNECT_TIMEOUT, client.wait_started())
             .await
             .map_err(|_| TaskError::retry(format!("{what}: the server did not answer in {CONNECT_TIMEOUT:?}")))?
             .map_err(|error| replication_error(&what, &error))?;
-        Ok(Self { client, slot: config.slot.name.clone() })
+        Ok(Self { client, slot: config.slot.name.clone(), process })
+    }
+
+    /// The server's process that sends it.
+    pub fn process(&self) -> Option<i32> {
+        self.process
     }
 
     /// The next event. Cancel safe: it only waits on a channel.
@@ -212,7 +222,7 @@ pub(super) fn replication_error(what: &str, error: &PgWireError) -> TaskError {
                 "{text}. Another session reads the slot: a second connector with the same slot.name, or one that is \
                  just ending"
             )),
-            Some(code) if sqlstate_needs_a_person(code) => TaskError::stop(format!("{text}{}", remedy(code))),
+            Some(code) if sqlstate_needs_a_person(code) => TaskError::stop(format!("{text}{}", remedy(code, &text))),
             Some(_) => TaskError::retry(text),
             None if matches!(error, PgWireError::Auth(_)) => TaskError::stop(text),
             None => TaskError::retry(text),
@@ -227,8 +237,18 @@ fn sqlstate(text: &str) -> Option<&str> {
     code.get(..5)
 }
 
-fn remedy(code: &str) -> &'static str {
+fn remedy(code: &str, text: &str) -> &'static str {
     match code {
+        "28P01" | "28000" => session::refusal(code),
+        "42704" if text.contains("publication") => {
+            ". It is looked up as of each change: what was changed while it was not there cannot be decoded, also when it is made \
+             anew. Nothing was skipped. Drop the slot, delete the connector's offsets and start with snapshot.mode=initial, so that \
+             the tables are read anew"
+        }
+        "55000" if text.contains("invalidated") || text.contains("no longer") => {
+            ". The slot is lost, and with it what was changed since its position: drop it, delete the connector's offsets and start \
+             with snapshot.mode=initial"
+        }
         "42501" => ". Give the role the right: ALTER ROLE ... REPLICATION",
         "55000" => ". Set wal_level = logical in postgresql.conf and restart the server",
         "42704" => {

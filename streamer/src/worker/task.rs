@@ -67,7 +67,9 @@ impl RunningTask {
         match &*self.health.borrow() {
             TaskState::Starting => TaskStatus { state: "UNASSIGNED", trace: None },
             TaskState::Running => TaskStatus { state: "RUNNING", trace: None },
-            TaskState::Retrying(trace) => TaskStatus { state: "RESTARTING", trace: Some(trace.clone()) },
+            TaskState::Stalled(trace) | TaskState::Retrying(trace) => {
+                TaskStatus { state: "RESTARTING", trace: Some(trace.clone()) }
+            }
         }
     }
 
@@ -113,7 +115,9 @@ async fn watched(
                 match state {
                     TaskState::Starting => {}
                     TaskState::Running => statuses.put(&name, Some(0), "RUNNING", None).await,
-                    TaskState::Retrying(trace) => statuses.put(&name, Some(0), "RESTARTING", Some(&trace)).await,
+                    TaskState::Stalled(trace) | TaskState::Retrying(trace) => {
+                        statuses.put(&name, Some(0), "RESTARTING", Some(&trace)).await;
+                    }
                 }
             }
         }

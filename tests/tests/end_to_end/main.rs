@@ -3,6 +3,7 @@
 //! `scripts/test.sh` runs these inside `stack run`, which starts the services and says where they are. Every test has its
 //! own databases, slot, topics and worker.
 
+mod any_order;
 mod avro;
 mod bad_input;
 mod client_certificates;
@@ -15,11 +16,16 @@ mod hand_over_snapshots;
 mod hand_over_under_load;
 mod interview;
 mod operations;
+mod own_server;
 mod pipeline;
+mod promoted;
 mod properties;
 mod protobuf;
+mod proxy;
 mod rest;
 mod restarts;
 mod sink_owners;
+mod slot_life;
 mod snapshots;
+mod standstill;
 mod transactions;

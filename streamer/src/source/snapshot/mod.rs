@@ -26,13 +26,16 @@ mod rows;
 mod unit;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proto::connect::java;
 use proto::lsn::Lsn;
 
+use super::activity;
 use super::slot::CreatedSlot;
 use super::table_name::TableName;
 use crate::capture::relations::Relations;
+use crate::capture::watchdog::{Pulse, Sources};
 use crate::config::ConnectorConfig;
 use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
@@ -77,6 +80,8 @@ pub struct Outputs<'a> {
     pub producer: &'a RecordProducer,
     /// Tells of what happens.
     pub notifier: &'a Notifier,
+    /// What the watchdog looks at.
+    pub pulse: &'a Arc<Pulse>,
 }
 
 impl Outputs<'_> {
@@ -124,6 +129,9 @@ async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_
             "going on with an interrupted snapshot: what is published already is not read again"
         );
     }
+    let pulse = outputs.pulse.clone();
+    let first_process = activity::process_of(&first).await?;
+    let _listening = pulse.listen(Sources { processes: vec![first_process], may_compute: true });
     let Units { tables, units } = Units::plan(&first, &plan, &done, outputs.relations).await?;
     let clients = instant::join(config, first, config.snapshot.threads.min(units.len())).await?;
     let names = Names::of(&plan.tables);
@@ -135,9 +143,15 @@ async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_
     }
     let mut begun = vec![false; tables.len()];
     let mut progress = Progress::new(config, tables.len());
+    let mut sources = Sources { processes: Vec::new(), may_compute: !plan.selects.is_empty() };
+    for client in &clients {
+        sources.processes.push(activity::process_of(client).await?);
+    }
+    let _reading = pulse.listen(sources);
     let mut rows = Rows::new(outputs, &tables, instant, &plan, done, clients.len() > 1);
     let mut readers = Readers::start(clients, units);
     while let Some(read) = readers.next().await? {
+        let _working = pulse.work();
         match read {
             Read::Begun(unit) => {
                 let (Some(begun), Some(table)) = (begun.get_mut(unit.table), tables.get(unit.table)) else { continue };
