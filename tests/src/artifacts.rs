@@ -81,6 +81,33 @@ pub fn registry() -> anyhow::Result<PathBuf> {
     Ok(root.join("registry/apicurio-registry-app-2.6.13.Final-runner.jar"))
 }
 
+/// Changes whenever the JDBC sink that is downloaded does.
+const JDBC_SINK_VERSION: &str = "debezium-connector-jdbc-3.4.3";
+
+/// The folder of Debezium's JDBC sink, downloaded if it is not there.
+///
+/// # Errors
+/// A download that failed.
+pub fn jdbc_sink() -> anyhow::Result<PathBuf> {
+    let cache = cache_directory();
+    let root = cache.join(JDBC_SINK_VERSION);
+    if !root.is_dir() {
+        std::fs::create_dir_all(&cache).with_context(|| format!("{} cannot be created", cache.display()))?;
+        let partial = tempfile::Builder::new().prefix("download-").tempdir_in(&cache)?;
+        let directory = partial.path();
+        let mut maven = Command::new("mvn");
+        maven
+            .args(["-B", "-q", "-ntp", "-f"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts/jdbc-sink-pom.xml"))
+            .arg(format!("-Dstack.directory={}", directory.display()))
+            .arg("process-resources");
+        run_with_progress("downloading Debezium's JDBC sink", &mut maven, directory)?;
+        crate::process::make_readable(directory)?;
+        in_place(partial, &root)?;
+    }
+    Ok(root.join("jdbc-sink/debezium-connector-jdbc"))
+}
+
 /// `$HEADWATER_CACHE`, else the user's cache; root's PostgreSQL runs as another user, who must be able to read it.
 fn cache_directory() -> PathBuf {
     if let Some(directory) = std::env::var_os("HEADWATER_CACHE") {

@@ -31,6 +31,30 @@ impl Default for Limits {
     }
 }
 
+/// How a broker is to be.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The port of clients that reach it as it is.
+    pub port: u16,
+    /// What it may use, and what it takes.
+    pub limits: Limits,
+    /// Clients that reach it another way: a listener each, whose advertised address is where that way begins.
+    pub listeners: Vec<Listener>,
+    /// Broker properties beside those, a line each.
+    pub more: String,
+}
+
+/// A listener of its own for one client, to whom the broker is at another address.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Its name in the broker's properties, in capitals.
+    pub name: &'static str,
+    /// Where the broker listens.
+    pub port: u16,
+    /// Where the client is told that it listens.
+    pub advertised: u16,
+}
+
 /// A running broker.
 #[derive(Debug)]
 pub struct Kafka {
@@ -44,23 +68,19 @@ impl Kafka {
     /// # Errors
     /// What of it failed.
     pub async fn start(artifacts: &Artifacts, directory: &Path, port: u16) -> anyhow::Result<Self> {
-        Self::start_with(artifacts, directory, port, &Limits::default()).await
+        Self::start_with(artifacts, directory, &Settings { port, ..Settings::default() }).await
     }
 
-    /// The same with other limits.
+    /// The same with other settings.
     ///
     /// # Errors
     /// What of it failed.
-    pub async fn start_with(
-        artifacts: &Artifacts,
-        directory: &Path,
-        port: u16,
-        limits: &Limits,
-    ) -> anyhow::Result<Self> {
-        let data = directory.join("kafka");
+    pub async fn start_with(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        let data = directory.join("kafka").join("log");
         let properties = directory.join("kafka.properties");
         if !data.exists() {
-            std::fs::write(&properties, configuration(port, ports::free()?, &data, limits))?;
+            std::fs::create_dir_all(&data)?;
+            std::fs::write(&properties, configuration(settings, ports::free()?, &data))?;
             let mut format = java(artifacts, 128, directory);
             format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
             let output = format.output().context("java")?;
@@ -68,12 +88,18 @@ impl Kafka {
                 bail!("Kafka's storage could not be formatted: {}", String::from_utf8_lossy(&output.stderr));
             }
         }
-        let mut command = java(artifacts, limits.heap, directory);
-        command.arg("kafka.Kafka").arg(&properties);
+        let command = Self::command(artifacts, directory, settings);
         let process = Process::start("kafka", command, &directory.join("kafka.log"), "TERM")?;
-        let mut kafka = Self { process, port };
+        let mut kafka = Self { process, port: settings.port };
         kafka.wait_ready().await?;
         Ok(kafka)
+    }
+
+    /// What starts a broker whose storage is formatted.
+    pub fn command(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> Command {
+        let mut command = java(artifacts, settings.limits.heap, directory);
+        command.arg("kafka.Kafka").arg(directory.join("kafka.properties"));
+        command
     }
 
     async fn wait_ready(&mut self) -> anyhow::Result<()> {
@@ -122,19 +148,24 @@ pub(crate) fn java(artifacts: &Artifacts, heap: u32, directory: &Path) -> Comman
     command
 }
 
-fn configuration(port: u16, controller: u16, data: &Path, limits: &Limits) -> String {
+fn configuration(settings: &Settings, controller: u16, data: &Path) -> String {
+    let Settings { port, limits, listeners, more } = settings;
     let message = limits.message;
+    let of = |text: &dyn Fn(&Listener) -> String| listeners.iter().map(text).collect::<String>();
+    let listening = of(&|listener| format!(",{}://127.0.0.1:{}", listener.name, listener.port));
+    let advertised = of(&|listener| format!(",{}://127.0.0.1:{}", listener.name, listener.advertised));
+    let protocols = of(&|listener| format!(",{}:PLAINTEXT", listener.name));
     format!(
         "process.roles=broker,controller\nnode.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\ncontroller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listeners=PLAINTEXT://127.0.0.1:{port}{listening},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
          log.dirs={}\nauto.create.topics.enable=true\nnum.partitions=1\n\
          offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\nlog.retention.hours=168\n\
-         message.max.bytes={message}\nreplica.fetch.max.bytes={message}\n",
+         message.max.bytes={message}\nreplica.fetch.max.bytes={message}\n{more}",
         data.display()
     )
 }

@@ -9,6 +9,8 @@
 //! - [`topic`]: what is in a topic
 //! - [`demo`]: all of them on the demo's ports, left running
 //! - [`memory`]: how much memory the programs take
+//! - [`happened`]: what happened in the source, and what was published of it
+//! - [`faults`]: breaks things under load and looks what came of it
 //! - [`parity`]: the parity suite; [`random`]: random scenarios for it
 //!
 //! The binary `stack` is the command line to it: `stack fetch`, `stack demo`, `stack down`, and `stack run -- COMMAND`,
@@ -16,6 +18,8 @@
 
 pub mod artifacts;
 pub mod demo;
+pub mod faults;
+pub mod happened;
 mod java;
 pub mod kafka;
 pub mod memory;

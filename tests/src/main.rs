@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use stack::artifacts::Artifacts;
 use stack::demo::{self, Pipeline};
+use stack::faults;
 use stack::kafka::Kafka;
 use stack::memory;
 use stack::parity;
@@ -62,6 +63,8 @@ enum Command {
     Memory(memory::Arguments),
     /// Run random tables, rows and operations through Debezium and the streamer side by side, and compare the records
     Random(random::Arguments),
+    /// Break things at random while the source is written to, and look whether anything was lost, came twice or out of order
+    Faults(faults::Arguments),
 }
 
 #[tokio::main]
@@ -87,6 +90,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Parity(arguments) => return Ok(code(parity::run(&arguments).await?)),
         Command::Memory(arguments) => return Ok(code(memory::run(&arguments).await?)),
         Command::Random(arguments) => return Ok(code(random::run(&arguments).await?)),
+        Command::Faults(arguments) => return Ok(code(faults::run(&arguments).await?)),
     }
     Ok(ExitCode::SUCCESS)
 }

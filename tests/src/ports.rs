@@ -26,3 +26,13 @@ pub fn require_free(port: u16, what_for: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// A port that nobody listens on, and that no connection is given by the system meanwhile: who listens there may go away and
+/// come back. Linux gives out those from 32768 up.
+///
+/// # Errors
+/// There is none.
+pub fn lasting() -> anyhow::Result<u16> {
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(12_000..32_000)).take(1_000).find(is_free).context("no free port")
+}

@@ -47,9 +47,7 @@ impl Postgres {
         if !data.exists() {
             init(artifacts, &data, settings)?;
         }
-        let mut command = unprivileged(&artifacts.postgres_server().join("postgres"), &data)?;
-        command.arg("-D").arg(&data).args(["-p", &settings.port.to_string()]);
-        let process = Process::start(settings.name, command, &log, "INT")?;
+        let process = Process::start(settings.name, Self::command(artifacts, directory, settings)?, &log, "INT")?;
         let mut server = Self { process, port: settings.port };
         server.wait_ready().await?;
         Ok(server)
@@ -82,6 +80,17 @@ impl Postgres {
         let standby = "hot_standby_feedback = on\nsync_replication_slots = on\nwal_receiver_status_interval = 1s\n";
         std::io::Write::write_all(&mut conf, standby.as_bytes())?;
         Self::start(artifacts, directory, settings).await
+    }
+
+    /// What starts the server of a cluster that is there.
+    ///
+    /// # Errors
+    /// There is nobody that it could run as.
+    pub fn command(artifacts: &Artifacts, directory: &Path, settings: &Settings<'_>) -> anyhow::Result<Command> {
+        let data = directory.join(settings.name);
+        let mut command = unprivileged(&artifacts.postgres_server().join("postgres"), &data)?;
+        command.arg("-D").arg(&data).args(["-p", &settings.port.to_string()]);
+        Ok(command)
     }
 
     async fn wait_ready(&mut self) -> anyhow::Result<()> {

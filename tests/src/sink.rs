@@ -45,6 +45,14 @@ impl Sink {
     /// # Errors
     /// It cannot be started.
     pub fn start(directory: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self { process: Process::start("sink", Self::command(settings)?, &directory.join("sink.log"), "TERM")? })
+    }
+
+    /// What starts `sink run`.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn command(settings: &Settings) -> anyhow::Result<Command> {
         let mut command = Command::new(program("sink")?);
         command
             .arg("run")
@@ -62,7 +70,7 @@ impl Sink {
         if let Some(test_rows) = &settings.test_rows {
             command.arg("--test-rows").arg(test_rows);
         }
-        Ok(Self { process: Process::start("sink", command, &directory.join("sink.log"), "TERM")? })
+        Ok(command)
     }
 
     /// Waits for `WRITER COMPLETE` as often as `times`, showing new output through `show`.

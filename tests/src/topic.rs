@@ -72,6 +72,19 @@ fn messages<T>(
     topic: &str,
     of: impl Fn(&BorrowedMessage<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<T>> {
+    Ok(read_on(bootstrap_servers, topic, &mut BTreeMap::new(), of)?.into_values().flatten().collect())
+}
+
+/// All committed records of a topic as of now, by partition, from where `next` says; it says then where to go on.
+///
+/// # Errors
+/// Kafka does not answer, or `of`'s.
+pub fn read_on<T>(
+    bootstrap_servers: &str,
+    topic: &str,
+    next: &mut BTreeMap<i32, i64>,
+    of: impl Fn(&BorrowedMessage<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<BTreeMap<i32, Vec<T>>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap_servers)
         .set("group.id", "tests")
@@ -82,6 +95,7 @@ fn messages<T>(
     let mut assignment = TopicPartitionList::new();
     let mut left: BTreeMap<i32, i64> = BTreeMap::new();
     for (partition, begin, end) in watermarks(&consumer, topic)? {
+        let begin = next.get(&partition).copied().unwrap_or_default().max(begin);
         if begin < end {
             assignment.add_partition_offset(topic, partition, Offset::Offset(begin))?;
             left.insert(partition, end);
@@ -102,12 +116,13 @@ fn messages<T>(
         // What came behind the end is not of now.
         if let Some(end) = left.get(&partition).copied().filter(|end| message.offset() < *end) {
             records.entry(partition).or_default().push(of(&message)?);
+            next.insert(partition, message.offset() + 1);
             if message.offset() + 1 == end {
                 left.remove(&partition);
             }
         }
     }
-    Ok(records.into_values().flatten().collect())
+    Ok(records)
 }
 
 /// Of each partition, where it begins and ends.

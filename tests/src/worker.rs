@@ -64,11 +64,19 @@ impl Worker {
     /// # Errors
     /// It does not come up.
     pub async fn streamer(directory: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        Self::start("streamer", Self::streamer_command(settings)?, directory, settings.port).await
+    }
+
+    /// What starts our streamer.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn streamer_command(settings: &Settings) -> anyhow::Result<Command> {
         let mut command = Command::new(program("streamer")?);
         for (property, value) in settings.properties() {
             command.env(format!("CONNECT_{}", property.to_ascii_uppercase().replace('.', "_")), value);
         }
-        Self::start("streamer", command, directory, settings.port).await
+        Ok(command)
     }
 
     /// Starts our streamer with Debezium Server's configuration.
@@ -86,17 +94,30 @@ impl Worker {
     /// # Errors
     /// It does not come up.
     pub async fn debezium(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        Self::start("debezium", Self::debezium_command(artifacts, directory, settings)?, directory, settings.port).await
+    }
+
+    /// What starts Kafka Connect with Debezium's connector; its properties are in `directory`. `more` may name another
+    /// `plugin.path`.
+    ///
+    /// # Errors
+    /// The properties cannot be written.
+    pub fn debezium_command(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> anyhow::Result<Command> {
         let mut properties = settings.properties();
-        properties.insert("plugin.path".to_owned(), artifacts.debezium().display().to_string());
+        properties.entry("plugin.path".to_owned()).or_insert_with(|| artifacts.debezium().display().to_string());
         let file = directory.join("connect.properties");
         let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::write(&file, text)?;
         let mut command = java(artifacts, 768, directory);
         command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&file);
-        Self::start("debezium", command, directory, settings.port).await
+        Ok(command)
     }
 
-    async fn start(name: &str, command: Command, directory: &Path, port: u16) -> anyhow::Result<Self> {
+    /// Starts a worker by its command, and waits for its REST API.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn start(name: &str, command: Command, directory: &Path, port: u16) -> anyhow::Result<Self> {
         let mut process = Process::start(name, command, &directory.join(format!("{name}.log")), "TERM")?;
         let rest = Rest::new(port);
         wait_until(&format!("{name}'s REST API"), Duration::from_secs(90), async || {

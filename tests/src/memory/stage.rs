@@ -38,11 +38,12 @@ impl Stage {
         process::make_readable(directory.path())?;
         let settings = |name, port| Settings { name, port, wal_level: "logical", durable: false, hba: None };
         let (source, target) = (settings("postgres1", ports::free()?), settings("postgres2", ports::free()?));
-        let large = kafka::Limits { heap: 1536, message: 400 << 20 };
+        let limits = kafka::Limits { heap: 1536, message: 400 << 20 };
+        let large = kafka::Settings { port: ports::free()?, limits, ..kafka::Settings::default() };
         let (postgres1, postgres2, kafka) = tokio::try_join!(
             Postgres::start(&artifacts, directory.path(), &source),
             Postgres::start(&artifacts, directory.path(), &target),
-            Kafka::start_with(&artifacts, directory.path(), ports::free()?, &large),
+            Kafka::start_with(&artifacts, directory.path(), &large),
         )?;
         let mut more = vec![];
         if exactly_once {

@@ -2,26 +2,32 @@
 
 use std::time::Duration;
 
+use stack::happened::{Change, Difference};
 use stack::process;
 use stack::topic;
 use stack::wait::{Condition, wait_until};
-use stack::worker::Worker;
+use stack::worker::{Settings, Worker};
 use tokio_util::sync::CancellationToken;
 
-use super::hand_over_under_load::{Change, happened, keep_writing, published};
+use super::hand_over_under_load::{happened, keep_writing, published};
 use super::pipeline::Pipeline;
 
-/// A streamer that publishes in transactions, and soon takes over from one that is silent.
-async fn streamer(pipeline: &Pipeline) -> anyhow::Result<Worker> {
+/// A worker with or without `exactly.once.source.support` that soon takes over from one that is silent.
+pub(super) fn settings(pipeline: &Pipeline, support: &str) -> anyhow::Result<Settings> {
     let mut settings = pipeline.worker_settings()?;
     let more =
-        [("exactly.once.source.support", "enabled"), ("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")];
+        [("exactly.once.source.support", support), ("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")];
     settings.more.extend(more.map(|(key, value)| (key, value.to_owned())));
-    Worker::streamer(pipeline.directory.path(), &settings).await
+    Ok(settings)
+}
+
+/// A streamer that publishes in transactions.
+async fn streamer(pipeline: &Pipeline) -> anyhow::Result<Worker> {
+    Worker::streamer(pipeline.directory.path(), &settings(pipeline, "enabled")?).await
 }
 
 /// A table under load, and a slot that says what really happened to it.
-async fn source(name: &str) -> anyhow::Result<Pipeline> {
+pub(super) async fn source(name: &str) -> anyhow::Result<Pipeline> {
     let pipeline = Pipeline::new(name).await?;
     pipeline.run("CREATE TABLE t (id bigserial PRIMARY KEY, v text)").await?;
     pipeline.run(&format!("SELECT pg_create_logical_replication_slot('happened_{name}', 'test_decoding')")).await?;
@@ -29,7 +35,7 @@ async fn source(name: &str) -> anyhow::Result<Pipeline> {
 }
 
 /// Waits until so many more records, committed or not, are in the topic.
-async fn publishes(pipeline: &Pipeline, more: usize) -> anyhow::Result<()> {
+pub(super) async fn publishes(pipeline: &Pipeline, more: usize) -> anyhow::Result<()> {
     let topic = pipeline.topic("t");
     let end = || tokio::task::block_in_place(|| topic::end(&pipeline.kafka, &topic)).unwrap_or_default();
     let before = end();
@@ -40,8 +46,8 @@ async fn publishes(pipeline: &Pipeline, more: usize) -> anyhow::Result<()> {
     .await
 }
 
-/// What is committed is what happened, each change once and in its order.
-async fn is_what_happened(pipeline: &Pipeline) -> anyhow::Result<()> {
+/// How what is committed differs from what happened.
+pub(super) async fn difference(pipeline: &Pipeline) -> anyhow::Result<Difference> {
     // Decoding goes as far as the WAL is flushed, and the server here commits before it flushes.
     pipeline.run("SET synchronous_commit = on; INSERT INTO t VALUES (0, 'the last')").await?;
     let happened = happened(pipeline, &format!("happened_{}", pipeline.name)).await?;
@@ -53,18 +59,16 @@ async fn is_what_happened(pipeline: &Pipeline) -> anyhow::Result<()> {
     })
     .await?;
     let published: Vec<Change> = records.iter().filter_map(published).collect();
-    let wrong = published.iter().zip(&happened).position(|(published, happened)| published != happened);
-    let context = |number: usize| {
-        let of = |changes: &[Change]| {
-            changes.get(number.saturating_sub(2)..).map(|rest| rest.iter().take(5).copied().collect::<Vec<_>>())
-        };
-        format!("change {number}: published {:?}, happened {:?}", of(&published), of(&happened))
-    };
-    assert_eq!(wrong.map(context), None, "each change once and in its order");
-    assert_eq!(published.len(), happened.len());
     let tombstones = records.iter().filter(|record| record.value.is_null()).count();
-    let deletes = happened.iter().filter(|(_, op, _)| *op == "d").count();
+    let deletes = published.iter().filter(|change| change.op == 'd').count();
     assert_eq!(tombstones, deletes, "a tombstone behind each delete");
+    Ok(Difference::of(&happened, [&published]))
+}
+
+/// What is committed is what happened, each change once and in its order.
+async fn is_what_happened(pipeline: &Pipeline) -> anyhow::Result<()> {
+    let difference = difference(pipeline).await?;
+    assert!(difference.is_none(), "not each change once and in its order:\n{difference}");
     Ok(())
 }
 

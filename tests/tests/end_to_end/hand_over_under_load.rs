@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use stack::happened::Change;
 use stack::topic::{self, Record};
 use stack::wait::{Condition, wait_until};
 use stack::worker::Worker;
@@ -11,9 +12,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::Pipeline;
-
-/// A change as the database knows it: its LSN, its operation as the envelope calls it, the row's key.
-pub(super) type Change = (u64, &'static str, i64);
 
 /// Many rows by COPY, which share LSNs, inserts of several rows, and changes of some of them: each a transaction.
 const ROUND: [&str; 3] = [
@@ -45,27 +43,11 @@ pub(super) async fn keep_writing(
 
 /// What a slot of `test_decoding`'s says has happened to the table, in its order.
 pub(super) async fn happened(pipeline: &Pipeline, slot: &str) -> anyhow::Result<Vec<Change>> {
-    let changes = "SELECT (lsn - '0/0')::bigint, substring(data from 'table public.t: ([A-Z]*):'),
-                          substring(data from 'id\\[bigint\\]:(\\d+)')::bigint
-                   FROM pg_logical_slot_get_changes($1, NULL, NULL) WHERE data LIKE 'table public.t:%'";
-    let rows = pipeline.source().await?.query(changes, &[&slot]).await?;
-    rows.iter()
-        .map(|row| {
-            let op = match row.get::<_, &str>(1) {
-                "INSERT" => "c",
-                "UPDATE" => "u",
-                "DELETE" => "d",
-                other => anyhow::bail!("an operation {other}"),
-            };
-            Ok((row.get::<_, i64>(0).try_into()?, op, row.get(2)))
-        })
-        .collect()
+    Ok(stack::happened::happened(&pipeline.source().await?, slot).await?.remove("t").unwrap_or_default())
 }
 
 pub(super) fn published(record: &Record) -> Option<Change> {
-    let lsn = record.value.pointer("/source/lsn")?.as_u64()?;
-    let op = ["c", "u", "d"].into_iter().find(|op| *op == record.op())?;
-    Some((lsn, op, record.key["id"].as_i64()?))
+    stack::happened::published(&record.key, &record.value)
 }
 
 /// Lets a worker publish for a while under the load, and stops it.
@@ -136,20 +118,20 @@ async fn hand_overs_under_load_miss_nothing_and_repeat_only_rows_of_one_lsn() ->
     assert_eq!(first_times.len(), happened.len(), "nothing is missing");
 
     let mut of_one_lsn: HashMap<u64, usize> = HashMap::new();
-    for (lsn, ..) in &happened {
-        *of_one_lsn.entry(*lsn).or_default() += 1;
+    for change in &happened {
+        *of_one_lsn.entry(change.lsn).or_default() += 1;
     }
     let repeated: Vec<&Change> = times.iter().filter(|(_, times)| **times > 1).map(|(change, _)| change).collect();
     // A delete is two records, and a position of Debezium's may name the first alone.
     let is_alone = |lsn: &u64| of_one_lsn.get(lsn).is_none_or(|rows| *rows < 2);
-    let alone: Vec<_> = repeated.iter().filter(|(lsn, op, _)| is_alone(lsn) && *op != "d").collect();
+    let alone: Vec<_> = repeated.iter().filter(|change| is_alone(&change.lsn) && change.op != 'd').collect();
     assert!(
         alone.is_empty(),
         "{} of {} changes came twice although no other has their LSN: {alone:?}",
         alone.len(),
         happened.len()
     );
-    let lsns: BTreeSet<u64> = repeated.iter().map(|(lsn, ..)| *lsn).collect();
+    let lsns: BTreeSet<u64> = repeated.iter().map(|change| change.lsn).collect();
     assert!(lsns.len() <= 3, "at each of three hand-overs the rows of one LSN at most: {lsns:?}");
     Ok(())
 }

@@ -155,9 +155,16 @@ impl Pipeline {
         worker: &Worker,
         change: impl FnOnce(&mut sink::Settings),
     ) -> anyhow::Result<(Sink, u16)> {
+        let mut settings = self.sink_settings(worker)?;
+        change(&mut settings);
+        Ok((Sink::start(directory, &settings)?, settings.port))
+    }
+
+    /// What a sink of this test is started with.
+    pub(crate) fn sink_settings(&self, worker: &Worker) -> anyhow::Result<sink::Settings> {
         let file = self.directory.path().join("connector.json");
         std::fs::write(&file, json!({ "name": self.name, "config": self.connector(&[])? }).to_string())?;
-        let mut settings = sink::Settings {
+        Ok(sink::Settings {
             source: self.source_url(),
             target: self.target_url(),
             bootstrap_servers: self.kafka.clone(),
@@ -167,9 +174,7 @@ impl Pipeline {
             test_rows: None,
             port: ports::free()?,
             pg_bin: environment("TEST_PG_BIN")?.into(),
-        };
-        change(&mut settings);
-        Ok((Sink::start(directory, &settings)?, settings.port))
+        })
     }
 
     /// The topic of a table.
