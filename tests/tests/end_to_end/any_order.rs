@@ -44,7 +44,25 @@ async fn write(url: String, stop: CancellationToken) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_ends_and_comes_back_in_whatever_order_nothing_is_lost() -> anyhow::Result<()> {
-    let mut pipeline = Pipeline::new("any_order").await?;
+    survives("any_order", &ROUNDS[..2], &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_exactly_once_nothing_comes_twice_either() -> anyhow::Result<()> {
+    survives("any_order_once", &ROUNDS[2..], &[("exactly.once.source.support", "enabled")]).await
+}
+
+async fn survives(
+    name: &str,
+    rounds: &[([Part; 3], bool, [Part; 3])],
+    worker_settings: &[(&'static str, &str)],
+) -> anyhow::Result<()> {
+    let mut pipeline = Pipeline::new(name).await?;
+    let settings = |pipeline: &Pipeline| {
+        let mut settings = pipeline.worker_settings()?;
+        settings.more.extend(worker_settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        anyhow::Ok(settings)
+    };
     let (artifacts, port) = (Artifacts::fetch()?, ports::free()?);
     let kafka_directory = tempfile::Builder::new().prefix("headwater-any-order-kafka-").tempdir()?;
     let mut kafka = Some(Kafka::start(&artifacts, kafka_directory.path(), port).await?);
@@ -52,7 +70,7 @@ async fn whatever_ends_and_comes_back_in_whatever_order_nothing_is_lost() -> any
     let mut own = OwnServer::new(&pipeline.name)?;
     own.start("server").await?;
     own.sql("CREATE TABLE t (id bigserial PRIMARY KEY, v text)").await?;
-    let mut worker = Some(pipeline.streamer().await?);
+    let mut worker = Some(Worker::streamer(pipeline.directory.path(), &settings(&pipeline)?).await?);
     if let Some(worker) = &worker {
         own.put(&pipeline, worker, &[]).await?;
         worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
@@ -60,8 +78,10 @@ async fn whatever_ends_and_comes_back_in_whatever_order_nothing_is_lost() -> any
     own.wait("SELECT active FROM pg_replication_slots").await?;
     let stop = CancellationToken::new();
     let load = tokio::spawn(write(own.url(), stop.clone()));
-    let end = |kafka: &str| tokio::task::block_in_place(|| topic::end(kafka, "any_order.public.t")).unwrap_or_default();
-    for (ends, is_killed, comes) in ROUNDS {
+    let end = |kafka: &str| {
+        tokio::task::block_in_place(|| topic::end(kafka, &format!("{name}.public.t"))).unwrap_or_default()
+    };
+    for &(ends, is_killed, comes) in rounds {
         for part in ends {
             match part {
                 P if is_killed => own.kill(),
@@ -79,7 +99,7 @@ async fn whatever_ends_and_comes_back_in_whatever_order_nothing_is_lost() -> any
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         // A worker whose Kafka is away answers only when that is back.
-        let settings = pipeline.worker_settings()?;
+        let settings = settings(&pipeline)?;
         let starts = Worker::streamer(pipeline.directory.path(), &settings);
         let others = async {
             for part in comes {
@@ -116,13 +136,17 @@ async fn whatever_ends_and_comes_back_in_whatever_order_nothing_is_lost() -> any
     own.sql("SET synchronous_commit = on; INSERT INTO t (v) VALUES ('the last')").await?;
     let there = postgres::connect(&own.url()).await?.query("SELECT id FROM t", &[]).await?;
     let there: BTreeSet<i64> = there.iter().map(|row| row.get(0)).collect();
-    let published = wait_until("the last row", Duration::from_secs(60), async || {
+    let records = wait_until("the last row", Duration::from_secs(60), async || {
         let topic = pipeline.topic("t");
-        let published = ids(&tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic))?);
-        let has_last = published.last() == there.last();
-        Ok(if has_last { Condition::Met(published) } else { Condition::NotYet(format!("{:?}", published.last())) })
+        let records = tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic))?;
+        let last = ids(&records).last().copied();
+        Ok(if last == there.last().copied() { Condition::Met(records) } else { Condition::NotYet(format!("{last:?}")) })
     })
     .await?;
+    let published = ids(&records);
+    if !worker_settings.is_empty() {
+        assert_eq!(records.len(), published.len(), "each once");
+    }
     let missing: Vec<i64> = there.difference(&published).copied().collect();
     assert!(missing.is_empty(), "{} of {} rows are missing: {missing:?}", missing.len(), there.len());
     match worker {

@@ -257,16 +257,34 @@ async fn the_slot_keeps_rows_that_kafka_has_not_acknowledged() -> anyhow::Result
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_database_does_not_pile_up_wal_behind_the_slot() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("idle").await?;
-    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE unpublished (id int)").await?;
     let worker = pipeline.streamer().await?;
-    pipeline.put(&worker, &[("status.update.interval.ms", "500"), ("heartbeat.interval.ms", "0")]).await?;
+    let changes = [
+        ("status.update.interval.ms", "500"),
+        ("heartbeat.interval.ms", "0"),
+        ("publication.autocreate.mode", "filtered"),
+        ("table.include.list", "public.t"),
+    ];
+    pipeline.put(&worker, &changes).await?;
     worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    let slot = "FROM pg_replication_slots WHERE slot_name = 'idle'";
+    pipeline.source_has(&format!("SELECT active {slot}"), "true").await?;
+    let source = pipeline.source().await?;
+    let end = async || -> anyhow::Result<String> {
+        Ok(source.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?.get(0))
+    };
+    // WAL of a table that is not published.
+    pipeline.run("INSERT INTO unpublished SELECT generate_series(1, 100000)").await?;
+    let written = end().await?;
+    pipeline.source_has(&format!("SELECT confirmed_flush_lsn >= '{written}' {slot}"), "true").await?;
     // WAL of another database of the same server, which this slot has no use for.
     let elsewhere = Pipeline::new("idle_elsewhere").await?;
     elsewhere.run("CREATE TABLE t AS SELECT n FROM generate_series(1, 100000) n").await?;
-    let end: String = pipeline.source().await?.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?.get(0);
-    let confirmed = format!("SELECT confirmed_flush_lsn >= '{end}' FROM pg_replication_slots WHERE slot_name = 'idle'");
-    pipeline.source_has(&confirmed, "true").await?;
+    let written = end().await?;
+    pipeline.source_has(&format!("SELECT confirmed_flush_lsn >= '{written}' {slot}"), "true").await?;
+    // And the log before it may be removed: the server says so with each list of running transactions.
+    pipeline.run("SELECT pg_log_standby_snapshot()").await?;
+    pipeline.source_has(&format!("SELECT restart_lsn >= '{written}' {slot}"), "true").await?;
     worker.into_process().stop().await
 }
 

@@ -55,6 +55,45 @@ async fn a_slot_made_anew_while_the_connector_was_paused_fails_the_task_and_one_
     worker.into_process().stop().await
 }
 
+/// How far the slot is confirmed is stored in a Kafka transaction, also where nothing was published.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_exactly_once_an_idle_slot_goes_on_and_one_made_anew_fails_the_task() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("anew_once").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int)").await?;
+    let mut settings = pipeline.worker_settings()?;
+    settings.more.push(("exactly.once.source.support", "enabled".to_owned()));
+    let worker = stack::worker::Worker::streamer(pipeline.directory.path(), &settings).await?;
+    let changes =
+        [("status.update.interval.ms", "200"), ("table.include.list", "public.t"), ("heartbeat.interval.ms", "0")];
+    pipeline.put(&worker, &changes).await?;
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    let slot = "pg_replication_slots WHERE slot_name = 'anew_once'";
+    pipeline.source_has(&format!("SELECT active FROM {slot}"), "true").await?;
+    pipeline.run("INSERT INTO t VALUES (1)").await?;
+    wait_records(&pipeline, "t", 1).await?;
+    pipeline.run("INSERT INTO other SELECT generate_series(1, 1000)").await?;
+    let source = pipeline.source().await?;
+    let end: String = source.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?.get(0);
+    pipeline.source_has(&format!("SELECT confirmed_flush_lsn >= '{end}' FROM {slot}"), "true").await?;
+    pause(&pipeline, &worker).await?;
+    let offset = stored(&pipeline, &worker).await?;
+    assert!(offset["lsn_commit"].as_u64() < offset["headwater_confirmed"].as_u64(), "{offset}");
+    resume(&pipeline, &worker).await?;
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    pipeline.run("INSERT INTO t VALUES (2)").await?;
+    // A transaction's end is a record too.
+    wait_records(&pipeline, "t", 3).await?;
+
+    pause(&pipeline, &worker).await?;
+    pipeline.source_has(&format!("SELECT active FROM {slot}"), "false").await?;
+    pipeline.run("SELECT pg_drop_replication_slot('anew_once'); INSERT INTO t VALUES (3)").await?;
+    pipeline.run("SELECT pg_create_logical_replication_slot('anew_once', 'pgoutput')").await?;
+    resume(&pipeline, &worker).await?;
+    let trace = worker.rest().wait_task(&pipeline.name, "FAILED").await?;
+    assert!(trace.contains("dropped and made anew"), "{trace}");
+    worker.into_process().stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_when_needed_a_slot_made_anew_reads_the_tables_anew() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("anew_when_needed").await?;

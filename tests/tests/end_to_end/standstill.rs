@@ -212,39 +212,35 @@ async fn a_snapshot_that_stands_still_is_told_and_goes_on() -> anyhow::Result<()
     worker.into_process().stop().await
 }
 
-/// An idle database, one whose log ends in the middle of a transaction, and a Kafka that is slow.
+/// A server where nothing happens, with its log ending in the middle of a transaction, and a Kafka that is slow.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_idle_or_slow_is_not_told() -> anyhow::Result<()> {
-    let pipeline = Pipeline::new("idle_or_slow").await?;
-    pipeline.run("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE slow (id serial PRIMARY KEY)").await?;
+    let pipeline = Pipeline::new("slow").await?;
+    pipeline.run("CREATE TABLE t (id serial PRIMARY KEY)").await?;
     let worker = pipeline.streamer().await?;
-    let connectors =
-        [("idle_a", "producer.override.linger.ms", "0"), ("slow_a", "producer.override.linger.ms", "12000")];
-    for (name, key, value) in connectors {
-        let changes =
-            [("slot.name", name), ("topic.prefix", name), ("table.include.list", "public.slow"), (key, value)];
-        let changes = if name == "idle_a" {
-            [changes[0], changes[1], ("table.include.list", "public.t"), changes[3]]
-        } else {
-            changes
-        };
-        let config = pipeline.connector(&changes)?;
-        let (status, answer) = worker.rest().put(&format!("/connectors/{name}/config"), &config).await?;
-        assert!(status < 300, "{answer}");
-        worker.rest().wait_task(name, "RUNNING").await?;
-    }
-    let open = pipeline.source().await?;
+    pipeline.put(&worker, &[("producer.override.linger.ms", "12000")]).await?;
+    worker.rest().wait_task("slow", "RUNNING").await?;
+    let mut own = OwnServer::new("idle")?;
+    own.start("idle").await?;
+    own.sql("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
+    let port = own.port.to_string();
+    let idle = [("slot.name", "idle_source"), ("topic.prefix", "idle_source"), ("heartbeat.interval.ms", "0")];
+    let idle = idle.into_iter().chain([("database.port", port.as_str()), ("database.dbname", "postgres")]);
+    let idle = pipeline.connector(&idle.collect::<Vec<_>>())?;
+    let (status, answer) = worker.rest().put("/connectors/idle_source/config", &idle).await?;
+    assert!(status < 300, "{answer}");
+    worker.rest().wait_task("idle_source", "RUNNING").await?;
+    let open = stack::postgres::connect(&own.url()).await?;
     open.batch_execute("BEGIN; INSERT INTO t SELECT n, repeat('x', 500) FROM generate_series(1, 20000) n").await?;
     let source = pipeline.source().await?;
     let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(45) {
-        source.batch_execute("INSERT INTO slow DEFAULT VALUES").await?;
-        for (name, ..) in connectors {
+    while since.elapsed() < Duration::from_secs(50) {
+        source.batch_execute("INSERT INTO t DEFAULT VALUES").await?;
+        for name in ["slow", "idle_source"] {
             let (_, status) = worker.rest().get(&format!("/connectors/{name}/status")).await?;
             assert_eq!(status["tasks"][0]["state"], "RUNNING", "{status}");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    open.batch_execute("ROLLBACK").await?;
     worker.into_process().stop().await
 }

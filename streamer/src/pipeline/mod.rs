@@ -11,6 +11,8 @@
 //! A crash between any two of these finds the server still holding what Kafka does not have; what Kafka has and the offset
 //! does not say comes twice.
 
+mod health;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,7 @@ use crate::source::table_name::TableName;
 use crate::source::wal::WalStream;
 use crate::source::{catalog, publication, replica_identity, session, slot, snapshot};
 use crate::worker::storage::statuses::StatusStore;
+pub use health::{TaskHealth, TaskState};
 
 /// The first pause before starting again; it doubles up to `retriable.restart.connector.wait.ms`.
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -61,62 +64,6 @@ pub struct TaskContext {
     pub health: TaskHealth,
     /// What is counted of it.
     pub metrics: TaskMetrics,
-}
-
-/// How a task is, as it says itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TaskState {
-    /// Not yet reading.
-    Starting,
-    /// Reading and publishing.
-    Running,
-    /// Running, and standing still for the reason of this trace.
-    Stalled(String),
-    /// Waiting to start again after the failure with this trace.
-    Retrying(String),
-}
-
-/// The task's end of its state; the worker reads the other end.
-#[derive(Debug, Clone)]
-pub struct TaskHealth {
-    state: watch::Sender<TaskState>,
-}
-
-impl TaskHealth {
-    /// A state nobody has heard of yet.
-    pub fn new() -> (Self, watch::Receiver<TaskState>) {
-        let (state, receiver) = watch::channel(TaskState::Starting);
-        (Self { state }, receiver)
-    }
-
-    /// It runs, and stands still for this reason, or for none any more.
-    pub fn stalled(&self, context: &TaskContext, why: Option<String>) {
-        let state = why.as_ref().map_or(TaskState::Running, |why| TaskState::Stalled(TaskError::retry(why).trace()));
-        let is_other_kind = |was: &TaskState| match was {
-            TaskState::Running => why.is_some(),
-            TaskState::Stalled(_) => why.is_none(),
-            // Not the stream's any more.
-            TaskState::Starting | TaskState::Retrying(_) => false,
-        };
-        let changed = self.state.send_if_modified(|was| {
-            let changes = is_other_kind(was);
-            if changes {
-                *was = state;
-            }
-            changes
-        });
-        if changed {
-            context.metrics.stalled.set(if why.is_some() { 1.0 } else { 0.0 });
-            match why {
-                Some(why) => tracing::warn!(connector = %context.config.name, "standing still: {why}"),
-                None => tracing::info!(connector = %context.config.name, "going on"),
-            }
-        }
-    }
-
-    fn set(&self, state: TaskState) {
-        self.state.send_replace(state);
-    }
 }
 
 /// Runs the task until it is cancelled (`Ok`) or a person must act.
@@ -179,7 +126,7 @@ async fn attempt(context: &TaskContext, was_running: &mut bool) -> Result<(), Ta
 
 async fn cancelled_while_starting(context: &TaskContext) {
     context.cancel.cancelled().await;
-    if matches!(*context.health.state.borrow(), TaskState::Running | TaskState::Stalled(_)) {
+    if context.health.runs() {
         std::future::pending::<()>().await;
     }
 }
