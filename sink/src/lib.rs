@@ -4,7 +4,7 @@
 //! The folders are the data's path.
 //! - [`config`]: what the sink is told
 //! - [`bootstrap`]: the first start: slot, copy of its snapshot, connector, test rows
-//! - [`consume`]: one consumer a table
+//! - [`consume`]: all topics through one Kafka consumer, and what is applied next
 //! - [`parse`]: a record into a change
 //! - [`plan`]: the target's tables; what of a batch has to be written
 //! - [`apply`]: rows and offsets in one transaction
@@ -21,7 +21,9 @@
 //!    it cannot commit. A record that was applied is a no-op the second time: upserts and deletes by key.
 //! 4. A record that cannot be applied is set aside with its topic, partition and offset, in the same transaction as the
 //!    offset that passes it. None is skipped in silence.
-//! 5. The sink writes nothing into a target that holds data it did not put there.
+//! 5. What is read ahead, waits and is applied is bounded in bytes, whatever the number of tables. A table that is locked or refused
+//!    holds up no other.
+//! 6. The sink writes nothing into a target that holds data it did not put there.
 
 pub mod apply;
 pub mod bootstrap;

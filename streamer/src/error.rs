@@ -24,6 +24,8 @@ pub enum TaskError {
 pub struct Failure {
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+    /// Whether it is the fault of the record at hand.
+    is_of_record: bool,
 }
 
 impl std::fmt::Display for Failure {
@@ -41,12 +43,12 @@ impl Error for Failure {
 impl TaskError {
     /// A failure that time may mend.
     pub fn retry(message: impl Into<String>) -> Self {
-        TaskError::Retry(Failure { message: message.into(), source: None })
+        TaskError::Retry(Failure { message: message.into(), source: None, is_of_record: false })
     }
 
     /// A failure that a person must mend.
     pub fn stop(message: impl Into<String>) -> Self {
-        TaskError::Stop(Failure { message: message.into(), source: None })
+        TaskError::Stop(Failure { message: message.into(), source: None, is_of_record: false })
     }
 
     /// The same kind of failure with `cause` kept underneath for the log.
@@ -65,6 +67,21 @@ impl TaskError {
             TaskError::Retry(failure) => TaskError::Retry(with(failure)),
             TaskError::Stop(failure) => TaskError::Stop(with(failure)),
         }
+    }
+
+    /// The same failure, which is the fault of the record at hand and of no other: whoever knows the record may say which.
+    pub fn of_record(self) -> Self {
+        let with = |failure: Failure| Failure { is_of_record: true, ..failure };
+        match self {
+            TaskError::Retry(failure) => TaskError::Retry(with(failure)),
+            TaskError::Stop(failure) => TaskError::Stop(with(failure)),
+        }
+    }
+
+    /// Whether it is the fault of the record at hand.
+    pub fn is_of_record(&self) -> bool {
+        let (TaskError::Retry(failure) | TaskError::Stop(failure)) = self;
+        failure.is_of_record
     }
 
     /// Whether starting again can help.
@@ -115,6 +132,7 @@ mod tests {
         let error = TaskError::stop("slot s is in use (by 7)").because(Failure {
             message: "line one\n  line two".to_owned(),
             source: Some("x.y.DataException: bad".into()),
+            is_of_record: false,
         });
         assert_eq!(
             error.trace(),

@@ -1,5 +1,7 @@
 //! The `source` block: where a record comes from.
 
+use std::sync::LazyLock;
+
 use super::EnvelopeSettings;
 use crate::connect::schema::{Schema, SchemaKind};
 use crate::connect::value::Value;
@@ -65,12 +67,14 @@ impl SnapshotMarker {
 /// The block's names, and the values that are the connector's.
 #[derive(Debug, Clone)]
 pub(super) struct SourceFields {
-    labels: [Label; NAMES.len()],
     version: String,
     name: String,
     database: String,
-    snapshot: Schema,
 }
+
+/// The same of every table.
+static LABELS: LazyLock<[Label; NAMES.len()]> = LazyLock::new(|| NAMES.map(Label::new));
+static SNAPSHOT: LazyLock<Schema> = LazyLock::new(snapshot_schema);
 
 const NAMES: [&str; 14] = [
     "version",
@@ -92,17 +96,15 @@ const NAMES: [&str; 14] = [
 impl SourceFields {
     pub(super) fn new(settings: &EnvelopeSettings) -> Self {
         Self {
-            labels: NAMES.map(Label::new),
             version: settings.source_version.clone(),
             name: settings.topic_prefix.clone(),
             database: settings.database.clone(),
-            snapshot: snapshot_schema(),
         }
     }
 
     pub(super) fn write(&self, source: &Source<'_>, writer: &mut impl ValueWriter) {
         let [version, connector, name, ts_ms, snapshot, db, sequence, ts_us, ts_ns, schema, table, tx_id, lsn, xmin] =
-            &self.labels;
+            &*LABELS;
         writer.begin_struct();
         for (label, text) in [(version, self.version.as_str()), (connector, "postgresql"), (name, &self.name)] {
             writer.labelled(label);
@@ -113,7 +115,7 @@ impl SourceFields {
         writer.labelled(snapshot);
         match source.snapshot {
             // Not written by Debezium either (`SnapshotRecord.toSource`): formats show the schema's default.
-            SnapshotMarker::False => writer.null_of(&self.snapshot),
+            SnapshotMarker::False => writer.null_of(&SNAPSHOT),
             marker => writer.string(marker.as_str()),
         }
         writer.labelled(db);

@@ -1,11 +1,12 @@
 //! One table version's key and value, compiled once.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::row::{Gaps, RowFields};
 use super::source::{self, SourceFields};
 use super::transaction;
 use super::{Before, Change, EnvelopeSettings, JsonConverter, Op, Source, ValueError};
+use crate::connect::avro_names::NameAdjustment;
 use crate::connect::schema::{Schema, SchemaKind};
 use crate::connect::value::TreeWriter;
 use crate::connect::writer::{Label, ValueWriter};
@@ -22,7 +23,7 @@ pub struct RecordNaming {
     pub identifier: Option<(String, String)>,
 }
 
-/// A record's schema, and what it is as JSON before every value.
+/// A key's schema, and what it is as JSON before every value.
 #[derive(Debug, Clone)]
 pub struct RecordSchema {
     schema: Arc<Schema>,
@@ -31,8 +32,7 @@ pub struct RecordSchema {
 
 impl RecordSchema {
     fn new(schema: Schema, converter: Option<JsonConverter>) -> Self {
-        let head = converter.map(|converter| converter.head(Some(&schema))).unwrap_or_default();
-        Self { schema: Arc::new(schema), head }
+        Self { head: head(&schema, converter), schema: Arc::new(schema) }
     }
 
     /// The schema.
@@ -46,6 +46,10 @@ impl RecordSchema {
     }
 }
 
+fn head(schema: &Schema, converter: Option<JsonConverter>) -> Vec<u8> {
+    converter.map(|converter| converter.head(Some(schema))).unwrap_or_default()
+}
+
 /// Writes the records of one version of one table. All that does not change from row to row is made already.
 #[derive(Debug, Clone)]
 pub struct TableEnvelope {
@@ -55,10 +59,12 @@ pub struct TableEnvelope {
     key: RowFields,
     value: RowFields,
     source: SourceFields,
-    labels: EnvelopeLabels,
     placeholder: Placeholder,
+    names: NameAdjustment,
     key_schema: RecordSchema,
-    value_schema: RecordSchema,
+    value_head: Vec<u8>,
+    /// The larger part of a compiled table, and without transforms and schemas in the records nobody asks for it.
+    value_schema: OnceLock<Arc<Schema>>,
 }
 
 impl TableEnvelope {
@@ -76,21 +82,29 @@ impl TableEnvelope {
         let topic = naming.topic;
         let names = settings.schema_names;
         let key_schema = RecordSchema::new(key.schema(names.schema(&format!("{topic}.Key"))), settings.key_converter);
-        let row = value.schema(names.schema(&format!("{topic}.Value")));
-        let envelope = envelope_schema(names.schema(&format!("{topic}.Envelope")), row);
-        let value_schema = RecordSchema::new(envelope, settings.value_converter);
-        Self {
+        let has_schemas = settings.value_converter.is_some_and(|converter| !converter.head(None).is_empty());
+        let mut compiled = Self {
             table: table.clone(),
             collection: format!("{}.{}", table.schema, table.name),
             topic,
             key,
             value,
             source: SourceFields::new(settings),
-            labels: EnvelopeLabels::default(),
             placeholder: settings.placeholder.clone(),
+            names,
             key_schema,
-            value_schema,
+            value_head: Vec::new(),
+            value_schema: OnceLock::new(),
+        };
+        if has_schemas {
+            compiled.value_head = head(&compiled.envelope_schema(), settings.value_converter);
         }
+        compiled
+    }
+
+    fn envelope_schema(&self) -> Schema {
+        let name = |suffix: &str| self.names.schema(&format!("{}.{suffix}", self.topic));
+        envelope_schema(name("Envelope"), self.value.schema(name("Value")))
     }
 
     /// The key's schema.
@@ -109,8 +123,13 @@ impl TableEnvelope {
     }
 
     /// The value's schema.
-    pub fn value_schema(&self) -> &RecordSchema {
-        &self.value_schema
+    pub fn value_schema(&self) -> &Arc<Schema> {
+        self.value_schema.get_or_init(|| Arc::new(self.envelope_schema()))
+    }
+
+    /// What it is as JSON before every value, `{"schema":…,"payload":`, where schemas go with the records, else empty.
+    pub fn value_head(&self) -> &[u8] {
+        &self.value_head
     }
 
     /// The topic of its records.
@@ -173,7 +192,7 @@ impl TableEnvelope {
         source: &Source<'_>,
         writer: &mut impl ValueWriter,
     ) -> Result<(), ValueError> {
-        let labels = &self.labels;
+        let labels = &*LABELS;
         let phase = change.op.phase();
         writer.begin_struct();
         writer.labelled(&labels.before);
@@ -228,6 +247,8 @@ struct EnvelopeLabels {
     op: Label,
     clocks: [Label; 3],
 }
+
+static LABELS: LazyLock<EnvelopeLabels> = LazyLock::new(EnvelopeLabels::default);
 
 impl Default for EnvelopeLabels {
     fn default() -> Self {

@@ -34,6 +34,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+    }
+
     /// What tells this record from any other at the same offset of a topic of the same name: FNV-1a over timestamp, key and
     /// value.
     pub fn mark(&self) -> i64 {
@@ -64,19 +69,32 @@ pub struct Applied {
     pub newest_ts_ms: Option<i64>,
 }
 
-/// A session that applies one topic's records.
+/// A session that applies records.
 pub struct Applier {
-    topic: String,
     claim: Claim,
     client: Client,
-    /// Where this session knows the topic's partitions to be.
-    next: BTreeMap<i32, Next>,
-    tables: HashMap<(String, String), Arc<TargetTable>>,
 }
 
 impl std::fmt::Debug for Applier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Applier").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Applier").finish_non_exhaustive()
+    }
+}
+
+/// What is known of a topic in the target.
+#[derive(Debug)]
+pub struct TopicState {
+    /// The topic.
+    pub name: String,
+    /// Where its partitions are.
+    pub next: BTreeMap<i32, Next>,
+    tables: HashMap<(String, String), Arc<TargetTable>>,
+}
+
+impl TopicState {
+    /// Nothing is known yet.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), next: BTreeMap::new(), tables: HashMap::new() }
     }
 }
 
@@ -112,8 +130,8 @@ impl Applier {
     ///
     /// # Errors
     /// Stop when the role may not set `session_replication_role`.
-    pub async fn connect(target: &Database, topic: &str, claim: Claim) -> Result<Self, SinkError> {
-        let client = target.connect(topic).await?;
+    pub async fn connect(target: &Database, claim: Claim) -> Result<Self, SinkError> {
+        let client = target.connect("batch").await?;
         client.batch_execute("SET session_replication_role = replica").await.map_err(|error| {
             SinkError::from(error).while_doing(&format!(
                 "user {0} may not set session_replication_role in the target, which foreign keys between tables need: \
@@ -121,32 +139,34 @@ impl Applier {
                 target.user()
             ))
         })?;
-        let next = ledger::offsets(&client, topic).await?;
-        Ok(Self { topic: topic.to_owned(), claim, client, next, tables: HashMap::new() })
+        Ok(Self { claim, client })
     }
 
-    /// Where reading goes on, by partition.
-    pub fn offsets(&self) -> &BTreeMap<i32, Next> {
-        &self.next
+    /// Where reading of topics goes on, by topic and partition.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn offsets(&self, topics: &[String]) -> Result<HashMap<String, BTreeMap<i32, Next>>, SinkError> {
+        ledger::offsets(&self.client, topics).await
     }
 
-    /// Applies records of the topic, in the order they have in their partitions, and stores the offsets behind them, in one
+    /// Applies records of a topic, in the order they have in their partitions, and stores the offsets behind them, in one
     /// transaction.
     ///
     /// # Errors
     /// Retry when the target went away, or somebody else changed the stored offsets; stop when a table or column is missing
     /// there, or may not be written, or another sink has taken over. Nothing of the batch is applied then.
-    pub async fn apply(&mut self, records: &[Record]) -> Result<Applied, SinkError> {
+    pub async fn apply(&mut self, topic: &mut TopicState, records: Vec<Record>) -> Result<Applied, SinkError> {
         let mut outcome = Applied::default();
         let mut planned = Vec::with_capacity(records.len());
-        for record in records {
-            let work = self.plan(record, &mut outcome).await?;
+        for record in &records {
+            let work = self.plan(topic, record, &mut outcome).await?;
             planned.push(Planned { record, work });
         }
-        let topic = self.topic.clone();
+        let TopicState { name: topic, next: known, .. } = topic;
         let mut transaction = self.client.transaction().await?;
         self.claim.hold(&transaction).await?;
-        if ledger::lock_offsets(&transaction, &topic).await? != self.next {
+        if ledger::lock_offsets(&transaction, topic).await? != *known {
             return Err(SinkError::retry(format!(
                 "somebody changed the stored offsets of topic {topic} (headwater.offsets in the target). Nothing of the batch at                  hand was applied; reading goes on from what is stored now"
             )));
@@ -159,7 +179,7 @@ impl Applier {
         }
         for Planned { record, work } in &planned {
             if let Work::SetAside(reason) = work {
-                set_aside(&transaction, &topic, record, reason).await?;
+                set_aside(&transaction, topic, record, reason).await?;
                 outcome.set_aside += 1;
             }
         }
@@ -169,30 +189,30 @@ impl Applier {
             (partition, Next { offset: record.offset + 1, last_record: Some(record.mark()) })
         });
         let next: BTreeMap<i32, Next> = next.collect();
-        ledger::put_offsets(&transaction, &topic, &next).await?;
+        ledger::put_offsets(&transaction, topic, &next).await?;
         transaction.commit().await?;
-        self.next.extend(next);
+        known.extend(next);
         Ok(outcome)
     }
 
-    async fn plan(&mut self, record: &Record, outcome: &mut Applied) -> Result<Work, SinkError> {
+    async fn plan(&self, topic: &mut TopicState, record: &Record, outcome: &mut Applied) -> Result<Work, SinkError> {
         let change = record::read(record.key.as_deref(), record.value.as_deref(), record.new_key.as_deref());
         let (table, step) = match change {
             Ok(Change::Nothing) => return Ok(Work::Nothing),
             Err(unreadable) => return Ok(Work::SetAside(unreadable.to_string())),
-            Ok(Change::Truncate { schema, table }) => (self.table(&schema, &table).await?, Ok(Step::Truncate)),
+            Ok(Change::Truncate { schema, table }) => (self.table(topic, &schema, &table).await?, Ok(Step::Truncate)),
             Ok(Change::Upsert(change)) => {
-                let table = self.table_of(&change, outcome).await?;
+                let table = self.table_of(topic, &change, outcome).await?;
                 let step = upsert(&table, &change.row)?;
                 (table, step)
             }
             Ok(Change::Delete(change)) => {
-                let table = self.table_of(&change, outcome).await?;
+                let table = self.table_of(topic, &change, outcome).await?;
                 let step = key(&table, &change.row).map(|key| Step::Delete { key });
                 (table, step)
             }
             Ok(Change::Rename { old, new_key }) => {
-                let table = self.table_of(&old, outcome).await?;
+                let table = self.table_of(topic, &old, outcome).await?;
                 let step = key(&table, &old.row).and_then(|old| Ok(Step::Rename { old, new: key(&table, &new_key)? }));
                 (table, step)
             }
@@ -203,33 +223,38 @@ impl Applier {
         })
     }
 
-    async fn table_of(&mut self, change: &TableChange, outcome: &mut Applied) -> Result<Arc<TargetTable>, SinkError> {
+    async fn table_of(
+        &self,
+        topic: &mut TopicState,
+        change: &TableChange,
+        outcome: &mut Applied,
+    ) -> Result<Arc<TargetTable>, SinkError> {
         outcome.newest_ts_ms = outcome.newest_ts_ms.max(Some(change.ts_ms));
-        self.table(&change.schema, &change.table).await
+        self.table(topic, &change.schema, &change.table).await
     }
 
-    async fn table(&mut self, schema: &str, name: &str) -> Result<Arc<TargetTable>, SinkError> {
+    async fn table(&self, topic: &mut TopicState, schema: &str, name: &str) -> Result<Arc<TargetTable>, SinkError> {
         let known = (schema.to_owned(), name.to_owned());
-        if let Some(table) = self.tables.get(&known) {
+        if let Some(table) = topic.tables.get(&known) {
             return Ok(table.clone());
         }
         let table = TargetTable::describe(&self.client, schema, name).await?.ok_or_else(|| {
             SinkError::stop(format!(
                 "table {schema}.{name} is not in the target. Its changes wait in topic {}; create the table there as it is \
                  in the source, and they are applied",
-                self.topic
+                topic.name
             ))
         })?;
         if table.key.is_empty() {
             return Err(SinkError::stop(format!(
                 "table {schema}.{name} has no primary key in the target, and an upsert cannot find its rows. Its changes wait \
                  in topic {}; ALTER TABLE {} ADD PRIMARY KEY (…), in source and target",
-                self.topic,
+                topic.name,
                 table.sql_name()
             )));
         }
         let table = Arc::new(table);
-        self.tables.insert(known, table.clone());
+        topic.tables.insert(known, table.clone());
         Ok(table)
     }
 }

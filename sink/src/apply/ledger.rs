@@ -1,6 +1,6 @@
 //! The sink's own tables in the target, schema `headwater`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::{Client, Row, Transaction};
 
@@ -111,26 +111,27 @@ pub struct Next {
 }
 
 /// The mark counts only where it is of the record before the offset: whoever sets an offset by hand need not know it.
-fn select(rest: &str) -> String {
-    format!(
-        "SELECT partition, next_offset, CASE WHEN last_offset = next_offset - 1 THEN last_record END
-         FROM headwater.offsets WHERE topic = $1 {rest}"
-    )
-}
+const SELECT: &str = "SELECT partition, next_offset, CASE WHEN last_offset = next_offset - 1 THEN last_record END";
 
 fn next(row: &Row) -> (i32, Next) {
     (row.get(0), Next { offset: row.get(1), last_record: row.get(2) })
 }
 
-/// Where reading goes on, of every partition of a topic that something is stored for.
+/// Where reading goes on, of every partition of some topics that something is stored for.
 ///
 /// # Errors
 /// The server's.
-pub async fn offsets(client: &Client, topic: &str) -> Result<BTreeMap<i32, Next>, SinkError> {
-    Ok(client.query(&select(""), &[&topic]).await?.iter().map(next).collect())
+pub async fn offsets(client: &Client, topics: &[String]) -> Result<HashMap<String, BTreeMap<i32, Next>>, SinkError> {
+    let mut all: HashMap<String, BTreeMap<i32, Next>> = HashMap::new();
+    let sql = format!("{SELECT}, topic FROM headwater.offsets WHERE topic = ANY ($1)");
+    for row in client.query(&sql, &[&topics]).await? {
+        let (partition, next) = next(&row);
+        all.entry(row.get(3)).or_default().insert(partition, next);
+    }
+    Ok(all)
 }
 
-/// The same, locked for this transaction: nobody changes them until it ends.
+/// The same of one topic, locked for this transaction: nobody changes them until it ends.
 ///
 /// # Errors
 /// The server's.
@@ -138,7 +139,8 @@ pub async fn lock_offsets(
     transaction: &Transaction<'_>,
     topic: &str,
 ) -> Result<BTreeMap<i32, Next>, tokio_postgres::Error> {
-    Ok(transaction.query(&select("ORDER BY partition FOR UPDATE"), &[&topic]).await?.iter().map(next).collect())
+    let sql = format!("{SELECT} FROM headwater.offsets WHERE topic = $1 ORDER BY partition FOR UPDATE");
+    Ok(transaction.query(&sql, &[&topic]).await?.iter().map(next).collect())
 }
 
 /// Stores where reading goes on.

@@ -94,7 +94,7 @@ async fn go_on(
     connector.deploy(&config.connect_url, config.deadline).await?;
     steps.done("connector and task are RUNNING");
 
-    steps.begin("applying changes, one consumer a table");
+    steps.begin("applying changes");
     let consumers = tokio::spawn({
         let (config, claim, health, cancel) = (config.clone(), claim.clone(), health.clone(), cancel.clone());
         async move { consume::run(&config, &claim, &health, &cancel).await }

@@ -1,27 +1,28 @@
-//! One consumer a table.
+//! Every table topic of the prefix into the target: one Kafka consumer, a few sessions, and memory that does not grow with
+//! the number of tables.
 //!
 //! # Layout
 //! - [`topics`]: which topics there are
-//! - [`resume`]: whether a topic is still the one that was read before
-//! - [`table`]: reads one topic and applies it
+//! - `reader`: the one Kafka consumer
+//! - `topic`: one topic between Kafka and the target
+//! - `resume`: whether a topic is still the one that was read before
+//! - `dispatch`: records to their topics, batches to the sessions
 
-pub mod resume;
-pub mod table;
+mod dispatch;
+mod reader;
+mod resume;
+mod topic;
 pub mod topics;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::dispatch::Dispatcher;
 use crate::apply::owner::Claim;
 use crate::config::RunConfig;
 use crate::metrics::health::Health;
-
-/// How often new topics are looked for.
-const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What every Kafka client of the sink is configured with.
 pub fn kafka_client(bootstrap_servers: &str) -> ClientConfig {
@@ -30,50 +31,20 @@ pub fn kafka_client(bootstrap_servers: &str) -> ClientConfig {
     client
 }
 
-/// Consumes every table topic of the prefix, those that appear later included, until cancelled; returns when all have
-/// finished the batch they were at.
+/// Consumes every table topic of the prefix, those that appear later included, until cancelled or another sink has taken
+/// over; returns when all have finished the batch they were at.
+///
+/// A topic that fails is tried again from the stored offsets, also when a person must act: the moment they have, it goes on.
+/// Meanwhile the others go on, and `/health` says what stands still, and why.
 pub async fn run(config: &RunConfig, claim: &Claim, health: &Health, cancel: &CancellationToken) {
-    struct Running {
-        partitions: usize,
-        cancel: CancellationToken,
-        task: JoinHandle<()>,
-    }
-    let mut running: BTreeMap<String, Running> = BTreeMap::new();
-    let mut interval = tokio::time::interval(DISCOVERY_INTERVAL);
     loop {
+        match Dispatcher::new(config, claim, health) {
+            Ok(dispatcher) => return dispatcher.run(cancel).await,
+            Err(error) => tracing::error!(%error, "the consumer cannot be made"),
+        }
         tokio::select! {
-            _ = interval.tick() => {}
-            () = cancel.cancelled() => break,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = cancel.cancelled() => return,
         }
-        let found = match topics::list(&config.bootstrap_servers, &config.topic_prefix).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "topics cannot be listed");
-                continue;
-            }
-        };
-        for (topic, partitions) in found {
-            if running.get(&topic).is_some_and(|running| running.partitions == partitions) {
-                continue;
-            }
-            if let Some(before) = running.remove(&topic) {
-                tracing::info!(%topic, partitions, "the topic has more partitions now");
-                before.cancel.cancel();
-                join(&topic, before.task).await;
-            }
-            let own = cancel.child_token();
-            let task =
-                table::consume(config.clone(), claim.clone(), topic.clone(), partitions, health.clone(), own.clone());
-            running.insert(topic, Running { partitions, cancel: own, task: tokio::spawn(task) });
-        }
-    }
-    for (topic, running) in running {
-        join(&topic, running.task).await;
-    }
-}
-
-async fn join(topic: &str, task: JoinHandle<()>) {
-    if let Err(error) = task.await {
-        tracing::error!(topic, %error, "a table's consumer broke off; its last batch was not applied");
     }
 }

@@ -12,19 +12,19 @@ use crate::error::SinkError;
 
 /// The partitions whose last applied record is still to be seen again.
 #[derive(Debug, Default)]
-pub struct Resume {
+pub(super) struct Resume {
     awaited: BTreeMap<i32, Next>,
 }
 
 impl Resume {
     /// For what is stored of a topic.
-    pub fn of(stored: &BTreeMap<i32, Next>) -> Self {
+    pub(super) fn of(stored: &BTreeMap<i32, Next>) -> Self {
         let is_known = |next: &Next| next.offset > 0 && next.last_record.is_some();
         Self { awaited: stored.iter().filter(|(_, next)| is_known(next)).map(|(at, next)| (*at, *next)).collect() }
     }
 
     /// Where to begin reading a partition, `None` for its beginning.
-    pub fn begin(&self, partition: i32, stored: &BTreeMap<i32, Next>) -> Option<i64> {
+    pub(super) fn begin(&self, partition: i32, stored: &BTreeMap<i32, Next>) -> Option<i64> {
         let next = stored.get(&partition)?;
         Some(if self.awaited.contains_key(&partition) { next.offset - 1 } else { next.offset })
     }
@@ -33,7 +33,7 @@ impl Resume {
     ///
     /// # Errors
     /// Stop when another record is where the last applied one was.
-    pub fn admits(&mut self, topic: &str, record: &Record) -> Result<bool, SinkError> {
+    pub(super) fn admits(&mut self, topic: &str, record: &Record) -> Result<bool, SinkError> {
         let Some(next) = self.awaited.remove(&record.partition) else { return Ok(true) };
         // Otherwise it is no longer there, by retention or compaction: then nothing can be said.
         if record.offset >= next.offset {
@@ -43,35 +43,48 @@ impl Resume {
     }
 }
 
-/// Why Kafka has no record at an offset to go on from; `Ok` when the next record to apply is there, and only the one before it
-/// is not.
+/// Topics with their partitions, and what is stored of them.
+pub(super) type Stored = BTreeMap<String, (usize, BTreeMap<i32, Next>)>;
+
+/// Which of some topics have no record at the offset that was to be read: `Ok` where the next record to apply is there, and only
+/// the one before it is not, which is as well where nothing seems to be wrong and no other topic is the reason.
 ///
 /// # Errors
-/// Stop when records are lost, or the topic is another one; retry when Kafka does not answer.
-pub async fn explain(
+/// Retry when Kafka does not answer.
+pub(super) async fn explain(
     bootstrap_servers: &str,
-    topic: &str,
-    partitions: usize,
-    stored: &BTreeMap<i32, Next>,
-) -> Result<(), SinkError> {
-    let topics = BTreeMap::from([(topic.to_owned(), partitions)]);
+    stored: &Stored,
+) -> Result<Vec<(String, Result<(), SinkError>)>, SinkError> {
+    let topics = stored.iter().map(|(name, (partitions, _))| (name.clone(), *partitions)).collect();
     let begins = topics::begins(bootstrap_servers, &topics).await?;
-    for ((name, partition), end) in topics::ends(bootstrap_servers, &topics).await? {
-        match (stored.get(&partition), begins.get(&(name, partition))) {
-            (Some(next), _) if next.offset > end => return Err(made_again(topic, partition, *next)),
-            (Some(next), Some(begin)) if next.offset < *begin => {
-                return Err(SinkError::stop(format!(
-                    "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet \
-                     (partition {partition}, offsets {} to {begin}). The target lacks those changes. Copy anew: drop the target's \
-                     tables and its schema headwater and the replication slot, start the sink again; and give the topics a \
-                     longer retention.ms",
-                    next.offset
-                )));
-            }
-            _ => {}
-        }
+    let ends = topics::ends(bootstrap_servers, &topics).await?;
+    let mut explained = Vec::new();
+    for (name, (_, stored)) in stored {
+        let meanings = stored.iter().filter_map(|(partition, next)| {
+            let at = (name.clone(), *partition);
+            meaning(name, *partition, *next, *begins.get(&at)?, *ends.get(&at)?)
+        });
+        // What is lost is said first.
+        explained.extend(meanings.max_by_key(Result::is_err).map(|meaning| (name.clone(), meaning)));
     }
-    Ok(())
+    if explained.is_empty() {
+        explained = stored.keys().map(|name| (name.clone(), Ok(()))).collect();
+    }
+    Ok(explained)
+}
+
+/// What a partition's range says of where reading was to go on; `None` for nothing.
+fn meaning(topic: &str, partition: i32, next: Next, begin: i64, end: i64) -> Option<Result<(), SinkError>> {
+    if next.offset > end {
+        return Some(Err(made_again(topic, partition, next)));
+    }
+    if next.offset < begin {
+        return Some(Err(SinkError::stop(format!(
+            "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet (partition              {partition}, offsets {} to {begin}). The target lacks those changes. Copy anew: drop the target's tables and its schema              headwater and the replication slot, start the sink again; and give the topics a longer retention.ms",
+            next.offset
+        ))));
+    }
+    (next.offset == begin && next.last_record.is_some()).then_some(Ok(()))
 }
 
 fn made_again(topic: &str, partition: i32, next: Next) -> SinkError {

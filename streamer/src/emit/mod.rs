@@ -378,10 +378,21 @@ impl RowEmitter {
         }
         match self.outlet.row(producer, row).await {
             Ok(()) => Ok(true),
+            Err(RowError::Task(error)) if error.is_of_record() => Err(error.while_doing(&name_of(row.table, origin))),
             Err(RowError::Task(error)) => Err(error),
             Err(RowError::Value(error)) => self.failures.of(producer, row.table, origin, &error).map(|()| false),
         }
     }
+}
+
+/// Which change it is, for a person: no values.
+fn name_of(table: &TableEnvelope, origin: RowOrigin) -> String {
+    let described = table.table();
+    let key: Vec<&str> =
+        described.key.iter().filter_map(|index| described.columns.get(*index)).map(|column| &*column.name).collect();
+    let key = if key.is_empty() { "no key".to_owned() } else { format!("key {}", key.join(", ")) };
+    let lsn = origin.lsn.map_or_else(String::new, |lsn| format!(" at LSN {lsn}"));
+    format!("table {} ({key}){lsn}", table.collection())
 }
 
 fn source(table: &TableEnvelope, origin: RowOrigin) -> Source<'_> {

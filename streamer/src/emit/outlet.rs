@@ -39,6 +39,9 @@ impl RowRecord<'_> {
     }
 }
 
+/// How large a buffer is kept from record to record, in bytes.
+const KEPT: usize = 1 << 20;
+
 /// Writes one connector's records. The buffers are reused from record to record: the producer copies them.
 #[derive(Debug)]
 pub struct Outlet {
@@ -133,17 +136,16 @@ impl Outlet {
             }
             return Ok(());
         };
-        self.key.clear();
-        self.value.clear();
+        self.clear();
         if let Some(key) = row.key {
             self.key.extend_from_slice(table.key_schema().head());
             table.write_key(key, row.phase(), &mut key_converter.writer(&mut self.key))?;
             close(table.key_schema().head(), &mut self.key);
         }
         if let Some((change, source)) = row.value {
-            self.value.extend_from_slice(table.value_schema().head());
+            self.value.extend_from_slice(table.value_head());
             table.write_change(change, source, &mut value_converter.writer(&mut self.value))?;
-            close(table.value_schema().head(), &mut self.value);
+            close(table.value_head(), &mut self.value);
         }
         let record = Record {
             topic: table.topic(),
@@ -189,8 +191,7 @@ impl Outlet {
         let tolerated =
             applied.map_err(|error| TaskError::stop("Tolerance exceeded in error handler").because(error))?;
         let Some(record) = tolerated else { return Ok(()) };
-        self.key.clear();
-        self.value.clear();
+        self.clear();
         let has_key = self.key_converter.convert(&record.topic, &record.key, &record.headers, &mut self.key).await?;
         let has_value =
             self.value_converter.convert(&record.topic, &record.value, &record.headers, &mut self.value).await?;
@@ -212,6 +213,14 @@ impl Outlet {
         producer.publish(record).await.map_err(Unpublished::Kafka)
     }
 
+    /// Makes room for the next record. What only a rare large one needed is given back.
+    fn clear(&mut self) {
+        for buffer in [&mut self.key, &mut self.value] {
+            buffer.clear();
+            buffer.shrink_to(KEPT);
+        }
+    }
+
     /// The record as transforms see it.
     fn tree(&self, row: &RowRecord<'_>) -> Result<ConnectRecord, ValueError> {
         let table = row.table;
@@ -227,7 +236,7 @@ impl Outlet {
         if let Some((change, source)) = row.value {
             let mut writer = TreeWriter::default();
             table.write_change(change, source, &mut writer)?;
-            record.value = SchemaAndValue::new(table.value_schema().schema().clone(), writer.finish());
+            record.value = SchemaAndValue::new(table.value_schema().clone(), writer.finish());
         }
         if let Some((name, values)) = row.link {
             record.headers.push(RecordHeader { key: name.to_owned(), value: key_of(values)? });

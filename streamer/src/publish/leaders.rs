@@ -4,11 +4,12 @@
 //! refused, while those behind them may already be taken: see [`Undelivered::Presumed`](super::ledger::Undelivered). A
 //! leader that answers a `ListOffsets` request takes records too.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::AdminClient;
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::Client;
+use rdkafka::producer::{Producer as _, ThreadedProducer};
+
+use super::producer::Acknowledgements;
 
 /// How long the leaders are waited for. Behind it the producer waits, and says what is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,13 +22,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until every partition of a new topic has a leader that takes records. `is_new` says that the topic was just created;
 /// without it the topic is looked up, which has the broker create it if it does so by itself, and one that was there
-/// before is not waited for.
-pub(super) async fn wait(admin: &Arc<AdminClient<DefaultClientContext>>, topic: &str, mut is_new: bool) {
+/// before is not waited for. The producer asks, because a client never forgets a topic that it asked for by name, and this
+/// one has to know it in any case.
+pub(super) async fn wait(producer: &ThreadedProducer<Acknowledgements>, topic: &str, mut is_new: bool) {
     let begun = Instant::now();
     while begun.elapsed() < TIMEOUT {
-        let (admin, name) = (Arc::clone(admin), topic.to_owned());
+        let (producer, name) = (producer.clone(), topic.to_owned());
         // The client's questions block their thread.
-        let asked = tokio::task::spawn_blocking(move || takes_records(admin.inner(), &name, is_new));
+        let asked = tokio::task::spawn_blocking(move || takes_records(producer.client(), &name, is_new));
         if asked.await.unwrap_or(false) {
             return;
         }
@@ -37,13 +39,13 @@ pub(super) async fn wait(admin: &Arc<AdminClient<DefaultClientContext>>, topic: 
 }
 
 /// Whether the topic is there and, if it is new, all its leaders answer.
-fn takes_records(client: &Client, topic: &str, is_new: bool) -> bool {
+fn takes_records(client: &Client<Acknowledgements>, topic: &str, is_new: bool) -> bool {
     let answers = |partition: &i32| client.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT).is_ok();
     partitions(client, topic).is_some_and(|partitions| !is_new || partitions.iter().all(answers))
 }
 
 /// The topic's partitions; `None` while it is not there, or not all of them have a leader.
-fn partitions(client: &Client, topic: &str) -> Option<Vec<i32>> {
+fn partitions(client: &Client<Acknowledgements>, topic: &str) -> Option<Vec<i32>> {
     let metadata = client.fetch_metadata(Some(topic), ANSWER_TIMEOUT).ok()?;
     let topic = metadata.topics().iter().find(|found| found.name() == topic)?;
     let has_leaders = topic.error().is_none() && topic.partitions().iter().all(|partition| partition.error().is_none());

@@ -40,6 +40,8 @@ struct State {
 pub struct DeliveryFailure {
     /// The topic it was meant for.
     pub topic: String,
+    /// How long its key and value are together.
+    pub bytes: usize,
     /// Why it is not there.
     pub reason: Undelivered,
 }
@@ -265,7 +267,7 @@ mod tests {
         let ledger = Ledger::default();
         let (_refused, accepted) = (ledger.enqueue(), ledger.enqueue());
         ledger.checkpoint(at(9));
-        ledger.fail(DeliveryFailure { topic: "t".to_owned(), reason: Undelivered::Presumed });
+        ledger.fail(DeliveryFailure { topic: "t".to_owned(), bytes: 1, reason: Undelivered::Presumed });
         ledger.acknowledge(accepted);
         assert_eq!(safe(&ledger), None);
         assert!(ledger.failure().is_some());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
 use super::ledger::{DeliveryFailure, Ledger, Undelivered};
@@ -20,6 +20,9 @@ use crate::worker::storage::statuses::StatusStore;
 
 /// How long a full queue is waited for before it is looked at again.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(10);
+
+/// What a record takes beside its bytes: librdkafka's own structure and its headers'. A queue of small records is mostly that.
+const OVERHEAD: usize = 256;
 
 /// A record ready for Kafka. `value` `None` is a tombstone.
 #[derive(Debug)]
@@ -62,6 +65,13 @@ pub(super) struct Acknowledgements {
     ledger: Arc<Ledger>,
 }
 
+impl Acknowledgements {
+    fn fail(&self, record: &BorrowedMessage<'_>, reason: Undelivered) {
+        let bytes = record.key_len() + record.payload_len();
+        self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), bytes, reason });
+    }
+}
+
 impl ClientContext for Acknowledgements {
     fn error(&self, error: KafkaError, reason: &str) {
         // Brokers that went away come back; the records wait. What cannot pass by itself arrives with the record.
@@ -75,16 +85,11 @@ impl ProducerContext for Acknowledgements {
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         match result {
             Ok(record) if record.offset() >= 0 => {
-                self.ledger.vacate(record.key_len() + record.payload_len());
+                self.ledger.vacate(record.key_len() + record.payload_len() + OVERHEAD);
                 self.ledger.acknowledge(number as u64);
             }
-            Ok(record) => {
-                self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), reason: Undelivered::Presumed });
-            }
-            Err((error, record)) => {
-                let reason = Undelivered::Refused(error.clone());
-                self.ledger.fail(DeliveryFailure { topic: record.topic().to_owned(), reason });
-            }
+            Ok(record) => self.fail(record, Undelivered::Presumed),
+            Err((error, record)) => self.fail(record, Undelivered::Refused(error.clone())),
         }
     }
 }
@@ -133,7 +138,7 @@ impl RecordProducer {
     /// # Errors
     /// The first refusal of any record before this one, or of this one.
     pub async fn publish(&self, record: Record<'_>) -> Result<(), TaskError> {
-        self.topics.before_record(record.topic).await?;
+        self.topics.before_record(&self.producer, record.topic).await?;
         let _open = self.in_transaction().await?;
         self.enqueue(record).await?;
         self.metrics.records_enqueued.increment(1);
@@ -141,7 +146,7 @@ impl RecordProducer {
     }
 
     pub(super) async fn enqueue(&self, record: Record<'_>) -> Result<(), TaskError> {
-        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + OVERHEAD;
         while !self.ledger.has_room(bytes, self.limit) {
             let moved = self.ledger.moved();
             self.check()?;
@@ -171,7 +176,7 @@ impl RecordProducer {
                     // and none follows it.
                     let _either = tokio::time::timeout(LOOK_FOR_ROOM, moved).await;
                 }
-                Err((error, _)) => return Err(refused(record.topic, &error)),
+                Err((error, _)) => return Err(refused(record.topic, bytes - OVERHEAD, &error).of_record()),
             }
         }
     }
@@ -179,8 +184,10 @@ impl RecordProducer {
     /// The first refusal so far, as an error.
     pub fn check(&self) -> Result<(), TaskError> {
         match self.ledger.failure() {
-            Some(DeliveryFailure { topic, reason: Undelivered::Refused(error) }) => Err(refused(&topic, &error)),
-            Some(DeliveryFailure { topic, reason: Undelivered::Presumed }) => Err(TaskError::retry(format!(
+            Some(DeliveryFailure { topic, bytes, reason: Undelivered::Refused(error) }) => {
+                Err(refused(&topic, bytes, &error))
+            }
+            Some(DeliveryFailure { topic, reason: Undelivered::Presumed, .. }) => Err(TaskError::retry(format!(
                 "Kafka acknowledged records for topic {topic} behind one that it may not have taken. Nothing is lost: what \
                  is not surely there is published again from the slot, and may be there twice"
             ))),
@@ -242,8 +249,8 @@ impl Drop for Numbered<'_> {
     }
 }
 
-/// What Kafka's refusal of a record means.
-fn refused(topic: &str, error: &KafkaError) -> TaskError {
+/// What Kafka's refusal of a record of so many bytes means.
+fn refused(topic: &str, bytes: usize, error: &KafkaError) -> TaskError {
     let code = match error {
         KafkaError::MessageProduction(code) => Some(*code),
         other => other.rdkafka_error_code(),
@@ -251,9 +258,9 @@ fn refused(topic: &str, error: &KafkaError) -> TaskError {
     let text = format!("Kafka did not take a record for topic {topic}: {error}");
     match code {
         Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => TaskError::stop(format!(
-            "{text}. The row is larger than the producer or the topic allows; it is kept in the slot. Raise \
-             producer.override.max.request.size, the topic's max.message.bytes and the broker's message.max.bytes, then \
-             restart the connector"
+            "{text}. With {bytes} bytes it is larger than the producer or the topic allows. Nothing is lost: the change is kept in the \
+             slot, and nothing behind it is published. Raise producer.override.max.request.size, the topic's max.message.bytes \
+             and the broker's message.max.bytes above that, then restart the connector"
         )),
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed

@@ -60,7 +60,8 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "5")
         .set("queue.buffering.max.messages", "100000")
-        .set(QUEUE, "65536")
+        // Java's `buffer.memory`.
+        .set(QUEUE, "32768")
         // A topic that the broker creates on the first record is asked for again soon, not after the default's pause.
         .set("topic.metadata.refresh.fast.interval.ms", "50");
     match &config.exactly_once {
@@ -79,7 +80,7 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
         }
     }
     let number = |name: &str, default: u64| settings.get(name).and_then(|value| value.parse().ok()).unwrap_or(default);
-    let limit = number(QUEUE, 65_536).saturating_mul(1024);
+    let limit = number(QUEUE, 32_768).saturating_mul(1024);
     let room = (limit.saturating_add(number("message.max.bytes", 1_000_000)) / 1024 + 1).min(LARGEST_QUEUE);
     settings.set(QUEUE, room.to_string());
     Ok((settings, usize::try_from(limit).unwrap_or(usize::MAX)))

@@ -2,13 +2,15 @@
 //! noted as one of the connector's topics.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::ThreadedProducer;
 
+use super::producer::Acknowledgements;
 use super::{leaders, settings};
 use crate::config::topic_creation::TopicCreation;
 use crate::config::{ConnectorConfig, WorkerConfig};
@@ -21,7 +23,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The topics that one run of a task has published to.
 pub struct Topics {
     connector: String,
-    admin: Arc<AdminClient<DefaultClientContext>>,
+    admin: AdminClient<DefaultClientContext>,
     creation: Option<TopicCreation>,
     tracking: Option<StatusStore>,
     seen: Mutex<Seen>,
@@ -43,14 +45,18 @@ impl Topics {
         let admin = settings::admin(worker, config).create();
         let admin = admin.map_err(|error| TaskError::stop(format!("the admin client's settings: {error}")))?;
         let tracking = worker.topic_tracking.enabled.then_some(statuses);
-        Ok(Self { connector: config.name.clone(), admin: Arc::new(admin), creation, tracking, seen: Mutex::default() })
+        Ok(Self { connector: config.name.clone(), admin, creation, tracking, seen: Mutex::default() })
     }
 
     /// Makes a topic ready for its first record; free for every other one.
     ///
     /// # Errors
     /// Retry when Kafka does not answer; stop when it refuses the topic.
-    pub async fn before_record(&self, topic: &str) -> Result<(), TaskError> {
+    pub(super) async fn before_record(
+        &self,
+        producer: &ThreadedProducer<Acknowledgements>,
+        topic: &str,
+    ) -> Result<(), TaskError> {
         let resets = self.tracking.as_ref().map_or(0, StatusStore::topic_resets);
         {
             // No statement under the lock can leave the set half changed.
@@ -63,15 +69,15 @@ impl Topics {
             }
         }
         // Boxed: it is rare, and every record's future would be as large otherwise.
-        Box::pin(self.open(topic)).await
+        Box::pin(self.open(producer, topic)).await
     }
 
-    async fn open(&self, topic: &str) -> Result<(), TaskError> {
+    async fn open(&self, producer: &ThreadedProducer<Acknowledgements>, topic: &str) -> Result<(), TaskError> {
         let is_new = match &self.creation {
             Some(creation) => create(&self.admin, creation, topic).await?,
             None => false,
         };
-        leaders::wait(&self.admin, topic, is_new).await;
+        leaders::wait(producer, topic, is_new).await;
         if let Some(statuses) = &self.tracking {
             statuses.put_topic(&self.connector, topic).await;
         }

@@ -19,9 +19,9 @@ use crate::error::TaskError;
 /// PostgreSQL's epoch (2000-01-01) in Unix microseconds: the replication protocol counts from there.
 const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;
 
-/// Messages the session may read ahead of the task. A message is a row at most, and the queue to Kafka behind this one is
-/// bounded in bytes, so this only smooths the hand-over between two tasks.
-const READ_AHEAD: usize = 1024;
+/// Messages the session may read ahead of the task. It counts messages and not bytes, and a message is a row of any size: so it is
+/// as small as the hand-over between two tasks allows. What is worth to be read ahead lies in the socket's buffer.
+const READ_AHEAD: usize = 4;
 
 /// What the stream brings.
 #[derive(Debug)]

@@ -24,6 +24,8 @@ pub const SINK_MB: u64 = 256;
 pub enum Situation {
     /// One transaction of many rows, into the target
     Transaction,
+    /// The same into Kafka, without a sink
+    Published,
     /// Rows with a large value, into the target
     Value,
     /// A row that is larger than Kafka takes

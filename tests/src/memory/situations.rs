@@ -16,6 +16,7 @@ const MANY_ROWS: u64 = 1_000_000;
 pub(super) async fn happen(situation: Situation, arguments: &Arguments, stage: &mut Stage) -> anyhow::Result<()> {
     match situation {
         Situation::Transaction => transaction(stage, arguments.rows).await,
+        Situation::Published => published(stage, arguments.rows).await,
         Situation::Value => value(stage, arguments.value).await,
         Situation::Refused => refused(stage, arguments.value).await,
         Situation::Snapshot => snapshot(stage, arguments.tables).await,
@@ -45,6 +46,37 @@ async fn transaction(stage: &mut Stage, rows: u64) -> anyhow::Result<()> {
     println!("  written in {} s", begun.elapsed().as_secs());
     stage.target_counts("SELECT count(*) FROM t", i64::try_from(rows)?).await?;
     println!("  arrived in {} s", begun.elapsed().as_secs());
+    Ok(())
+}
+
+async fn published(stage: &mut Stage, rows: u64) -> anyhow::Result<()> {
+    let source = stage.source().await?;
+    source.batch_execute(TABLE).await?;
+    stage.put(&[], "RUNNING").await?;
+    let begun = Instant::now();
+    source.batch_execute(&insert(1, rows)).await?;
+    println!("  written and committed in {:.1} s", begun.elapsed().as_secs_f64());
+    let committed = Instant::now();
+    let mut first = None;
+    wait_until("all rows in Kafka", Duration::from_secs(7200), async || {
+        let topic = "memory.public.t";
+        let end = tokio::task::block_in_place(|| topic::end(&stage.kafka.bootstrap_servers(), topic)).unwrap_or(0);
+        if end > 0 && first.is_none() {
+            // Until then the server would have been sending already with streaming of transactions in progress.
+            first = Some(committed.elapsed());
+            println!("  the first records are in Kafka {:.1} s behind the commit", committed.elapsed().as_secs_f64());
+        }
+        // In transactions of Kafka's their ends count as well.
+        Ok(if end as u64 >= rows { Condition::Met(()) } else { Condition::NotYet(end.to_string()) })
+    })
+    .await?;
+    println!("  the last {:.1} s behind the commit", committed.elapsed().as_secs_f64());
+    let spilled: i64 = source
+        .query_one("SELECT sum(spill_bytes)::int8 FROM pg_stat_replication_slots", &[])
+        .await?
+        .get::<_, Option<i64>>(0)
+        .unwrap_or_default();
+    println!("  spilled by the server: {} MB", spilled >> 20);
     Ok(())
 }
 

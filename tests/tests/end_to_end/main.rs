@@ -15,6 +15,7 @@ mod hand_over;
 mod hand_over_snapshots;
 mod hand_over_under_load;
 mod interview;
+mod memory;
 mod operations;
 mod own_server;
 mod pipeline;

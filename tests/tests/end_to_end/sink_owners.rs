@@ -26,7 +26,7 @@ async fn a_sink_that_was_frozen_in_a_batch_and_wakes_commits_nothing_and_stops()
     lock.batch_execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await?;
     pipeline.run("UPDATE t SET v = 2").await?;
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-                    AND application_name LIKE 'Headwater sink sink_frozen.public.t'";
+                    AND application_name = 'Headwater sink batch'";
     pipeline.target_has(&format!("{sessions} AND wait_event_type = 'Lock'"), "1").await?;
     let id = frozen.process().id().unwrap_or_default();
     process::signal(id, "STOP")?;

@@ -1,0 +1,146 @@
+//! One topic between Kafka and the target.
+
+use std::time::{Duration, Instant};
+
+use super::reader::Place;
+use super::resume::Resume;
+use crate::apply::batch::{Record, TopicState};
+use crate::error::SinkError;
+
+/// The largest batch: one transaction's work, and what is held in memory.
+const BATCH_RECORDS: usize = 1000;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Pauses between attempts: short while time may mend it, longer when a person must.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A topic of the prefix.
+pub(super) struct Topic {
+    /// How many partitions it has.
+    pub(super) partitions: usize,
+    /// Where it is in the target; not here while a batch of it is applied.
+    pub(super) state: Option<TopicState>,
+    /// Whether Kafka has it.
+    pub(super) is_there: bool,
+    /// Whether it is read.
+    pub(super) is_assigned: bool,
+    /// When to read it from the stored offsets.
+    pub(super) due: Option<Instant>,
+    /// Since when a batch of it is applied.
+    pub(super) busy_since: Option<Instant>,
+    /// Whether it waits for a session.
+    pub(super) is_queued: bool,
+    resume: Resume,
+    verifies: bool,
+    pause: Duration,
+    waiting: Vec<Record>,
+    waiting_bytes: usize,
+}
+
+impl Topic {
+    /// One that is to be read.
+    pub(super) fn new(name: &str, partitions: usize) -> Self {
+        Self {
+            partitions,
+            state: Some(TopicState::new(name)),
+            is_there: true,
+            is_assigned: false,
+            due: Some(Instant::now()),
+            busy_since: None,
+            is_queued: false,
+            resume: Resume::default(),
+            verifies: true,
+            pause: FIRST_PAUSE,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    /// Whether it is time to read it from the stored offsets.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.is_there && self.state.is_some() && self.due.is_some_and(|due| due <= now)
+    }
+
+    /// It is read from here on, from what the state knows; the places to read.
+    pub(super) fn begin(&mut self) -> Vec<Place> {
+        let Some(state) = &self.state else { return Vec::new() };
+        self.resume =
+            if std::mem::replace(&mut self.verifies, true) { Resume::of(&state.next) } else { Resume::default() };
+        (self.is_assigned, self.due) = (true, None);
+        let partitions = 0..i32::try_from(self.partitions).unwrap_or(i32::MAX);
+        partitions.map(|at| (state.name.clone(), at, self.resume.begin(at, &state.next))).collect()
+    }
+
+    /// It is read again, from the same offsets, without its last applied record, which is not there any more.
+    pub(super) fn begin_behind(&mut self) {
+        self.verifies = false;
+        self.due = Some(Instant::now());
+    }
+
+    /// A record came. Whether it is to be applied; the bytes that wait are counted then.
+    ///
+    /// # Errors
+    /// As [`Resume::admits`].
+    pub(super) fn take_in(&mut self, name: &str, record: Record) -> Result<usize, SinkError> {
+        if !self.is_assigned || !self.resume.admits(name, &record)? {
+            return Ok(0);
+        }
+        let bytes = record.size();
+        self.waiting_bytes += bytes;
+        self.waiting.push(record);
+        Ok(bytes)
+    }
+
+    /// Whether more than the next batch waits.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= BATCH_RECORDS || self.waiting_bytes >= BATCH_BYTES
+    }
+
+    /// Whether a batch can be applied.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.waiting.is_empty() && self.state.is_some()
+    }
+
+    /// What is applied next, and its bytes.
+    pub(super) fn take_batch(&mut self) -> (Vec<Record>, usize) {
+        let mut bytes = 0;
+        let mut fits = |record: &Record| {
+            let fits = bytes == 0 || bytes + record.size() <= BATCH_BYTES;
+            bytes += record.size();
+            fits
+        };
+        let count = self.waiting.iter().take(BATCH_RECORDS).take_while(|record| fits(record)).count();
+        let rest = self.waiting.split_off(count);
+        let batch = std::mem::replace(&mut self.waiting, rest);
+        let bytes = batch.iter().map(Record::size).sum();
+        self.waiting_bytes -= bytes;
+        (batch, bytes)
+    }
+
+    /// It is read no longer; gives the bytes that do not wait any more.
+    pub(super) fn release(&mut self) -> usize {
+        self.is_assigned = false;
+        self.waiting = Vec::new();
+        std::mem::take(&mut self.waiting_bytes)
+    }
+
+    /// A batch was applied.
+    pub(super) fn applied(&mut self, state: TopicState) {
+        (self.state, self.busy_since, self.pause) = (Some(state), None, FIRST_PAUSE);
+        if !self.is_assigned && self.due.is_none() {
+            self.due = Some(Instant::now());
+        }
+    }
+
+    /// It failed: how long to wait before it is read again.
+    pub(super) fn failed(&mut self, error: &SinkError) -> Duration {
+        if !error.is_retry() {
+            self.pause = LONGEST_PAUSE;
+        }
+        let pause = self.pause;
+        self.due = Some(Instant::now() + pause);
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+}

@@ -1,0 +1,71 @@
+//! Much passes through little memory. `stack memory` is the same at full size.
+
+use stack::memory::resident::Resident;
+use stack::memory::{SINK_MB, STREAMER_MB};
+use stack::sink::Sink;
+use stack::worker::Worker;
+
+use super::pipeline::Pipeline;
+
+/// Fails when one of the two had more resident than it may, at any time.
+fn stayed_small(worker: &Worker, sink: &mut Sink) -> anyhow::Result<()> {
+    let streamer = Resident::of(worker.process().id().unwrap_or_default())?;
+    let sink = Resident::of(sink.process().id().unwrap_or_default())?;
+    println!("streamer {streamer:?}, sink {sink:?}");
+    assert!(streamer.peak_mb() <= STREAMER_MB, "the streamer: {streamer:?}");
+    assert!(sink.peak_mb() <= SINK_MB, "the sink: {sink:?}");
+    assert!(sink.threads < 40, "the sink: {sink:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_transaction_passes_through_little_memory() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("memory_transaction").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY, words text)").await?;
+    let worker = pipeline.streamer().await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    pipeline.run("INSERT INTO t SELECT n, repeat('word ', 40) FROM generate_series(1, 200000) n").await?;
+    super::restarts::wait_records(&pipeline, "t", 200_000).await?;
+    pipeline.equal().await?;
+    stayed_small(&worker, &mut sink)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tables_need_no_threads_and_little_memory() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("memory_tables").await?;
+    pipeline
+        .run("DO $$ BEGIN FOR n IN 1..300 LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, v text)', n); END LOOP; END $$")
+        .await?;
+    let worker = pipeline.streamer().await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    pipeline
+        .run(
+            "DO $$ BEGIN FOR n IN 1..300 LOOP EXECUTE format('INSERT INTO t%s VALUES (1, ''a'')', n); END LOOP; END $$",
+        )
+        .await?;
+    pipeline.equal().await?;
+    stayed_small(&worker, &mut sink)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_table_fills_no_memory_and_holds_up_no_other() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("memory_locked").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY, words text); CREATE TABLE other (id int PRIMARY KEY)").await?;
+    let worker = pipeline.streamer().await?;
+    let (mut sink, _) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    let mut target = pipeline.target().await?;
+    let lock = target.transaction().await?;
+    lock.batch_execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await?;
+    pipeline.run("INSERT INTO t SELECT n, repeat('word ', 200) FROM generate_series(1, 50000) n").await?;
+    pipeline.run("INSERT INTO other VALUES (1)").await?;
+    pipeline.target_has("SELECT count(*) FROM other", "1").await?;
+    super::restarts::wait_records(&pipeline, "t", 50_000).await?;
+    pipeline.run("INSERT INTO other VALUES (2)").await?;
+    pipeline.target_has("SELECT count(*) FROM other", "2").await?;
+    stayed_small(&worker, &mut sink)?;
+    lock.rollback().await?;
+    pipeline.equal().await
+}
