@@ -39,7 +39,10 @@ need_build_tools() {
     need cc "apt install build-essential, or your system's C and C++ compiler"
     need make "apt install make"
     need perl "apt install perl"
-    # librdkafka finds zlib and zstd in their own crates; nothing else is needed.
+    need cmake "apt install cmake"
+    need pkg-config "apt install pkg-config"
+    pkg-config --exists openssl || die "OpenSSL's headers are missing. Install them: apt install libssl-dev"
+    # librdkafka finds zlib, zstd and curl in their own crates; nothing else is needed.
 }
 
 # What the stack without containers downloads with, and runs on.

@@ -1,6 +1,6 @@
 # Built from the repository's root.
 FROM rust:1.95-slim-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends g++ make perl pkg-config && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends cmake g++ libssl-dev make perl pkg-config && rm -rf /var/lib/apt/lists/*
 # The image's own toolchain: rust-toolchain.toml would have rustup fetch clippy and rustfmt for nothing.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use access::java_properties;
+use access::kafka::Security;
 use clap::{Args, Parser, Subcommand};
 
+use crate::bootstrap::worker::WorkerUrl;
 use crate::postgres::Database;
 
 /// Keeps a second PostgreSQL equal to the first, through Kafka.
@@ -31,18 +34,26 @@ pub enum Command {
 /// `sink run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunConfig {
-    /// The source, postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    /// The source, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…&sslrootcert=…&sslcert=…&sslkey=…; without a password
+    /// ~/.pgpass is read
     #[arg(long, env = "SINK_SOURCE", hide_env_values = true, value_name = "URL")]
     pub source: Database,
-    /// The target, which starts empty
+    /// The target, which starts empty; its URL is as the source's
     #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
     pub target: Database,
     /// Kafka
     #[arg(long, env = "SINK_BOOTSTRAP_SERVERS", value_name = "HOST:PORT")]
     pub bootstrap_servers: String,
-    /// The worker's REST API: the streamer's, or Kafka Connect's
-    #[arg(long, env = "SINK_CONNECT_URL", value_name = "URL")]
-    pub connect_url: String,
+    /// How Kafka is entered: a file of a Java client's properties (security.protocol, ssl.*, sasl.*), as Kafka's own tools
+    /// take it with --command-config
+    #[arg(long, env = "SINK_KAFKA_CONFIG", value_name = "FILE", value_parser = kafka_security, default_value = "")]
+    pub kafka_config: Security,
+    /// The worker's REST API: the streamer's, or Kafka Connect's; http://USER:PASSWORD@HOST:PORT where it asks who one is
+    #[arg(long, env = "SINK_CONNECT_URL", hide_env_values = true, value_name = "URL")]
+    pub connect_url: WorkerUrl,
+    /// Whose certificates the worker's https has: a PEM file; the public authorities' otherwise
+    #[arg(long, env = "SINK_CONNECT_CA", value_name = "FILE")]
+    pub connect_ca: Option<PathBuf>,
     /// The connector's topic.prefix
     #[arg(long, env = "SINK_TOPIC_PREFIX", value_name = "PREFIX")]
     pub topic_prefix: String,
@@ -66,10 +77,11 @@ pub struct RunConfig {
 /// `sink verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyConfig {
-    /// The source, postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    /// The source, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…&sslrootcert=…&sslcert=…&sslkey=…; without a password
+    /// ~/.pgpass is read
     #[arg(long, env = "SINK_SOURCE", hide_env_values = true, value_name = "URL")]
     pub source: Database,
-    /// The target
+    /// The target; its URL is as the source's
     #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
     pub target: Database,
     /// Compare again for this many seconds while they differ: changes may be on their way
@@ -78,6 +90,15 @@ pub struct VerifyConfig {
     /// INSERT … RETURNING statements to run on the source, and to time until they are in the target
     #[arg(long, value_name = "FILE")]
     pub live_insert: Option<PathBuf>,
+}
+
+fn kafka_security(path: &str) -> Result<Security, String> {
+    if path.is_empty() {
+        return Ok(Security::default());
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let properties = java_properties::parse(&text).map_err(|error| error.to_string())?;
+    Security::of(&properties, None).map_err(|error| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,21 +1,23 @@
 //! The streamer: a Kafka Connect worker for PostgreSQL.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::kafka::{self, Cluster, Refusal};
 use anyhow::Context as _;
+use axum::Router;
 use clap::Parser;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::error::TaskError;
 use streamer::worker::deploy;
 use streamer::worker::group::{Membership, Place};
 use streamer::worker::herder::Herder;
 use streamer::worker::log_levels::LogLevels;
+use streamer::worker::rest::tls::TlsListener;
 use streamer::worker::rest::{self, Api};
 use streamer::worker::storage::configs::TargetState;
 use tokio::net::TcpListener;
@@ -76,12 +78,13 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
         (None, None) => WorkerConfig::from_environment(std::env::vars())?,
     });
     let metrics = streamer::metrics::install().context("metrics could not be set up")?;
-    let listener = TcpListener::bind(worker.listen)
+    let listener = TcpListener::bind(worker.listener.address)
         .await
-        .with_context(|| format!("the REST API cannot listen on {} (listeners)", worker.listen))?;
+        .with_context(|| format!("the REST API cannot listen on {} (listeners)", worker.listener.address))?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
 
+    let cluster = when_kafka_answers(&worker, || enter(&worker)).await?;
     let mut membership = match worker.is_standalone {
         true => Membership::alone(),
         false => when_kafka_answers(&worker, || Membership::join(&worker)).await?,
@@ -91,14 +94,12 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
         worker: worker.clone(),
         active,
         leader: membership.leader(),
-        client: reqwest::Client::new(),
+        client: rest_client(&worker)?,
         levels,
         metrics,
-        cluster_id: cluster_id(&worker).into(),
+        cluster_id: cluster.id.into(),
     };
-    let rest = tokio::spawn(
-        axum::serve(listener, rest::router(api)).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future(),
-    );
+    let rest = tokio::spawn(serve(listener, worker.clone(), rest::router(api), stop.clone()));
     let result = while_member(&worker, &mut membership, connectors, &sender, &stop).await;
     // Other requests get no answer from here on, and what runs is stopped before another worker may start it.
     stop.cancel();
@@ -110,6 +111,33 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
     result?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves the REST API until it is stopped.
+async fn serve(
+    listener: TcpListener,
+    worker: Arc<WorkerConfig>,
+    api: Router,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let stopped = stop.cancelled_owned();
+    match &worker.listener.tls {
+        None => axum::serve(listener, api).with_graceful_shutdown(stopped).await,
+        Some(tls) => {
+            let listener = TlsListener::new(listener, tls.server.clone())?;
+            axum::serve(listener, api).with_graceful_shutdown(stopped).await
+        }
+    }
+}
+
+/// For requests that another worker answers, whose API is as this one's.
+fn rest_client(worker: &WorkerConfig) -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder();
+    let client = match &worker.listener.tls {
+        None => client,
+        Some(tls) => client.use_preconfigured_tls(tls.client.clone()),
+    };
+    client.build().context("the client of the other workers' REST API could not be set up")
 }
 
 /// Runs the connectors whenever this worker is the active one, until it is stopped.
@@ -151,7 +179,7 @@ async fn while_member(
             version = env!("CARGO_PKG_VERSION"),
             group = %worker.group_id,
             brokers = worker.bootstrap_servers(),
-            rest = %worker.listen,
+            rest = %format_args!("{}://{}", worker.listener.scheme(), worker.listener.address),
             "streamer is ready"
         );
         tokio::select! {
@@ -230,13 +258,19 @@ where
     }
 }
 
-/// The Kafka cluster's id, empty when it does not say.
-fn cluster_id(worker: &WorkerConfig) -> String {
-    let client: Result<BaseConsumer, _> = worker.kafka_client().create();
-    client
-        .ok()
-        .and_then(|client| tokio::task::block_in_place(|| client.client().fetch_cluster_id(Duration::from_secs(5))))
-        .unwrap_or_default()
+/// Asks Kafka who it is, as the worker.
+async fn enter(worker: &WorkerConfig) -> Result<Cluster, TaskError> {
+    let client = worker.kafka_client();
+    match tokio::task::spawn_blocking(move || kafka::enter(&client, Duration::from_secs(5))).await {
+        Ok(Ok(cluster)) => Ok(cluster),
+        Ok(Err(Refusal::Locked(why))) => Err(TaskError::stop(format!(
+            "Kafka at {} (bootstrap.servers) does not let the worker in: {why}. Nothing was read, nothing is lost. Look at \
+             security.protocol, ssl.* and sasl.*",
+            worker.bootstrap_servers()
+        ))),
+        Ok(Err(Refusal::Away(why))) => Err(TaskError::retry(why)),
+        Err(error) => Err(TaskError::retry("asking Kafka broke off").because(error)),
+    }
 }
 
 /// SIGTERM or SIGINT: tasks end cleanly, positions are stored.

@@ -70,6 +70,7 @@ pub async fn start(directory: &Path, pipeline: Pipeline) -> anyhow::Result<()> {
         port: REST,
         group: "headwater".to_owned(),
         more: vec![],
+        environment: vec![],
     };
     let worker = match pipeline {
         Pipeline::Streamer => {
@@ -95,6 +96,7 @@ pub async fn start(directory: &Path, pipeline: Pipeline) -> anyhow::Result<()> {
             test_rows: Some(compose.join("writer/test-rows.sql")),
             port: SINK,
             pg_bin: artifacts.postgres_client(),
+            environment: vec![],
         },
     )?;
     sink.wait_complete(1, |new| print!("{new}")).await?;

@@ -16,6 +16,11 @@ pub(crate) fn java() -> Command {
     home.map_or_else(|| Command::new("java"), |home| Command::new(home.join("bin/java")))
 }
 
+/// The program beside it that makes key stores.
+pub fn keytool() -> Command {
+    Command::new(Path::new(java().get_program()).with_file_name("keytool"))
+}
+
 fn newest(folder: &Path) -> Option<PathBuf> {
     let homes = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
     let versions = homes.filter_map(|home| Some((version(&fs::read_to_string(home.join("release")).ok()?)?, home)));

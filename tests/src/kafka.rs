@@ -42,6 +42,10 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// Broker properties beside those, a line each.
     pub more: String,
+    /// Users of SCRAM, as `kafka-storage.sh --add-scram` takes them.
+    pub users: Vec<String>,
+    /// Options of its JVM.
+    pub java_options: String,
 }
 
 /// A listener of its own for one client, to whom the broker is at another address.
@@ -53,6 +57,8 @@ pub struct Listener {
     pub port: u16,
     /// Where the client is told that it listens.
     pub advertised: u16,
+    /// Its `security.protocol`.
+    pub protocol: &'static str,
 }
 
 /// A running broker.
@@ -83,6 +89,7 @@ impl Kafka {
             std::fs::write(&properties, configuration(settings, ports::free()?, &data))?;
             let mut format = java(artifacts, 128, directory);
             format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
+            format.args(settings.users.iter().flat_map(|user| ["--add-scram", user]));
             let output = format.output().context("java")?;
             if !output.status.success() {
                 bail!("Kafka's storage could not be formatted: {}", String::from_utf8_lossy(&output.stderr));
@@ -99,6 +106,7 @@ impl Kafka {
     pub fn command(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> Command {
         let mut command = java(artifacts, settings.limits.heap, directory);
         command.arg("kafka.Kafka").arg(directory.join("kafka.properties"));
+        command.env("JAVA_TOOL_OPTIONS", &settings.java_options);
         command
     }
 
@@ -149,12 +157,12 @@ pub(crate) fn java(artifacts: &Artifacts, heap: u32, directory: &Path) -> Comman
 }
 
 fn configuration(settings: &Settings, controller: u16, data: &Path) -> String {
-    let Settings { port, limits, listeners, more } = settings;
+    let Settings { port, limits, listeners, more, .. } = settings;
     let message = limits.message;
     let of = |text: &dyn Fn(&Listener) -> String| listeners.iter().map(text).collect::<String>();
     let listening = of(&|listener| format!(",{}://127.0.0.1:{}", listener.name, listener.port));
     let advertised = of(&|listener| format!(",{}://127.0.0.1:{}", listener.name, listener.advertised));
-    let protocols = of(&|listener| format!(",{}:PLAINTEXT", listener.name));
+    let protocols = of(&|listener| format!(",{}:{}", listener.name, listener.protocol));
     format!(
         "process.roles=broker,controller\nnode.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\ncontroller.listener.names=CONTROLLER\n\

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use stack::artifacts::Artifacts;
+use stack::cost;
 use stack::demo::{self, Pipeline};
 use stack::faults;
 use stack::kafka::Kafka;
@@ -65,6 +66,8 @@ enum Command {
     Random(random::Arguments),
     /// Break things at random while the source is written to, and look whether anything was lost, came twice or out of order
     Faults(faults::Arguments),
+    /// Measure what exactly-once support costs: throughput, CPU and latency with and without it in turn
+    Cost(cost::Arguments),
 }
 
 #[tokio::main]
@@ -89,6 +92,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { worker, command } => return run(worker, &command).await,
         Command::Parity(arguments) => return Ok(code(parity::run(&arguments).await?)),
         Command::Memory(arguments) => return Ok(code(memory::run(&arguments).await?)),
+        Command::Cost(arguments) => cost::run(&arguments).await?,
         Command::Random(arguments) => return Ok(code(random::run(&arguments).await?)),
         Command::Faults(arguments) => return Ok(code(faults::run(&arguments).await?)),
     }
@@ -115,6 +119,7 @@ async fn run(worker: Option<Pipeline>, command: &[String]) -> anyhow::Result<Exi
         port: ports::free()?,
         group: "tests".to_owned(),
         more: vec![("offset.flush.interval.ms", "1000".to_owned())],
+        environment: vec![],
     };
     let worker = match worker {
         Some(Pipeline::Streamer) => Some(Worker::streamer(directory.path(), &settings).await?),

@@ -156,6 +156,18 @@ pub async fn stop_left_running(directory: &Path, name: &str) -> anyhow::Result<b
     Ok(was_alive)
 }
 
+/// How many seconds a process has had of the processors, user and system together.
+///
+/// # Errors
+/// There is no such process.
+pub fn cpu_seconds(id: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    // The name in parentheses can hold blanks; utime and stime are the 12th and 13th behind it, in hundredths.
+    let behind = stat.rsplit_once(')').context("no name in stat")?.1;
+    let ticks: u64 = behind.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Ok(ticks as f64 / 100.0)
+}
+
 /// Sends a signal to a process.
 ///
 /// # Errors

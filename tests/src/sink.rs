@@ -31,6 +31,8 @@ pub struct Settings {
     pub port: u16,
     /// Where `pg_dump` is.
     pub pg_bin: PathBuf,
+    /// Variables of its process.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// A running sink.
@@ -63,7 +65,8 @@ impl Sink {
             .args(["--topic-prefix", &settings.topic_prefix])
             .args(["--http-listen", &format!("127.0.0.1:{}", settings.port)])
             .arg("--pg-bin")
-            .arg(&settings.pg_bin);
+            .arg(&settings.pg_bin)
+            .envs(settings.environment.clone());
         if let Some(connector) = &settings.connector {
             command.arg("--connector").arg(connector);
         }

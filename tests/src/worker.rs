@@ -32,6 +32,8 @@ pub struct Settings {
     pub group: String,
     /// Worker properties beside those.
     pub more: Vec<(&'static str, String)>,
+    /// Variables of its process beside those.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Settings {
@@ -58,6 +60,15 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The variables that our streamer is configured by.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let named = |property: String| format!("CONNECT_{}", property.to_ascii_uppercase().replace('.', "_"));
+        let environment = self.environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        self.properties().into_iter().map(|(property, value)| (named(property), value)).chain(environment).collect()
+    }
+}
+
 impl Worker {
     /// Starts our streamer, configured by its environment as Debezium's image is.
     ///
@@ -73,9 +84,7 @@ impl Worker {
     /// It was not built.
     pub fn streamer_command(settings: &Settings) -> anyhow::Result<Command> {
         let mut command = Command::new(program("streamer")?);
-        for (property, value) in settings.properties() {
-            command.env(format!("CONNECT_{}", property.to_ascii_uppercase().replace('.', "_")), value);
-        }
+        command.envs(settings.variables());
         Ok(command)
     }
 
@@ -109,7 +118,7 @@ impl Worker {
         let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::write(&file, text)?;
         let mut command = java(artifacts, 768, directory);
-        command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&file);
+        command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&file).envs(settings.environment.clone());
         Ok(command)
     }
 
@@ -123,7 +132,8 @@ impl Worker {
         wait_until(&format!("{name}'s REST API"), Duration::from_secs(90), async || {
             process.check_running()?;
             Ok(match rest.get("/connectors").await {
-                Ok((200, _)) => Condition::Met(()),
+                // 401: it is up, and wants to know who asks.
+                Ok((200 | 401, _)) => Condition::Met(()),
                 Ok((status, _)) => Condition::NotYet(format!("HTTP {status}")),
                 Err(error) => Condition::NotYet(error.to_string()),
             })

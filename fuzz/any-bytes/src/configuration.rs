@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use access::java_properties;
 use streamer::config::providers::Providers;
-use streamer::config::{ConnectorConfig, WorkerConfig, application_properties, java_properties};
+use streamer::config::{ConnectorConfig, WorkerConfig, application_properties};
 use streamer::transform::java_date::DatePattern;
 use streamer::transform::java_regex::{Pattern, Replacement};
 use streamer::transform::plan::Plan;
@@ -58,7 +59,7 @@ pub fn worker_config(data: &[u8]) {
     let Ok(given) = java_properties::parse(text) else { return };
     let _providers = Providers::parse(&given);
     let is_of_this_machine =
-        |key: &str| key.contains("config.providers") || key.contains("host") || key.ends_with("listeners");
+        |key: &str| ["config.providers", "host", "listeners", "location"].iter().any(|part| key.contains(part));
     let given =
         || given.iter().filter(|(key, _)| !is_of_this_machine(key)).map(|(key, value)| (key.clone(), value.clone()));
 

@@ -7,6 +7,7 @@
 //! - `record`: Debezium's records as the sink reads them
 //! - `configuration`: connectors and workers
 //! - `position`: offsets
+//! - `door`: key stores and logins
 //!
 //! The fuzzer's targets in `fuzz/fuzz_targets` call these functions, and so does a test with every file of `fuzz/corpus`.
 //! Avro and Protobuf are written here, never read.
@@ -15,12 +16,14 @@ mod column;
 mod configuration;
 #[cfg(test)]
 mod corpus;
+mod door;
 mod message;
 mod position;
 mod record;
 
 pub use column::{column_default, column_text};
 pub use configuration::{connector_config, java_pattern, properties, worker_config};
+pub use door::{key_stores, logins};
 pub use message::{copy_line, pgoutput};
 pub use position::{java_object, offset};
 pub use record::{sink_record, sink_value};
@@ -29,7 +32,7 @@ pub use record::{sink_record, sink_value};
 pub type Reader = fn(&[u8]);
 
 /// The readers by the names of their targets and of their folders in `fuzz/corpus`.
-pub const READERS: [(&str, Reader); 12] = [
+pub const READERS: [(&str, Reader); 14] = [
     ("pgoutput", pgoutput),
     ("copy_line", copy_line),
     ("column_text", column_text),
@@ -42,4 +45,6 @@ pub const READERS: [(&str, Reader); 12] = [
     ("java_pattern", java_pattern),
     ("offset", offset),
     ("java_object", java_object),
+    ("key_stores", key_stores),
+    ("logins", logins),
 ];

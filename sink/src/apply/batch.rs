@@ -14,7 +14,7 @@ use crate::parse::record::{self, Change, Row, TableChange};
 use crate::parse::value::{self, Cell};
 use crate::plan::reduce::{Key, Stage, Step, reduce};
 use crate::plan::table::TargetTable;
-use crate::postgres::Database;
+use crate::postgres::{Database, identifier};
 
 /// A record as it came.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ impl Applier {
             SinkError::from(error).while_doing(&format!(
                 "user {0} may not set session_replication_role in the target, which foreign keys between tables need: \
                  GRANT SET ON PARAMETER session_replication_role TO {0}, or use a superuser",
-                target.user()
+                identifier(target.user())
             ))
         })?;
         Ok(Self { claim, client })

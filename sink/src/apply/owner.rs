@@ -5,7 +5,7 @@
 //! in the middle of a batch and wakes behind its successor commits nothing. Kafka fences producers in the same way
 //! (KIP-98).
 //!
-//! A sink whose owner is alive stands by: its session is there, and it has said within [`SILENCE`] that it is alive.
+//! A sink whose owner is alive stands by: its session is there, and it has said within `SILENCE` that it is alive.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

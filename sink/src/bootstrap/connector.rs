@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
 use super::services::deepest;
+use super::worker::WorkerUrl;
 use crate::config::RunConfig;
 use crate::error::SinkError;
 
@@ -71,15 +72,23 @@ impl Connector {
         let name = json.get("name").and_then(Value::as_str).ok_or("it has no \"name\"")?;
         let config = json.get("config").and_then(Value::as_object);
         let mut config = config.ok_or("it has no \"config\" object")?.clone();
+        let tls = run.source.tls();
         for (key, value) in [
-            ("database.hostname", run.source.host()),
-            ("database.port", run.source.port().to_string()),
-            ("database.user", run.source.user().to_owned()),
-            ("database.password", run.source.password()),
-            ("database.dbname", run.source.name().to_owned()),
-            ("topic.prefix", run.topic_prefix.clone()),
+            ("database.hostname", Some(run.source.host())),
+            ("database.port", Some(run.source.port().to_string())),
+            ("database.user", Some(run.source.user().to_owned())),
+            // Never the password file's: connectors are kept in Kafka, and the worker has a file of its own.
+            ("database.password", run.source.given_password()),
+            ("database.dbname", Some(run.source.name().to_owned())),
+            ("database.sslmode", tls.mode.map(|mode| mode.as_str().to_owned())),
+            ("database.sslrootcert", tls.root.clone()),
+            ("database.sslcert", tls.cert.clone()),
+            ("database.sslkey", tls.key.clone()),
+            ("topic.prefix", Some(run.topic_prefix.clone())),
         ] {
-            config.entry(key).or_insert_with(|| Value::String(value));
+            if let Some(value) = value {
+                config.entry(key).or_insert(Value::String(value));
+            }
         }
         let text = |key: &str, default: &str| match config.get(key) {
             Some(Value::String(text)) => text.clone(),
@@ -135,13 +144,14 @@ impl Connector {
     ///
     /// # Errors
     /// Stop with the worker's words when it refuses, or the task fails; retry at the deadline.
-    pub async fn deploy(&self, url: &str, within: Duration) -> Result<(), SinkError> {
-        let client = reqwest::Client::new();
+    pub async fn deploy(&self, config: &RunConfig) -> Result<(), SinkError> {
+        let (url, within) = (&config.connect_url, config.deadline);
+        let client = url.client(config.connect_ca.as_deref())?;
         let deadline = Instant::now() + within;
         self.put(&client, url, deadline).await?;
         let mut last = String::new();
         while Instant::now() < deadline {
-            let answer = client.get(format!("{url}/connectors/{}/status", self.name)).send().await;
+            let answer = client.get(url.at(&format!("/connectors/{}/status", self.name))).send().await;
             let status: Value = match answer {
                 Ok(answer) => answer.json().await.unwrap_or_default(),
                 Err(error) => Value::String(deepest(&error)),
@@ -159,7 +169,7 @@ impl Connector {
                 ("PAUSED" | "STOPPED", _) => {
                     // Somebody paused it; a writer that was started again means it to run.
                     client
-                        .put(format!("{url}/connectors/{}/resume", self.name))
+                        .put(url.at(&format!("/connectors/{}/resume", self.name)))
                         .send()
                         .await
                         .map_err(|error| SinkError::retry(format!("resuming the connector: {}", deepest(&error))))?;
@@ -176,11 +186,11 @@ impl Connector {
         )))
     }
 
-    async fn put(&self, client: &reqwest::Client, url: &str, deadline: Instant) -> Result<(), SinkError> {
+    async fn put(&self, client: &reqwest::Client, url: &WorkerUrl, deadline: Instant) -> Result<(), SinkError> {
         let body = Value::Object(self.config.clone()).to_string();
         loop {
             let answer = client
-                .put(format!("{url}/connectors/{}/config", self.name))
+                .put(url.at(&format!("/connectors/{}/config", self.name)))
                 .header("content-type", "application/json")
                 .body(body.clone())
                 .send()

@@ -137,15 +137,16 @@ pub async fn clear(target: &Client, source: &Source) -> Result<(), SinkError> {
     Ok(())
 }
 
-/// A program that is told the database through its environment: a command line can be read by everybody.
+/// A program that is told the database through its environment.
 fn with_address(program: &Path, database: &Database) -> Command {
     let mut command = Command::new(program);
-    command
-        .env("PGHOST", database.host())
-        .env("PGPORT", database.port().to_string())
-        .env("PGUSER", database.user())
-        .env("PGPASSWORD", database.password())
-        .env("PGDATABASE", database.name());
+    for (variable, value) in database.environment() {
+        match value {
+            Some(value) => command.env(variable, value),
+            // Or it would do something else than the sink's own sessions.
+            None => command.env_remove(variable),
+        };
+    }
     command
 }
 

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`steps`]: what is printed
+//! - [`worker`]: the worker's REST API
 //! - [`services`]: waiting for those that are needed
 //! - [`connector`]: the connector, from its file or as this sink needs it, and its deployment over REST
 //! - [`preflight`]: everything that can be wrong with source and target, at once
@@ -20,6 +21,7 @@ pub mod services;
 pub mod slot;
 pub mod steps;
 pub mod test_rows;
+pub mod worker;
 
 use std::time::Duration;
 
@@ -91,7 +93,7 @@ async fn go_on(
     };
 
     steps.begin(&format!("deploying connector {} to {}", connector.name, config.connect_url));
-    connector.deploy(&config.connect_url, config.deadline).await?;
+    connector.deploy(config).await?;
     steps.done("connector and task are RUNNING");
 
     steps.begin("applying changes");
@@ -144,7 +146,7 @@ async fn copy_all(
         .iter()
         .map(|table| proto::topic::of_table(&config.topic_prefix, &table.schema, &table.name))
         .collect();
-    topics::create(&config.bootstrap_servers, &names).await?;
+    topics::create(config, &names).await?;
     // Before the slot: whatever comes through it lands behind these ends.
     remember_ends(config, target).await?;
     steps.done(&format!("{} topics", names.len()));
@@ -170,9 +172,9 @@ async fn copy_all(
 
 /// What stands in the topics already is older than the copy: reading begins behind it.
 async fn remember_ends(config: &RunConfig, target: &Client) -> Result<(), SinkError> {
-    let all = topics::list(&config.bootstrap_servers, &config.topic_prefix).await?;
+    let all = topics::list(config).await?;
     // Also of topics without a table: there may be one again, and what stands there is of the table that was.
-    for ((topic, partition), end) in topics::ends(&config.bootstrap_servers, &all).await? {
+    for ((topic, partition), end) in topics::ends(config, &all).await? {
         target
             .execute(
                 "INSERT INTO headwater.offsets (topic, partition, next_offset) VALUES ($1, $2, $3)

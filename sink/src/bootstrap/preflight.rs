@@ -8,6 +8,7 @@ use crate::apply::ledger::{CopyState, SCHEMA};
 use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::plan::table::qualified;
+use crate::postgres::identifier;
 
 /// The source as it was found.
 #[derive(Debug, Clone)]
@@ -66,7 +67,8 @@ impl Source {
             ));
         }
         if !settings.get::<_, bool>(2) {
-            faults.push(format!("user {0} may not replicate: ALTER ROLE {0} REPLICATION", config.source.user()));
+            let user = identifier(config.source.user());
+            faults.push(format!("user {user} may not replicate: ALTER ROLE {user} REPLICATION"));
         }
         if !settings.get::<_, bool>(3) {
             faults.push(
@@ -165,7 +167,8 @@ async fn check_publication(client: &Client, connector: &Connector, faults: &mut 
     let exists = client.query_opt("SELECT FROM pg_publication WHERE pubname = $1", &[name]).await?.is_some();
     if !exists && connector.autocreate == "disabled" {
         faults.push(format!(
-            "publication {name} does not exist, and publication.autocreate.mode is disabled: CREATE PUBLICATION {name} FOR ALL TABLES"
+            "publication {name} does not exist, and publication.autocreate.mode is disabled: CREATE PUBLICATION {} FOR ALL TABLES",
+            identifier(name)
         ));
     }
     Ok(())
@@ -203,7 +206,7 @@ pub async fn target(config: &RunConfig, client: &Client, begun: Option<CopyState
         faults.push(format!(
             "user {0} may not set session_replication_role ({reason}): GRANT SET ON PARAMETER session_replication_role TO {0}, \
              or use a superuser",
-            config.target.user()
+            identifier(config.target.user())
         ));
     }
     if faults.is_empty() { Ok(()) } else { Err(report("postgres2", &config.target.address(), &faults)) }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
+
 use crate::config::RunConfig;
 use crate::consume::topics;
 use crate::error::SinkError;
@@ -17,8 +19,8 @@ pub async fn wait(config: &RunConfig) -> Result<(), SinkError> {
     let (source, target, kafka, worker) = tokio::join!(
         until(deadline, || postgres(&config.source)),
         until(deadline, || postgres(&config.target)),
-        until(deadline, || topics::ping(&config.bootstrap_servers)),
-        until(deadline, || worker(&config.connect_url)),
+        until(deadline, || topics::ping(config)),
+        until(deadline, || worker(config)),
     );
     let failures: Vec<String> = [
         (format!("postgres1 (--source, {})", config.source.address()), source),
@@ -61,17 +63,21 @@ async fn postgres(database: &Database) -> Result<(), SinkError> {
     }
 }
 
-async fn worker(url: &str) -> Result<(), SinkError> {
-    let answer = reqwest::Client::new()
-        .get(format!("{url}/connectors"))
+async fn worker(config: &RunConfig) -> Result<(), SinkError> {
+    let answer = config
+        .connect_url
+        .client(config.connect_ca.as_deref())?
+        .get(config.connect_url.at("/connectors"))
         .timeout(Duration::from_secs(5))
         .send()
         .await
         .map_err(|error| SinkError::retry(format!("no answer: {}", deepest(&error))))?;
-    if answer.status().is_success() {
-        Ok(())
-    } else {
-        Err(SinkError::retry(format!("it answers HTTP {}", answer.status().as_u16())))
+    match answer.status() {
+        status if status.is_success() => Ok(()),
+        StatusCode::UNAUTHORIZED => {
+            Err(SinkError::stop("it answers HTTP 401: name a user that it knows, http://USER:PASSWORD@HOST:PORT"))
+        }
+        status => Err(SinkError::retry(format!("it answers HTTP {}", status.as_u16()))),
     }
 }
 

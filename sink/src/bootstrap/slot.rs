@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgwire_replication::{ReplicationClient, ReplicationConfig, TlsConfig};
+use pgwire_replication::{ReplicationClient, ReplicationConfig};
 use proto::lsn::Lsn;
 
 use super::connector::Connector;
@@ -42,7 +42,7 @@ impl ExportedSlot {
             )));
         }
         let source = &config.source;
-        let password = source.password();
+        let password = source.password().unwrap_or_default();
         let settings = ReplicationConfig::new(
             source.host(),
             source.user(),
@@ -52,7 +52,7 @@ impl ExportedSlot {
             identifier(&connector.publication),
         )
         .with_port(source.port())
-        .with_tls(TlsConfig::disabled())
+        .with_tls(source.replication_tls())
         .with_application_name("Headwater sink snapshot");
         let failed =
             |error: &dyn std::fmt::Display| SinkError::stop(format!("creating replication slot {name}: {error}"));

@@ -25,9 +25,10 @@ use crate::config::RunConfig;
 use crate::metrics::health::Health;
 
 /// What every Kafka client of the sink is configured with.
-pub fn kafka_client(bootstrap_servers: &str) -> ClientConfig {
+pub fn kafka_client(config: &RunConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", bootstrap_servers).set("reconnect.backoff.max.ms", "1000");
+    client.set("bootstrap.servers", &config.bootstrap_servers).set("reconnect.backoff.max.ms", "1000");
+    config.kafka_config.apply(&mut client);
     client
 }
 

@@ -39,7 +39,7 @@ impl Reader {
     /// # Errors
     /// Retry with the client's words.
     pub(super) fn new(config: &RunConfig) -> Result<Self, SinkError> {
-        let consumer = kafka_client(&config.bootstrap_servers)
+        let consumer = kafka_client(config)
             .set("group.id", format!("headwater-sink-{}", config.topic_prefix))
             .set("enable.auto.commit", "false")
             // Records that retention took away must be missed aloud.

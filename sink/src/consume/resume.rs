@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::topics;
 use crate::apply::batch::Record;
 use crate::apply::ledger::Next;
+use crate::config::RunConfig;
 use crate::error::SinkError;
 
 /// The partitions whose last applied record is still to be seen again.
@@ -52,12 +53,12 @@ pub(super) type Stored = BTreeMap<String, (usize, BTreeMap<i32, Next>)>;
 /// # Errors
 /// Retry when Kafka does not answer.
 pub(super) async fn explain(
-    bootstrap_servers: &str,
+    config: &RunConfig,
     stored: &Stored,
 ) -> Result<Vec<(String, Result<(), SinkError>)>, SinkError> {
     let topics = stored.iter().map(|(name, (partitions, _))| (name.clone(), *partitions)).collect();
-    let begins = topics::begins(bootstrap_servers, &topics).await?;
-    let ends = topics::ends(bootstrap_servers, &topics).await?;
+    let begins = topics::begins(config, &topics).await?;
+    let ends = topics::ends(config, &topics).await?;
     let mut explained = Vec::new();
     for (name, (_, stored)) in stored {
         let meanings = stored.iter().filter_map(|(partition, next)| {
@@ -80,7 +81,7 @@ fn meaning(topic: &str, partition: i32, next: Next, begin: i64, end: i64) -> Opt
     }
     if next.offset < begin {
         return Some(Err(SinkError::stop(format!(
-            "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet (partition              {partition}, offsets {} to {begin}). The target lacks those changes. Copy anew: drop the target's tables and its schema              headwater and the replication slot, start the sink again; and give the topics a longer retention.ms",
+            "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet (partition {partition}, offsets {} to {begin}). The target lacks those changes. Copy anew: drop the target's tables and its schema headwater and the replication slot, start the sink again; and give the topics a longer retention.ms",
             next.offset
         ))));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use access::kafka::{self, Refusal};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -11,6 +12,7 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::kafka_client;
+use crate::config::RunConfig;
 use crate::error::SinkError;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,12 +25,12 @@ const LEADERS_PAUSE: Duration = Duration::from_millis(200);
 /// `MAX_RECORDS_PER_USER_OP`), and answers a small one in time.
 const TOPICS_AT_ONCE: usize = 200;
 
-/// The table topics of a prefix, with their numbers of partitions.
+/// The table topics of the prefix, with their numbers of partitions.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn list(bootstrap_servers: &str, prefix: &str) -> Result<BTreeMap<String, usize>, SinkError> {
-    let (client, prefix) = (client(bootstrap_servers)?, format!("{prefix}."));
+pub async fn list(config: &RunConfig) -> Result<BTreeMap<String, usize>, SinkError> {
+    let (client, prefix) = (client(config)?, format!("{}.", config.topic_prefix));
     blocking(move || {
         let metadata = client.fetch_metadata(None, TIMEOUT).map_err(|error| unreachable(&error))?;
         let is_table = |name: &str| {
@@ -55,23 +57,23 @@ pub type Offsets = BTreeMap<(String, i32), i64>;
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn ends(bootstrap_servers: &str, topics: &Partitions) -> Result<Offsets, SinkError> {
-    offsets(bootstrap_servers, topics, Offset::End).await
+pub async fn ends(config: &RunConfig, topics: &Partitions) -> Result<Offsets, SinkError> {
+    offsets(config, topics, Offset::End).await
 }
 
 /// The offset of the first record of every partition of some topics.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn begins(bootstrap_servers: &str, topics: &Partitions) -> Result<Offsets, SinkError> {
-    offsets(bootstrap_servers, topics, Offset::Beginning).await
+pub async fn begins(config: &RunConfig, topics: &Partitions) -> Result<Offsets, SinkError> {
+    offsets(config, topics, Offset::Beginning).await
 }
 
 /// A `ListOffsets` request, again while leaders of new topics do not know yet that they lead.
-async fn offsets(bootstrap_servers: &str, topics: &Partitions, at: Offset) -> Result<Offsets, SinkError> {
+async fn offsets(config: &RunConfig, topics: &Partitions, at: Offset) -> Result<Offsets, SinkError> {
     let begun = Instant::now();
     loop {
-        let (client, topics) = (client(bootstrap_servers)?, topics.clone());
+        let (client, topics) = (client(config)?, topics.clone());
         match blocking(move || list_offsets(&client, &topics, at)).await {
             Err(error) if begun.elapsed() < LEADERS_TIMEOUT => {
                 tracing::debug!(%error, "offsets cannot be listed yet");
@@ -109,9 +111,9 @@ fn list_offsets(client: &BaseConsumer, topics: &Partitions, at: Offset) -> Resul
 ///
 /// # Errors
 /// Retry when Kafka does not answer; stop when it refuses.
-pub async fn create(bootstrap_servers: &str, names: &[String]) -> Result<(), SinkError> {
+pub async fn create(config: &RunConfig, names: &[String]) -> Result<(), SinkError> {
     let admin: AdminClient<DefaultClientContext> =
-        kafka_client(bootstrap_servers).create().map_err(|error| unreachable(&error))?;
+        kafka_client(config).create().map_err(|error| unreachable(&error))?;
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
     for names in names.chunks(TOPICS_AT_ONCE) {
         let new: Vec<NewTopic<'_>> =
@@ -133,18 +135,22 @@ pub async fn create(bootstrap_servers: &str, names: &[String]) -> Result<(), Sin
 /// Whether Kafka answers.
 ///
 /// # Errors
-/// Retry when it does not.
-pub async fn ping(bootstrap_servers: &str) -> Result<(), SinkError> {
-    let client = client(bootstrap_servers)?;
-    blocking(move || {
-        let metadata = client.fetch_metadata(None, Duration::from_secs(2)).map_err(|error| unreachable(&error))?;
-        if metadata.brokers().is_empty() { Err(SinkError::retry("it has no brokers yet")) } else { Ok(()) }
+/// Retry when it does not; stop when it does not let the sink in.
+pub async fn ping(config: &RunConfig) -> Result<(), SinkError> {
+    let client = kafka_client(config);
+    blocking(move || match kafka::enter(&client, Duration::from_secs(2)) {
+        Ok(cluster) if cluster.brokers == 0 => Err(SinkError::retry("it has no brokers yet")),
+        Ok(_) => Ok(()),
+        Err(Refusal::Locked(why)) => {
+            Err(SinkError::stop(format!("it does not let the sink in: {why}. Look at the file of --kafka-config")))
+        }
+        Err(Refusal::Away(why)) => Err(SinkError::retry(why)),
     })
     .await
 }
 
-fn client(bootstrap_servers: &str) -> Result<BaseConsumer, SinkError> {
-    kafka_client(bootstrap_servers).create().map_err(|error| unreachable(&error))
+fn client(config: &RunConfig) -> Result<BaseConsumer, SinkError> {
+    kafka_client(config).create().map_err(|error| unreachable(&error))
 }
 
 fn unreachable(error: &rdkafka::error::KafkaError) -> SinkError {

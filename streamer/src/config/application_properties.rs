@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use access::java_properties;
+
+use super::WorkerConfig;
 use super::connector::with_prefix;
 use super::worker::WorkerConfigError;
-use super::{WorkerConfig, java_properties};
 
 /// Debezium Server names its engine after its sink: positions are stored under this name.
 const CONNECTOR_NAME: &str = "kafka";
@@ -90,10 +92,18 @@ pub fn from_properties(properties: &BTreeMap<String, String>) -> Result<Applicat
     }
 
     let mut worker = with_prefix(properties, "debezium.source.");
-    worker.retain(|key, _| (key.starts_with("offset.") && key != "offset.storage") || key == "bootstrap.servers");
+    worker.retain(|key, _| {
+        (key.starts_with("offset.") && key != "offset.storage")
+            || key == "bootstrap.servers"
+            || access::kafka::concerns(key)
+    });
     worker.extend(producer.iter().map(|(key, value)| (format!("producer.{key}"), value.clone())));
     let servers = producer.get("bootstrap.servers").or_else(|| worker.get("bootstrap.servers")).cloned();
     worker.extend(servers.map(|servers| ("bootstrap.servers".to_owned(), servers)));
+    if !worker.contains_key("security.protocol") {
+        let security = producer.iter().filter(|(key, _)| access::kafka::concerns(key));
+        worker.extend(security.map(|(key, value)| (key.clone(), value.clone())));
+    }
     let listener = format!(
         "http://{}:{}",
         given("quarkus.http.host").unwrap_or("0.0.0.0"),
@@ -179,7 +189,10 @@ mod tests {
     #[test]
     fn a_file_becomes_a_worker_and_its_connector() {
         let Application { worker, name, connector } = parse("").unwrap();
-        assert_eq!((name.as_str(), worker.bootstrap_servers(), worker.listen.port()), ("kafka", "kafka:9092", 8090));
+        assert_eq!(
+            (name.as_str(), worker.bootstrap_servers(), worker.listener.address.port()),
+            ("kafka", "kafka:9092", 8090)
+        );
         assert_eq!((worker.offset_topic.name.as_str(), worker.offset_topic.partitions), ("offsets", 1));
         assert_eq!(worker.producer_properties["linger.ms"], "1");
         let expected = [

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use access::SslMode;
 use proto::connect::avro_names::NameAdjustment;
 use proto::connect::json::JsonConverter;
 use proto::types::{ColumnRules, Placeholder, ValueModes};
@@ -153,23 +154,6 @@ pub struct Connection {
     pub query_timeout: Option<Duration>,
 }
 
-/// `database.sslmode`, with libpq's meanings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SslMode {
-    /// Never.
-    Disable,
-    /// Only if the server insists.
-    Allow,
-    /// If the server offers it.
-    Prefer,
-    /// Always, whoever the server is.
-    Require,
-    /// Always, with a certificate of the CA.
-    VerifyCa,
-    /// Always, with a certificate of the CA for this host.
-    VerifyFull,
-}
-
 /// The replication slot (`slot.*`).
 #[derive(Debug, Clone)]
 pub struct Slot {
@@ -273,14 +257,9 @@ impl ConnectorConfig {
                 user: keys.string("database.user"),
                 password: keys.text("database.password").map(Secret::new),
                 dbname: keys.string("database.dbname"),
-                sslmode: match keys.string("database.sslmode").to_ascii_lowercase().as_str() {
-                    "disable" => SslMode::Disable,
-                    "allow" => SslMode::Allow,
-                    "require" => SslMode::Require,
-                    "verify-ca" | "verify-full" if verifies_nothing => SslMode::Require,
-                    "verify-ca" => SslMode::VerifyCa,
-                    "verify-full" => SslMode::VerifyFull,
-                    _ => SslMode::Prefer,
+                sslmode: match SslMode::parse(&keys.string("database.sslmode")).unwrap_or(SslMode::Prefer) {
+                    mode if mode.verifies() && verifies_nothing => SslMode::Require,
+                    mode => mode,
                 },
                 sslrootcert: keys.text("database.sslrootcert").map(str::to_owned),
                 sslcert: keys.text("database.sslcert").map(str::to_owned),

@@ -1,33 +1,58 @@
 //! Where the REST API listens, and what it is known by.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::rest_tls::RestTls;
 use super::worker::{WorkerConfigError, invalid};
 
-/// The first HTTP listener, or the older pair of properties.
-pub(super) fn listen_address(
-    listeners: Option<&str>,
-    host: Option<&str>,
-    port: i32,
-) -> Result<SocketAddr, WorkerConfigError> {
-    let (property, text) = match listeners {
-        Some(listeners) => {
-            let first = listeners.split(',').next().unwrap_or_default().trim();
-            let Some(address) = first.strip_prefix("http://").or_else(|| first.strip_prefix("HTTP://")) else {
-                return Err(invalid(
-                    "listeners",
-                    listeners,
-                    "an http:// listener is expected; https is not supported yet",
-                ));
-            };
-            ("listeners", address.to_owned())
-        }
-        None => ("rest.port", format!("{}:{port}", host.unwrap_or_default())),
-    };
-    let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text };
-    let address = std::net::ToSocketAddrs::to_socket_addrs(&text).ok().and_then(|mut addresses| addresses.next());
-    address
-        .ok_or_else(|| invalid(property, &text, "a host of this machine and a port are expected, such as 0.0.0.0:8083"))
+/// The REST API's door.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// With `https://`.
+    pub tls: Option<RestTls>,
+}
+
+impl Listener {
+    /// The first of `listeners`, or the older pair `rest.host.name` and `rest.port`.
+    ///
+    /// # Errors
+    /// What cannot be listened on, and TLS that cannot be set up.
+    pub(super) fn of(properties: &BTreeMap<String, String>, port: i32) -> Result<Self, WorkerConfigError> {
+        let given = |name: &str| properties.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let (property, text, is_encrypted) = match given("listeners") {
+            Some(listeners) => {
+                let first = listeners.split(',').next().unwrap_or_default().trim();
+                let (protocol, address) = first.split_once("://").unwrap_or_default();
+                let is_encrypted = match protocol.to_ascii_lowercase().as_str() {
+                    "http" => false,
+                    "https" => true,
+                    _ => {
+                        return Err(invalid(
+                            "listeners",
+                            listeners,
+                            "http://HOST:PORT or https://HOST:PORT is expected",
+                        ));
+                    }
+                };
+                ("listeners", address.to_owned(), is_encrypted)
+            }
+            None => ("rest.port", format!("{}:{port}", given("rest.host.name").unwrap_or_default()), false),
+        };
+        let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text };
+        let address = std::net::ToSocketAddrs::to_socket_addrs(&text).ok().and_then(|mut addresses| addresses.next());
+        let address = address.ok_or_else(|| {
+            invalid(property, &text, "a host of this machine and a port are expected, such as 0.0.0.0:8083")
+        })?;
+        Ok(Self { address, tls: if is_encrypted { Some(RestTls::of(properties)?) } else { None } })
+    }
+
+    /// What a request to it begins with.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// What others can reach this worker by, as far as it can tell.

@@ -22,7 +22,8 @@
 //! - [`worker`]: the worker's configuration, from the environment or a file
 //! - `worker_keys`: its properties by name
 //! - `listeners`: where the REST API listens
-//! - [`java_properties`]: the `.properties` format
+//! - [`rest_tls`]: its TLS
+//! - [`rest_users`]: who may use it
 //! - [`secret`]: texts that are never shown
 //! - [`snapshot`]: what is read before streaming
 //! - [`signals`]: how a running connector is told what to do, and how it tells of it
@@ -37,7 +38,6 @@ mod driver;
 mod event_failures;
 mod exactly_once;
 pub mod filters;
-pub mod java_properties;
 mod listeners;
 mod metric_tags;
 pub mod plugins;
@@ -45,6 +45,8 @@ mod post_processors;
 pub mod properties;
 pub mod providers;
 pub mod replication;
+pub mod rest_tls;
+pub mod rest_users;
 pub mod secret;
 pub mod signals;
 pub mod snapshot;
@@ -55,16 +57,16 @@ mod values;
 pub mod worker;
 mod worker_keys;
 
+pub use access::SslMode;
 pub use check::{Finding, parse_boolean};
-pub use connector::{
-    Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot, SslMode,
-};
+pub use connector::{Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot};
 pub use driver::{Driver, TargetServer};
 pub use event_failures::EventFailures;
 pub use exactly_once::ExactlyOnce;
 pub use filters::{Filters, List};
 pub use post_processors::Reselect;
 pub use replication::{FlushMode, Guardrail, Identity, OffsetMismatch, Replication};
+pub use rest_users::RestUsers;
 pub use secret::Secret;
 pub use signals::{Notifications, SignalChannel, Signals, Watermarking};
 pub use snapshot::{Isolation, Snapshot, SnapshotMode};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regex::{Captures, Regex};
 
 use super::connector::with_prefix;
-use super::java_properties;
+use access::java_properties;
 
 /// `config.providers`.
 #[derive(Debug, Clone, Default)]

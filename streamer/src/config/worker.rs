@@ -1,19 +1,21 @@
 //! The worker's configuration, from the environment or a file.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use access::jaas::{self, LoginModule};
+use access::kafka::{self, Security, Unusable};
 use rdkafka::ClientConfig;
 
 use super::check::parse_boolean;
 use super::connector::with_prefix;
 use super::exactly_once;
-use super::java_properties;
-use super::listeners::{known_host, listen_address};
+use super::listeners::{Listener, known_host};
 use super::providers::Providers;
+use super::rest_users::RestUsers;
 use super::worker_keys;
+use access::java_properties;
 
 /// What a Kafka Connect worker is configured with (`DistributedConfig`).
 #[derive(Debug, Clone)]
@@ -29,7 +31,9 @@ pub struct WorkerConfig {
     /// Where states are kept.
     pub status_topic: StorageTopic,
     /// Where the REST API listens.
-    pub listen: SocketAddr,
+    pub listener: Listener,
+    /// Who may use it, everybody without.
+    pub rest_users: Option<RestUsers>,
     /// The worker's name in states: the address it is known by.
     pub worker_id: String,
     /// `offset.flush.interval.ms`. Connect's default is a minute; storing a position is one small record, so ours is a
@@ -56,6 +60,9 @@ pub struct WorkerConfig {
     /// `producer.*`, without the prefix.
     pub producer_properties: BTreeMap<String, String>,
     bootstrap_servers: String,
+    security: Security,
+    /// The entry for Kafka's clients of the JAAS file that a JVM would be told of.
+    login: Option<Vec<LoginModule>>,
 }
 
 /// What a connector may override of the worker's Kafka clients (KIP-458).
@@ -116,6 +123,12 @@ pub enum WorkerConfigError {
         /// What it should be.
         why: &'static str,
     },
+    /// The REST API cannot be closed or encrypted as asked for.
+    #[error("{0}. The worker does not start, so that the API is not open")]
+    RestAccess(String),
+    /// Kafka cannot be entered with these settings.
+    #[error(transparent)]
+    Security(#[from] Unusable),
     /// A converter or one of its settings cannot be used, in Kafka's words.
     #[error("{0}")]
     Converter(String),
@@ -194,16 +207,20 @@ impl WorkerConfig {
             })
         };
         worker_keys::refuse_what_is_not_supported(&properties)?;
-        let listen = listen_address(given("listeners"), given("rest.host.name"), number("rest.port", 8083)?)?;
-        let host = given("rest.advertised.host.name").map_or_else(|| known_host(listen), str::to_owned);
-        let port = number("rest.advertised.port", i32::from(listen.port()))?;
+        let login = login()?;
+        let listener = Listener::of(&properties, number("rest.port", 8083)?)?;
+        let host = given("rest.advertised.host.name").map_or_else(|| known_host(listener.address), str::to_owned);
+        let port = number("rest.advertised.port", i32::from(listener.address.port()))?;
         let config = Self {
             bootstrap_servers: required("bootstrap.servers"),
+            security: Security::of(&properties, login.clone())?,
+            login,
             group_id: required("group.id"),
             config_topic: storage("config", required("config.storage.topic"), 1)?,
             offset_topic: storage("offset", required("offset.storage.topic"), 25)?,
             status_topic: storage("status", required("status.storage.topic"), 5)?,
-            listen,
+            listener,
+            rest_users: RestUsers::of(&properties, |name| std::env::var(name).ok())?,
             worker_id: format!("{host}:{port}"),
             offset_flush_interval: milliseconds("offset.flush.interval.ms", 1000)?,
             session_timeout: milliseconds("session.timeout.ms", 10_000)?,
@@ -240,13 +257,33 @@ impl WorkerConfig {
             .set("bootstrap.servers", &self.bootstrap_servers)
             // A broker that comes back is found again soon.
             .set("reconnect.backoff.max.ms", "1000");
+        self.security.apply(&mut client);
         client
+    }
+
+    /// How a client with some properties of its own enters Kafka. Where they do not lead it to other brokers, what they leave
+    /// out is as the worker's: Connect would have it in the clear, to brokers that it speaks TLS to.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn security(&self, own: &BTreeMap<String, String>) -> Result<Security, Unusable> {
+        let of_worker = if own.contains_key("bootstrap.servers") { None } else { Some(&self.properties) };
+        let properties = of_worker.into_iter().chain([own]).flatten().filter(|(key, _)| kafka::concerns(key));
+        Security::of(&properties.map(|(key, value)| (key.clone(), value.clone())).collect(), self.login.clone())
     }
 
     /// The brokers, for messages.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
     }
+}
+
+/// What a JAAS file says of Kafka's clients (`JaasContext.loadClientContext`), where a JVM would be told of one.
+fn login() -> Result<Option<Vec<LoginModule>>, WorkerConfigError> {
+    let Ok(path) = jaas::file_of_a_jvm(|name| std::env::var(name).ok()) else { return Ok(None) };
+    let file = |why: String| WorkerConfigError::File { path: path.clone(), why };
+    let text = std::fs::read_to_string(&path).map_err(|error| file(error.to_string()))?;
+    jaas::entry(&text, "KafkaClient").map_err(file)
 }
 
 pub(super) fn invalid(property: &str, value: &str, why: &'static str) -> WorkerConfigError {
@@ -272,7 +309,7 @@ mod tests {
     #[test]
     fn the_image_s_variables_are_enough() {
         let config = environment(&[]).unwrap();
-        assert_eq!(config.listen.to_string(), "0.0.0.0:8083");
+        assert_eq!(config.listener.address.to_string(), "0.0.0.0:8083");
         assert_eq!((config.offset_topic.partitions, config.status_topic.partitions), (25, 5));
     }
 
@@ -302,8 +339,18 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_connection_to_kafka_is_refused_rather_than_left_plain() {
-        let error = environment(&[("CONNECT_SECURITY_PROTOCOL", "SASL_SSL")]).unwrap_err().to_string();
-        assert!(error.contains("security.protocol=SASL_SSL"), "{error}");
+    fn a_client_without_security_of_its_own_has_the_worker_s_unless_it_goes_elsewhere() {
+        let config = environment(&[("CONNECT_SECURITY_PROTOCOL", "SSL")]).unwrap();
+        let protocol = |own: &[(&str, &str)]| {
+            let own = own.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let mut client = ClientConfig::new();
+            config.security(&own).unwrap().apply(&mut client);
+            client.get("security.protocol").map(str::to_owned)
+        };
+        assert_eq!(config.kafka_client().get("security.protocol"), Some("SSL"));
+        assert_eq!(protocol(&[]).as_deref(), Some("SSL"));
+        assert_eq!(protocol(&[("security.protocol", "PLAINTEXT")]).as_deref(), Some("PLAINTEXT"));
+        assert_eq!(protocol(&[("bootstrap.servers", "other:9092")]).as_deref(), Some("PLAINTEXT"));
+        assert!(environment(&[("CONNECT_SECURITY_PROTOCOL", "SASL_SSL")]).unwrap_err().to_string().contains("GSSAPI"));
     }
 }

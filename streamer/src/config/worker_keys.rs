@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::worker::{WorkerConfigError, invalid};
+use super::worker::WorkerConfigError;
 use crate::convert::ConverterConfig;
 
 /// The variables of Debezium's connect image and the properties they set.
@@ -53,12 +53,12 @@ const KNOWN: [&str; 40] = [
     "rest.advertised.host.name",
     "rest.advertised.port",
     "rest.advertised.listener",
+    "rest.extension.classes",
     "offset.flush.interval.ms",
     "offset.flush.timeout.ms",
     "task.shutdown.graceful.timeout.ms",
     "plugin.path",
     "plugin.discovery",
-    "security.protocol",
     "client.id",
     "connector.client.config.override.policy",
     "exactly.once.source.support",
@@ -96,9 +96,11 @@ pub(super) fn from_variables(variables: impl Iterator<Item = (String, String)>) 
 pub(super) fn warn_of_unknown(properties: &BTreeMap<String, String>) {
     for key in properties.keys() {
         let is_converter = ["key", "value", "header"].iter().any(|side| key.starts_with(&format!("{side}.converter.")));
-        let is_handed_on =
-            ["producer.", "admin.", "consumer.", "config.providers"].iter().any(|of| key.starts_with(of));
-        if !KNOWN.contains(&key.as_str()) && !is_converter && !is_handed_on {
+        let is_handed_on = ["producer.", "admin.", "consumer.", "config.providers", "listeners.https."]
+            .iter()
+            .any(|of| key.starts_with(of));
+        let is_known = KNOWN.contains(&key.as_str()) || access::kafka::concerns(key);
+        if !is_known && !is_converter && !is_handed_on {
             tracing::warn!(property = %key, "worker property is not known and has no effect");
         }
     }
@@ -109,11 +111,7 @@ pub(super) fn warn_of_unknown(properties: &BTreeMap<String, String>) {
 /// # Errors
 /// The property and why.
 pub(super) fn refuse_what_is_not_supported(properties: &BTreeMap<String, String>) -> Result<(), WorkerConfigError> {
-    for (key, value) in properties {
-        let protocol = key == "security.protocol" || key.ends_with(".security.protocol");
-        if protocol && !value.eq_ignore_ascii_case("PLAINTEXT") {
-            return Err(invalid(key, value, "only PLAINTEXT connections to Kafka are supported yet"));
-        }
+    for key in properties.keys() {
         if matches!(key.as_str(), "key.converter" | "value.converter" | "header.converter") {
             refuse_converter(key, properties)?;
         }

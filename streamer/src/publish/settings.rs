@@ -1,5 +1,7 @@
 //! Kafka Connect's producer properties in librdkafka's words.
 
+use std::collections::BTreeMap;
+
 use rdkafka::ClientConfig;
 
 use crate::config::{ConnectorConfig, WorkerConfig};
@@ -50,7 +52,8 @@ const LARGEST_QUEUE: u64 = 2_097_151;
 /// # Errors
 /// Stop when a property would give up order or durability, which the position relies on.
 pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(ClientConfig, usize), TaskError> {
-    let mut settings = worker.kafka_client();
+    let own = own(&worker.producer_properties, &config.producer_overrides);
+    let mut settings = client(worker, "producer", &own)?;
     settings
         .set("client.id", format!("connector-producer-{}-0", config.name))
         // In order and without duplicates within a session, whatever the network does.
@@ -73,7 +76,7 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
     if config.max_queue_size_in_bytes > 0 {
         settings.set(QUEUE, (config.max_queue_size_in_bytes / 1024).max(1).to_string());
     }
-    for (key, value) in worker.producer_properties.iter().chain(&config.producer_overrides) {
+    for (key, value) in own.iter().filter(|(key, _)| !access::kafka::concerns(key)) {
         match key.as_str() {
             "transaction.timeout.ms" if config.exactly_once.is_some() => _ = settings.set(key, value),
             _ => apply(&mut settings, key, value)?,
@@ -87,18 +90,38 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
 }
 
 /// The admin client of one connector: the worker's `admin.*`, then the connector's `admin.override.*`.
-pub fn admin(worker: &WorkerConfig, config: &ConnectorConfig) -> ClientConfig {
-    let mut settings = worker.kafka_client();
-    for (key, value) in worker.admin_properties.iter().chain(&config.admin_overrides) {
+///
+/// # Errors
+/// Stop when Kafka cannot be entered with them.
+pub fn admin(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<ClientConfig, TaskError> {
+    let mut own = own(&worker.admin_properties, &config.admin_overrides);
+    // What the producer is told of the cluster holds for the topics in it.
+    if let Some(servers) = config.producer_overrides.get("bootstrap.servers") {
+        own.insert("bootstrap.servers".to_owned(), servers.clone());
+        let security = config.producer_overrides.iter().filter(|(key, _)| access::kafka::concerns(key));
+        own.extend(security.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    let mut settings = client(worker, "admin", &own)?;
+    for (key, value) in &own {
         if matches!(key.as_str(), "bootstrap.servers" | "request.timeout.ms" | "retry.backoff.ms" | "client.id") {
             settings.set(if key == "request.timeout.ms" { "socket.timeout.ms" } else { key }, value);
         }
     }
-    // What the producer is told of the cluster holds for the topics in it.
-    if let Some(servers) = config.producer_overrides.get("bootstrap.servers") {
-        settings.set("bootstrap.servers", servers);
-    }
-    settings
+    Ok(settings)
+}
+
+/// A client's own properties: the worker's for such clients, and the connector's above them.
+fn own(of_worker: &BTreeMap<String, String>, of_connector: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    of_worker.iter().chain(of_connector).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// A client that enters Kafka as its own properties say.
+fn client(worker: &WorkerConfig, kind: &str, own: &BTreeMap<String, String>) -> Result<ClientConfig, TaskError> {
+    let security = worker.security(own);
+    let security = security.map_err(|error| TaskError::stop(format!("the {kind}'s settings: {error}")))?;
+    let mut settings = worker.kafka_client();
+    security.apply(&mut settings);
+    Ok(settings)
 }
 
 fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), TaskError> {
@@ -106,14 +129,11 @@ fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), Task
     match key {
         "acks" if !matches!(value, "all" | "-1") => refuse("a position is stored only behind acks=all"),
         "enable.idempotence" if value != "true" => refuse("without it a retry can change the order of a key's records"),
-        "transactional.id" => refuse("the worker's exactly.once.source.support sets it"),
+        "transactional.id" => refuse("it is set where the worker has exactly.once.source.support=enabled: set that"),
         "partitioner.ignore.keys" if value != "false" => {
             refuse("without its key's partition a key's records lose their order")
         }
         "partitioner.ignore.keys" => Ok(()),
-        "security.protocol" if !value.eq_ignore_ascii_case("PLAINTEXT") => {
-            refuse("only PLAINTEXT connections to Kafka are supported yet")
-        }
         // Connect sets them itself, so that users repeat them.
         "key.serializer" | "value.serializer" if value.ends_with(".ByteArraySerializer") => Ok(()),
         "key.serializer" | "value.serializer" | "partitioner.class" | "interceptor.classes" => {

@@ -42,7 +42,7 @@ impl Topics {
     /// Stop when `topic.creation.*` cannot be used.
     pub fn new(worker: &WorkerConfig, config: &ConnectorConfig, statuses: StatusStore) -> Result<Self, TaskError> {
         let creation = config.topic_creation.clone().map_err(TaskError::stop)?.filter(|_| worker.topic_creation);
-        let admin = settings::admin(worker, config).create();
+        let admin = settings::admin(worker, config)?.create();
         let admin = admin.map_err(|error| TaskError::stop(format!("the admin client's settings: {error}")))?;
         let tracking = worker.topic_tracking.enabled.then_some(statuses);
         Ok(Self { connector: config.name.clone(), admin, creation, tracking, seen: Mutex::default() })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::kafka::Security;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::Message;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -98,9 +99,12 @@ fn consume(
         .set("auto.offset.reset", "earliest")
         .set("topic.metadata.refresh.fast.interval.ms", "250")
         .set("reconnect.backoff.max.ms", "1000");
-    for (key, value) in settings.iter().filter(|(key, _)| !key.ends_with(".deserializer")) {
+    let is_own = |key: &str| !key.ends_with(".deserializer") && !access::kafka::concerns(key);
+    for (key, value) in settings.iter().filter(|(key, _)| is_own(key)) {
         config.set(key, value);
     }
+    let security = Security::of(settings, None);
+    security.map_err(|error| TaskError::stop(format!("signal.consumer.{error}")))?.apply(&mut config);
     let failed = |error| TaskError::stop(format!("signals cannot be read from topic {topic}")).because(error);
     let consumer: StreamConsumer = config.create().map_err(failed)?;
     let mut assignment = TopicPartitionList::new();

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use access::password_file::{self, Login};
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 
 use super::tls;
-use crate::config::{Connection, SslMode, TargetServer};
+use crate::config::{Connection, Secret, SslMode, TargetServer};
 use crate::error::TaskError;
 
 /// The settings that fix how values are printed, in every session of ours: the type codecs of `proto` read this form
@@ -44,7 +45,7 @@ pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, T
         TargetServer::Primary => TargetSessionAttrs::ReadWrite,
         TargetServer::Secondary => TargetSessionAttrs::ReadOnly,
     });
-    if let Some(password) = &connection.password {
+    if let Some(password) = password(connection) {
         config.password(password.expose());
     }
     config.ssl_mode(match connection.sslmode {
@@ -76,6 +77,17 @@ pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, T
             .map_err(|error| query_error("running a statement of database.initial.statements", error))?;
     }
     Ok(client)
+}
+
+/// The configuration's password, or the password file's, which the JDBC driver reads when there is none.
+pub(super) fn password(connection: &Connection) -> Option<Secret> {
+    let login = Login {
+        host: &connection.hostname,
+        port: connection.port,
+        database: &connection.dbname,
+        user: &connection.user,
+    };
+    connection.password.clone().or_else(|| password_file::password(login).map(Secret::new))
 }
 
 /// What the server shows a session as.
@@ -110,6 +122,14 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
     let refused = std::error::Error::source(&error)
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())
         .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+    let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+    if cause == "password missing" {
+        return TaskError::stop(format!(
+            "The server at {at} asks for a password, and none was given: set database.password, or give user {} a line in \
+             ~/.pgpass",
+            connection.user
+        ));
+    }
     let failure = if refused {
         // The words of the JDBC driver, which is what Debezium's users search for.
         TaskError::retry(format!(
@@ -117,7 +137,6 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
              accepting TCP/IP connections."
         ))
     } else {
-        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         TaskError::retry(format!("The connection to PostgreSQL at {at} failed: {cause}"))
     };
     failure.because(error)

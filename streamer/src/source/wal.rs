@@ -155,13 +155,13 @@ impl WalStream {
 /// As [`WalStream::start`].
 pub(super) async fn open_session(config: &ConnectorConfig, start: Lsn) -> Result<ReplicationClient, TaskError> {
     let connection = &config.connection;
-    let password = connection.password.as_ref().map_or("", |password| password.expose());
+    let password = session::password(connection);
     // It is read when the session is opened.
     let key = KeyFile::of(connection)?;
     let mut settings = ReplicationConfig::new(
         &connection.hostname,
         &connection.user,
-        password,
+        password.as_ref().map_or("", |password| password.expose()),
         &connection.dbname,
         &config.slot.name,
         quoted_publication(&config.publication.name),

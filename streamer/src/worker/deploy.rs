@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::config::java_properties;
+use access::java_properties;
 
 /// A connector from a file: `{"name": …, "config": {…}}`, a flat JSON object with a `name`, or `.properties` with one.
 ///

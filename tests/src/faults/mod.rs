@@ -7,7 +7,7 @@
 //! - [`service`]: a process, started again when it ends
 //! - [`disk`]: Kafka's disk, which can be full
 //! - [`workload`]: what is written meanwhile
-//! - [`fault`], [`take_over`], [`hands`]: what breaks
+//! - [`fault`], `take_over`, `hands`: what breaks
 //! - [`check`]: whether all is where it should be
 //! - [`report`]: what is printed
 //!

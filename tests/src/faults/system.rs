@@ -107,7 +107,7 @@ impl System {
         let [source, target, broker, rest] =
             [ports::lasting()?, ports::lasting()?, ports::lasting()?, ports::lasting()?];
         let listener = |name| -> anyhow::Result<kafka::Listener> {
-            Ok(kafka::Listener { name, port: ports::lasting()?, advertised: ports::lasting()? })
+            Ok(kafka::Listener { name, port: ports::lasting()?, advertised: ports::lasting()?, protocol: "PLAINTEXT" })
         };
         let (streamer, consumer) = (listener("STREAMER")?, listener("SINK")?);
         let proxies = [
@@ -146,6 +146,7 @@ impl System {
             port: rest,
             group: NAME.to_owned(),
             more: pipeline.worker_properties(directory, &through(Link::KafkaSink)),
+            environment: vec![],
         };
         let (rest, worker) = pipeline.start_worker(&artifacts, directory, &worker_settings).await?;
         let connector = pipeline.connector(proxies[Link::SourceStreamer as usize].port());
@@ -163,6 +164,7 @@ impl System {
                 test_rows: None,
                 port: ports::lasting()?,
                 pg_bin: artifacts.postgres_client(),
+                environment: vec![],
             };
             let mut started = Sink::start(directory, &settings)?;
             started.wait_complete(1, |_| {}).await?;

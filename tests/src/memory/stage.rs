@@ -54,6 +54,7 @@ impl Stage {
             port: ports::free()?,
             group: NAME.to_owned(),
             more,
+            environment: vec![],
         };
         let worker = Worker::streamer(directory.path(), &settings).await?;
         Ok(Self { artifacts, directory, postgres1, postgres2, kafka, worker, sink: None })
@@ -126,6 +127,7 @@ impl Stage {
                 test_rows: None,
                 port: ports::free()?,
                 pg_bin: self.artifacts.postgres_client(),
+                environment: vec![],
             },
         )?;
         sink.wait_complete(1, |_| {}).await?;

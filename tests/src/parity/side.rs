@@ -56,6 +56,7 @@ impl Side {
             port: ports::free()?,
             group: "parity".to_owned(),
             more: vec![("offset.flush.interval.ms", "1000".to_owned())],
+            environment: vec![],
         };
         let worker = match pipeline {
             demo::Pipeline::Streamer => Worker::streamer(&directory, &settings).await?,

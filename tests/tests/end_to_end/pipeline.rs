@@ -94,6 +94,7 @@ impl Pipeline {
             group: self.name.clone(),
             // Short, so that positions are stored and slots confirmed within a test's time.
             more: vec![("offset.flush.interval.ms", "500".to_owned())],
+            environment: vec![],
         })
     }
 
@@ -155,25 +156,36 @@ impl Pipeline {
         worker: &Worker,
         change: impl FnOnce(&mut sink::Settings),
     ) -> anyhow::Result<(Sink, u16)> {
-        let mut settings = self.sink_settings(worker)?;
+        self.sink_at(directory, worker.rest().url(), change)
+    }
+
+    /// The same beside a worker whose REST API is there.
+    pub(crate) fn sink_at(
+        &self,
+        directory: &Path,
+        url: &str,
+        change: impl FnOnce(&mut sink::Settings),
+    ) -> anyhow::Result<(Sink, u16)> {
+        let mut settings = self.sink_settings(url)?;
         change(&mut settings);
         Ok((Sink::start(directory, &settings)?, settings.port))
     }
 
     /// What a sink of this test is started with.
-    pub(crate) fn sink_settings(&self, worker: &Worker) -> anyhow::Result<sink::Settings> {
+    pub(crate) fn sink_settings(&self, url: &str) -> anyhow::Result<sink::Settings> {
         let file = self.directory.path().join("connector.json");
         std::fs::write(&file, json!({ "name": self.name, "config": self.connector(&[])? }).to_string())?;
         Ok(sink::Settings {
             source: self.source_url(),
             target: self.target_url(),
             bootstrap_servers: self.kafka.clone(),
-            connect_url: worker.rest().url().to_owned(),
+            connect_url: url.to_owned(),
             topic_prefix: self.name.clone(),
             connector: Some(file),
             test_rows: None,
             port: ports::free()?,
             pg_bin: environment("TEST_PG_BIN")?.into(),
+            environment: vec![],
         })
     }
 

@@ -46,7 +46,8 @@ pub(super) async fn to_active(State(api): State<Api>, request: Request, next: Ne
         )
     })?;
     let separator = if query.is_empty() { "" } else { "&" };
-    let url = format!("http://{leader}{}?{query}{separator}{FORWARDED}", request.uri().path());
+    let scheme = api.worker.listener.scheme();
+    let url = format!("{scheme}://{leader}{}?{query}{separator}{FORWARDED}", request.uri().path());
     let mut active = api.active.clone();
     tokio::select! {
         answer = forward(&api.client, &url, request) => answer.map_err(|error| {

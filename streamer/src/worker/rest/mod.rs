@@ -6,17 +6,21 @@
 //! - `offsets`: `/connectors/{name}/offsets`
 //! - `topics`: `/connectors/{name}/topics`
 //! - `plugins`: `/connector-plugins…`
+//! - `basic_auth`: who may ask at all
+//! - [`mod@tls`]: HTTPS, handshakes included
 //! - `forward`: a worker that stands by lets the active one answer
 //! - `loggers`: `/admin/loggers…`
 //! - `observe`: `/`, `/health`, `/metrics`
 
 mod answer;
+mod basic_auth;
 mod connectors;
 mod forward;
 mod loggers;
 mod observe;
 mod offsets;
 mod plugins;
+pub mod tls;
 mod topics;
 
 use std::sync::Arc;
@@ -75,7 +79,8 @@ pub fn router(api: Api) -> Router {
         .route("/connector-plugins/{plugin}/config/validate", put(plugins::validate))
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(middleware::from_fn_with_state(api.clone(), forward::to_active));
-    Router::new()
+    let users = api.worker.rest_users.clone();
+    let router = Router::new()
         .merge(of_the_active_worker)
         .route("/", get(observe::root))
         .route("/health", get(observe::health))
@@ -88,5 +93,9 @@ pub fn router(api: Api) -> Router {
         .route("/admin/loggers/{logger}", get(loggers::show).put(loggers::set))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
-        .with_state(api)
+        .with_state(api);
+    match users {
+        Some(users) => router.layer(middleware::from_fn_with_state(users, basic_auth::check)),
+        None => router,
+    }
 }

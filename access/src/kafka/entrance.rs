@@ -1,0 +1,96 @@
+//! Whether Kafka lets one in.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// How long one question may take; what was wrong with it is looked at in between.
+const ASKING: Duration = Duration::from_millis(250);
+
+/// A Kafka that lets one in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its id, empty when it does not say.
+    pub id: String,
+    /// How many brokers are known.
+    pub brokers: usize,
+}
+
+/// Why nobody came in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Certificates, names or passwords are wrong, or a setting: a person must act.
+    #[error("{0}")]
+    Locked(String),
+    /// It does not answer, for what it said last.
+    #[error("{0}")]
+    Away(String),
+}
+
+/// Asks Kafka who it is. It blocks up to `patience`, or until it is refused for good.
+///
+/// # Errors
+/// As [`Refusal`] says. Java's clients take the same failures for lasting (`AuthenticationException`).
+pub fn enter(client: &ClientConfig, patience: Duration) -> Result<Cluster, Refusal> {
+    let consumer: BaseConsumer<Listener> = client
+        .create_with_context(Listener::default())
+        // The setting's name only: its value can be a password.
+        .map_err(|error| match error {
+            KafkaError::ClientConfig(_, why, name, _) => Refusal::Locked(format!("{name} is not usable: {why}")),
+            other => Refusal::Locked(other.to_string()),
+        })?;
+    let deadline = Instant::now() + patience;
+    loop {
+        let failure = match consumer.fetch_metadata(None, ASKING) {
+            Ok(metadata) => {
+                let id = consumer.client().fetch_cluster_id(ASKING).unwrap_or_default();
+                return Ok(Cluster { id, brokers: metadata.brokers().len() });
+            }
+            Err(failure) => failure,
+        };
+        // What went wrong underneath is told by the way.
+        _ = consumer.poll(Duration::ZERO);
+        let heard = consumer.context().heard();
+        if let Some((code, reason)) = &heard
+            && is_lasting(*code, reason)
+        {
+            return Err(Refusal::Locked(reason.clone()));
+        }
+        if Instant::now() >= deadline {
+            return Err(Refusal::Away(heard.map_or_else(|| failure.to_string(), |(_, reason)| reason)));
+        }
+    }
+}
+
+/// Whether trying again cannot help. A handshake that is broken off can be a broker that stops.
+fn is_lasting(code: RDKafkaErrorCode, reason: &str) -> bool {
+    let handshake = ["certificate", "alert", "wrong version number"];
+    code == RDKafkaErrorCode::Authentication
+        || code == RDKafkaErrorCode::SSL && handshake.iter().any(|sign| reason.contains(sign))
+}
+
+/// Keeps the last thing that was said of a connection; that all brokers are down says nothing.
+#[derive(Default)]
+struct Listener(Mutex<Option<(RDKafkaErrorCode, String)>>);
+
+impl Listener {
+    fn heard(&self) -> Option<(RDKafkaErrorCode, String)> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Listener {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if let Some(code) = error.rdkafka_error_code()
+            && code != RDKafkaErrorCode::AllBrokersDown
+        {
+            *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((code, reason.to_owned()));
+        }
+    }
+}
+
+impl ConsumerContext for Listener {}
