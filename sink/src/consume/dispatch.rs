@@ -216,7 +216,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Looks for new topics, and for topics that are gone.
     async fn discover(&mut self) {
-        let found = match topics::list(&self.config).await {
+        let found = match topics::list(self.config).await {
             Ok(found) => found,
             Err(error) => return tracing::warn!(%error, "topics cannot be listed"),
         };
@@ -315,7 +315,7 @@ impl<'a> Dispatcher<'a> {
             Some((name.clone(), (topic.partitions, state.next.clone())))
         });
         let idle: BTreeMap<_, _> = idle.collect();
-        match resume::explain(&self.config, &idle).await {
+        match resume::explain(self.config, &idle).await {
             Ok(explained) => {
                 for (name, meaning) in explained {
                     match meaning {

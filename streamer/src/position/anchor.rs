@@ -114,7 +114,8 @@ pub(super) fn moved_slot(
     slot: &SlotState,
 ) -> Option<TaskError> {
     let anchor = anchor(config, offset).filter(|_| config.replication.flush == FlushMode::Connector)?;
-    if slot.confirmed_flush <= anchor.confirmed {
+    // Where the slot is not further than what is asked for, nothing in between is missing.
+    if slot.confirmed_flush <= anchor.confirmed.max(resume.start) {
         return None;
     }
     Some(TaskError::stop(format!(

@@ -169,6 +169,8 @@ pub(super) async fn open_session(config: &ConnectorConfig, start: Lsn) -> Result
     .with_port(connection.port)
     .with_tls(tls(config, key.as_ref()))
     .with_start_lsn(pgwire_replication::Lsn::from_u64(start.as_u64()))
+    // The crate would confirm the slot up to the start at once: only what is stored with the position confirms it.
+    .with_ack_lsn(pgwire_replication::Lsn::from_u64(0))
     .with_status_interval(config.status_update_interval)
     .with_wakeup_interval(config.status_update_interval)
     .with_options(session::options(connection))
