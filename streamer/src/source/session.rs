@@ -142,14 +142,16 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
     failure.because(error)
 }
 
+/// The SQLSTATEs of a user or password that the server does not take.
+pub(super) const REFUSED: [&str; 2] = ["28P01", "28000"];
+
 /// What the refusal of a session means, behind the server's words.
 pub(super) fn refusal(code: &str) -> &'static str {
-    match code {
-        "28P01" | "28000" => {
-            ". Nothing is lost: the slot keeps what is changed. Give the connector the user and the password that the server takes \
-             (database.user, database.password, or the file they are read from) and restart it"
-        }
-        _ => "",
+    if REFUSED.contains(&code) {
+        ". Nothing is lost: the slot keeps what is changed. Give the connector the user and the password that the server takes \
+         (database.user, database.password, or the file they are read from) and restart it"
+    } else {
+        ""
     }
 }
 
