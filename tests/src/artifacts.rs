@@ -54,43 +54,33 @@ impl Artifacts {
     }
 }
 
-/// Changes whenever the registry that is downloaded does.
+/// Change whenever what is downloaded does.
 const REGISTRY_VERSION: &str = "apicurio-registry-2.6.13";
+const JDBC_SINK_VERSION: &str = "debezium-connector-jdbc-3.4.3";
 
 /// The schema registry's program, downloaded if it is not there.
 ///
 /// # Errors
 /// A download that failed.
 pub fn registry() -> anyhow::Result<PathBuf> {
-    let cache = cache_directory();
-    let root = cache.join(REGISTRY_VERSION);
-    if !root.is_dir() {
-        std::fs::create_dir_all(&cache).with_context(|| format!("{} cannot be created", cache.display()))?;
-        let partial = tempfile::Builder::new().prefix("download-").tempdir_in(&cache)?;
-        let directory = partial.path();
-        let mut maven = Command::new("mvn");
-        maven
-            .args(["-B", "-q", "-ntp", "-f"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts/registry-pom.xml"))
-            .arg(format!("-Dstack.directory={}", directory.display()))
-            .arg("process-resources");
-        run_with_progress("downloading the schema registry (about 140 MB)", &mut maven, directory)?;
-        crate::process::make_readable(directory)?;
-        in_place(partial, &root)?;
-    }
+    let what = "downloading the schema registry (about 140 MB)";
+    let root = by_itself(REGISTRY_VERSION, "artifacts/registry-pom.xml", what)?;
     Ok(root.join("registry/apicurio-registry-app-2.6.13.Final-runner.jar"))
 }
-
-/// Changes whenever the JDBC sink that is downloaded does.
-const JDBC_SINK_VERSION: &str = "debezium-connector-jdbc-3.4.3";
 
 /// The folder of Debezium's JDBC sink, downloaded if it is not there.
 ///
 /// # Errors
 /// A download that failed.
 pub fn jdbc_sink() -> anyhow::Result<PathBuf> {
+    let root = by_itself(JDBC_SINK_VERSION, "artifacts/jdbc-sink-pom.xml", "downloading Debezium's JDBC sink")?;
+    Ok(root.join("jdbc-sink/debezium-connector-jdbc"))
+}
+
+/// What not every user of the stack needs: a folder of its own, filled by Maven if it is not there.
+fn by_itself(version: &str, pom: &str, what: &str) -> anyhow::Result<PathBuf> {
     let cache = cache_directory();
-    let root = cache.join(JDBC_SINK_VERSION);
+    let root = cache.join(version);
     if !root.is_dir() {
         std::fs::create_dir_all(&cache).with_context(|| format!("{} cannot be created", cache.display()))?;
         let partial = tempfile::Builder::new().prefix("download-").tempdir_in(&cache)?;
@@ -98,14 +88,14 @@ pub fn jdbc_sink() -> anyhow::Result<PathBuf> {
         let mut maven = Command::new("mvn");
         maven
             .args(["-B", "-q", "-ntp", "-f"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts/jdbc-sink-pom.xml"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(pom))
             .arg(format!("-Dstack.directory={}", directory.display()))
             .arg("process-resources");
-        run_with_progress("downloading Debezium's JDBC sink", &mut maven, directory)?;
+        run_with_progress(what, &mut maven, directory)?;
         crate::process::make_readable(directory)?;
         in_place(partial, &root)?;
     }
-    Ok(root.join("jdbc-sink/debezium-connector-jdbc"))
+    Ok(root)
 }
 
 /// `$HEADWATER_CACHE`, else the user's cache; root's PostgreSQL runs as another user, who must be able to read it.

@@ -129,6 +129,8 @@ mod tests {
         assert!(ssl(("ssl.truststore.location", "/nowhere")).contains("ssl.truststore.location"));
         assert!(ssl(("ssl.engine.factory.class", "com.example.Engine")).contains("ssl.engine.factory.class"));
         assert!(ssl(("ssl.cipher.suites", "TLS_RSA")).contains("ssl.cipher.suites"));
+        assert!(ssl(("ssl.enabled.protocols", "TLSv1.3")).contains("ssl.enabled.protocols"));
+        assert!(settings(&[("security.protocol", "SSL"), ("ssl.enabled.protocols", "TLSv1.2,TLSv1.3")]).is_ok());
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::key_store;
 /// Which setting names a store, and which has its content.
 const TRUST: [&str; 3] = ["ssl.truststore.location", "ssl.truststore.password", "ssl.truststore.certificates"];
 
+/// Java's default has both versions that are spoken here.
+const PROTOCOLS: &str = "ssl.enabled.protocols";
+
 /// A client's TLS in librdkafka's words. Without a trust store, the machine's authorities are trusted, as Java trusts the JVM's.
 ///
 /// # Errors
@@ -25,6 +28,12 @@ pub(super) fn translate(
     if value("ssl.cipher.suites").is_some() {
         let why = "Java's names of cipher suites are not OpenSSL's: remove it, and let the brokers say which they take";
         return Err(unusable("ssl.cipher.suites", why));
+    }
+    if let Some(protocols) = value(PROTOCOLS).filter(|protocols| !protocols.contains("TLSv1.2")) {
+        return Err(unusable(
+            PROTOCOLS,
+            format!("TLSv1.2 and TLSv1.3 are spoken, {protocols} alone cannot be kept: remove it"),
+        ));
     }
     if let Some(authorities) = trusted(properties)? {
         settings.push(("ssl.ca.pem", authorities));

@@ -168,7 +168,8 @@ impl Applier {
         self.claim.hold(&transaction).await?;
         if ledger::lock_offsets(&transaction, topic).await? != *known {
             return Err(SinkError::retry(format!(
-                "somebody changed the stored offsets of topic {topic} (headwater.offsets in the target). Nothing of the batch at                  hand was applied; reading goes on from what is stored now"
+                "somebody changed the stored offsets of topic {topic} (headwater.offsets in the target). Nothing of the batch at \
+                 hand was applied; reading goes on from what is stored now"
             )));
         }
         outcome.applied = planned.len() as u64;

@@ -33,6 +33,15 @@ impl RestTls {
         let read = |name: &str, path: &str| {
             std::fs::read(path).map_err(|error| refuse(name, format!("{path} cannot be read: {error}")))
         };
+        // Passing over them would make the API less safe than asked for.
+        for name in ["ssl.cipher.suites", "ssl.enabled.protocols", "ssl.provider"] {
+            if given(name).is_some_and(|value| name != "ssl.enabled.protocols" || !value.contains("TLSv1.2")) {
+                return Err(refuse(
+                    name,
+                    "TLSv1.2 and TLSv1.3 are spoken, with rustls's own suites: remove it".to_owned(),
+                ));
+            }
+        }
         let store = "ssl.keystore.location";
         let path = given(store).ok_or_else(|| {
             refuse(store, "an https listener needs a key store with the worker's certificate and key".to_owned())
