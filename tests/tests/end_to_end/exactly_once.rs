@@ -1,15 +1,18 @@
 //! Every change is in Kafka once, for who reads what is committed (`exactly.once.source.support`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stack::happened::{Change, Difference};
+use rdkafka::Message as _;
+use serde_json::Value;
+use stack::happened::{Change, Difference, published as published_change};
 use stack::process;
 use stack::topic;
 use stack::wait::{Condition, wait_until};
 use stack::worker::{Settings, Worker};
 use tokio_util::sync::CancellationToken;
 
-use super::hand_over_under_load::{happened, keep_writing, published};
+use super::hand_over_under_load::{happened, keep_writing};
 use super::pipeline::Pipeline;
 
 /// A worker with or without `exactly.once.source.support` that soon takes over from one that is silent.
@@ -46,28 +49,35 @@ pub(super) async fn publishes(pipeline: &Pipeline, more: usize) -> anyhow::Resul
     .await
 }
 
-/// How what is committed differs from what happened.
-pub(super) async fn difference(pipeline: &Pipeline) -> anyhow::Result<Difference> {
+/// How what is committed differs from what happened, and how many changes that were.
+pub(super) async fn difference(pipeline: &Pipeline) -> anyhow::Result<(Difference, usize)> {
     // Decoding goes as far as the WAL is flushed, and the server here commits before it flushes.
     pipeline.run("SET synchronous_commit = on; INSERT INTO t VALUES (0, 'the last')").await?;
     let happened = happened(pipeline, &format!("happened_{}", pipeline.name)).await?;
-    let topic = pipeline.topic("t");
-    let records = wait_until("the last row", Duration::from_secs(90), async || {
-        let records = tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic))?;
-        let is_last = records.last().is_some_and(|record| record.key["id"] == 0);
-        Ok(if is_last { Condition::Met(records) } else { Condition::NotYet(format!("{} records", records.len())) })
+    let (topic, mut next, mut published, mut tombstones) = (pipeline.topic("t"), BTreeMap::new(), Vec::new(), 0);
+    wait_until("the last row", Duration::from_secs(180), async || {
+        let records = tokio::task::block_in_place(|| {
+            topic::read_on(&pipeline.kafka, &topic, &mut next, |message| {
+                let json = |bytes: Option<&[u8]>| bytes.map_or(Ok(Value::Null), serde_json::from_slice);
+                Ok(published_change(&json(message.key())?, &json(message.payload())?))
+            })
+        })?;
+        for record in records.into_values().flatten() {
+            tombstones += usize::from(record.is_none());
+            published.extend(record);
+        }
+        let is_last = published.iter().any(|change: &Change| change.id == 0);
+        Ok(if is_last { Condition::Met(()) } else { Condition::NotYet(format!("{} changes", published.len())) })
     })
     .await?;
-    let published: Vec<Change> = records.iter().filter_map(published).collect();
-    let tombstones = records.iter().filter(|record| record.value.is_null()).count();
     let deletes = published.iter().filter(|change| change.op == 'd').count();
     assert_eq!(tombstones, deletes, "a tombstone behind each delete");
-    Ok(Difference::of(&happened, [&published]))
+    Ok((Difference::of(&happened, [&published]), happened.len()))
 }
 
 /// What is committed is what happened, each change once and in its order.
 async fn is_what_happened(pipeline: &Pipeline) -> anyhow::Result<()> {
-    let difference = difference(pipeline).await?;
+    let (difference, _) = difference(pipeline).await?;
     assert!(difference.is_none(), "not each change once and in its order:\n{difference}");
     Ok(())
 }

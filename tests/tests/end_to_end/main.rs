@@ -9,6 +9,7 @@ mod bad_input;
 mod client_certificates;
 mod configuring;
 mod console;
+mod copy_load;
 mod doors;
 mod encrypted;
 mod exactly_once;
