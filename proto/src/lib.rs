@@ -9,6 +9,7 @@
 //! - [`envelope`]: Debezium's envelope and key, compiled once a table version; heartbeats
 //! - [`topic`]: topic names
 //! - [`position`]: Debezium's offset
+//! - [`failpoint`]: where a test lets the process crash
 //!
 //! # The writer seam
 //! A type's conversion builds no value tree: it calls a [`connect::writer::ValueWriter`], and the converter behind that
@@ -16,6 +17,7 @@
 
 pub mod connect;
 pub mod envelope;
+pub mod failpoint;
 pub mod lsn;
 pub mod oid;
 pub mod pgoutput;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use proto::failpoint;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
@@ -191,7 +192,9 @@ impl Applier {
         });
         let next: BTreeMap<i32, Next> = next.collect();
         ledger::put_offsets(&transaction, topic, &next).await?;
+        failpoint::reached("batch-not-committed");
         transaction.commit().await?;
+        failpoint::reached("batch-committed");
         known.extend(next);
         Ok(outcome)
     }

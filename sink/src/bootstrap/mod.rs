@@ -25,6 +25,7 @@ pub mod worker;
 
 use std::time::Duration;
 
+use proto::failpoint;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +94,9 @@ async fn go_on(
     };
 
     steps.begin(&format!("deploying connector {} to {}", connector.name, config.connect_url));
+    failpoint::reached("copy-stored");
     connector.deploy(config).await?;
+    failpoint::reached("connector-deployed");
     steps.done("connector and task are RUNNING");
 
     steps.begin("applying changes");
@@ -163,7 +166,9 @@ async fn copy_all(
     steps.done(&format!("consistent point {}, snapshot {} exported (T1)", slot.consistent_point, slot.snapshot));
 
     steps.begin("copying schema and data of that snapshot");
+    failpoint::reached("slot-created");
     copy::run(config, &tools, &source, &slot.snapshot, steps).await?;
+    failpoint::reached("rows-copied");
     drop(slot);
     ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copied).await?;
     steps.done(&format!("{} tables", source.tables.len()));

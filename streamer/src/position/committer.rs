@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proto::failpoint;
 use proto::lsn::Lsn;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,11 +33,13 @@ pub async fn run(
         };
         producer.commit().await?;
         if let Some(checkpoint) = producer.ledger().take_safe() {
+            failpoint::reached("position-not-stored");
             if !producer.is_transactional()
                 && let Some(offset) = producer.positions().of(&checkpoint)?
             {
                 producer.positions().write(&offset).await?;
             }
+            failpoint::reached("position-stored");
             if let Some(flush) = checkpoint.flush {
                 context.metrics.confirmed_lsn.set(flush.as_u64() as f64);
                 confirmed.send_replace(flush);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::failpoint;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message, OwnedHeaders};
@@ -141,6 +142,7 @@ impl RecordProducer {
         self.topics.before_record(&self.producer, record.topic).await?;
         let _open = self.in_transaction().await?;
         self.enqueue(record).await?;
+        failpoint::reached("record-enqueued");
         self.metrics.records_enqueued.increment(1);
         Ok(())
     }

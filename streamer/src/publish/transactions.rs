@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use proto::failpoint;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
 use tokio::sync::{Mutex, MutexGuard};
@@ -169,9 +170,11 @@ impl RecordProducer {
         if open.is_some() {
             // Whether Kafka surely has them, the ledger says, and not librdkafka: see `Undelivered::Presumed`.
             self.drain().await?;
+            failpoint::reached("transaction-not-committed");
             tokio::task::block_in_place(|| self.producer.commit_transaction(ANSWER_TIMEOUT))
                 .map_err(|error| transactions.failed("Kafka did not confirm the end of a transaction", &error))?;
             *open = None;
+            failpoint::reached("transaction-committed");
             self.metrics().kafka_transactions.increment(1);
         }
         if let Some(offset) = &offset {

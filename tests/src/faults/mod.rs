@@ -113,11 +113,15 @@ async fn carry_out(
     }
     let kinds: Vec<&'static str> = kinds.into_iter().filter(|kind| *kind != "disk-full" || disk.is_some()).collect();
     let begun = Instant::now();
-    let system = Arc::new(System::start(directory, pipeline, disk).await?);
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let system = tokio::select! {
+        system = System::start(directory, pipeline, disk) => Arc::new(system?),
+        _ = terminate.recv() => bail!("terminated"),
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    };
     println!("all runs after {} s", begun.elapsed().as_secs());
     let (_tended, restarted) = tend(&system);
     let broken = rounds(arguments, seed, &kinds, &system, report);
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let result = tokio::select! {
         result = broken => result,
         _ = terminate.recv() => Err(anyhow!("terminated")),

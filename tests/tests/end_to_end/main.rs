@@ -10,6 +10,7 @@ mod client_certificates;
 mod configuring;
 mod console;
 mod copy_load;
+mod crash_windows;
 mod doors;
 mod encrypted;
 mod exactly_once;
