@@ -4,6 +4,7 @@
 //! - [`settings`]: Kafka Connect's producer properties in librdkafka's words
 //! - [`producer`]: the one place that enqueues; a full queue blocks it
 //! - [`topics`]: a topic's creation before its first record; `leaders`: whether a new one takes records
+//! - `requests`: the largest request that the brokers take
 //! - `transactions`: records and position in one Kafka transaction
 //! - [`ledger`]: acknowledgements in, the safe position out
 //!
@@ -15,6 +16,7 @@
 mod leaders;
 pub mod ledger;
 pub mod producer;
+mod requests;
 pub mod settings;
 pub mod topics;
 mod transactions;

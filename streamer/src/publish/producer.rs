@@ -53,6 +53,8 @@ pub struct RecordProducer {
     pub(super) transactions: Option<Transactions>,
     /// How many bytes may be under way.
     limit: usize,
+    /// What it sends is smaller than the records are.
+    compresses: bool,
 }
 
 impl std::fmt::Debug for RecordProducer {
@@ -113,10 +115,11 @@ impl RecordProducer {
         let transactions = Transactions::new(worker, config, positions.clone())?;
         let ledger = Arc::new(if transactions.is_some() { Ledger::of_transactions() } else { Ledger::default() });
         let (settings, limit) = settings::producer(worker, config)?;
+        let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
         let producer = settings
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger, metrics, topics, positions, transactions, limit })
+        Ok(Self { producer, ledger, metrics, topics, positions, transactions, limit, compresses })
     }
 
     /// What is counted of the connector.
@@ -149,6 +152,9 @@ impl RecordProducer {
 
     pub(super) async fn enqueue(&self, record: Record<'_>) -> Result<(), TaskError> {
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + OVERHEAD;
+        if !self.compresses {
+            self.topics.take(record.topic, bytes - OVERHEAD).await?;
+        }
         while !self.ledger.has_room(bytes, self.limit) {
             let moved = self.ledger.moved();
             self.check()?;

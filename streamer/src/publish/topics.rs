@@ -11,6 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::ThreadedProducer;
 
 use super::producer::Acknowledgements;
+use super::requests::Requests;
 use super::{leaders, settings};
 use crate::config::topic_creation::TopicCreation;
 use crate::config::{ConnectorConfig, WorkerConfig};
@@ -26,6 +27,7 @@ pub struct Topics {
     admin: AdminClient<DefaultClientContext>,
     creation: Option<TopicCreation>,
     tracking: Option<StatusStore>,
+    requests: Requests,
     seen: Mutex<Seen>,
 }
 
@@ -45,7 +47,14 @@ impl Topics {
         let admin = settings::admin(worker, config)?.create();
         let admin = admin.map_err(|error| TaskError::stop(format!("the admin client's settings: {error}")))?;
         let tracking = worker.topic_tracking.enabled.then_some(statuses);
-        Ok(Self { connector: config.name.clone(), admin, creation, tracking, seen: Mutex::default() })
+        Ok(Self {
+            connector: config.name.clone(),
+            admin,
+            creation,
+            tracking,
+            requests: Requests::default(),
+            seen: Mutex::default(),
+        })
     }
 
     /// Makes a topic ready for its first record; free for every other one.
@@ -70,6 +79,14 @@ impl Topics {
         }
         // Boxed: it is rare, and every record's future would be as large otherwise.
         Box::pin(self.open(producer, topic)).await
+    }
+
+    /// Whether the brokers take a record with so many bytes of key and value.
+    ///
+    /// # Errors
+    /// Stop when they say that they do not.
+    pub(super) async fn take(&self, topic: &str, bytes: usize) -> Result<(), TaskError> {
+        self.requests.take(&self.admin, topic, bytes).await
     }
 
     async fn open(&self, producer: &ThreadedProducer<Acknowledgements>, topic: &str) -> Result<(), TaskError> {

@@ -39,7 +39,9 @@ impl Stage {
         let settings = |name, port| Settings { name, port, wal_level: "logical", durable: false, hba: None };
         let (source, target) = (settings("postgres1", ports::free()?), settings("postgres2", ports::free()?));
         let limits = kafka::Limits { heap: 1536, message: 400 << 20 };
-        let large = kafka::Settings { port: ports::free()?, limits, ..kafka::Settings::default() };
+        // Requests may be larger than the largest message.
+        let more = "socket.request.max.bytes=440000000\n".to_owned();
+        let large = kafka::Settings { port: ports::free()?, limits, more, ..kafka::Settings::default() };
         let (postgres1, postgres2, kafka) = tokio::try_join!(
             Postgres::start(&artifacts, directory.path(), &source),
             Postgres::start(&artifacts, directory.path(), &target),

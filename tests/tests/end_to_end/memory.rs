@@ -1,7 +1,10 @@
 //! Much passes through little memory. `stack memory` is the same at full size.
 
+use stack::artifacts::Artifacts;
+use stack::kafka::{self, Kafka};
 use stack::memory::resident::Resident;
 use stack::memory::{SINK_MB, STREAMER_MB};
+use stack::ports;
 use stack::sink::Sink;
 use stack::worker::Worker;
 
@@ -68,4 +71,31 @@ async fn a_locked_table_fills_no_memory_and_holds_up_no_other() -> anyhow::Resul
     stayed_small(&worker, &mut sink)?;
     lock.rollback().await?;
     pipeline.equal().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_larger_than_any_request_to_the_broker_fails_the_task_with_the_broker_s_setting() -> anyhow::Result<()> {
+    let mut pipeline = Pipeline::new("memory_request").await?;
+    let own = tempfile::Builder::new().prefix("headwater-small-requests-").tempdir()?;
+    let small = kafka::Settings {
+        port: ports::free()?,
+        limits: kafka::Limits { message: 50_000_000, ..kafka::Limits::default() },
+        more: "socket.request.max.bytes=12000000\n".to_owned(),
+        ..kafka::Settings::default()
+    };
+    let kafka = Kafka::start_with(&Artifacts::fetch()?, own.path(), &small).await?;
+    pipeline.kafka = kafka.bootstrap_servers();
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await?;
+    let worker = pipeline.streamer().await?;
+    let (status, answer) = pipeline.put(&worker, &[("producer.override.max.request.size", "50000000")]).await?;
+    assert_eq!(status, 201, "{answer}");
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    // What the broker takes passes, what it does not is named with what does not take it.
+    pipeline.run("INSERT INTO t VALUES (1, repeat('a', 11000000)), (2, repeat('b', 13000000))").await?;
+    super::restarts::wait_records(&pipeline, "t", 1).await?;
+    let trace = worker.rest().wait_task(&pipeline.name, "FAILED").await?;
+    for said in ["socket.request.max.bytes, which is 12000000", "public.t", "the change is kept in the slot"] {
+        assert!(trace.contains(said), "{said}: {trace}");
+    }
+    worker.into_process().stop().await
 }
