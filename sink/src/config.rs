@@ -45,7 +45,7 @@ pub struct RunConfig {
     #[arg(long, env = "SINK_BOOTSTRAP_SERVERS", value_name = "HOST:PORT")]
     pub bootstrap_servers: String,
     /// How Kafka is entered: a file of a Java client's properties (security.protocol, ssl.*, sasl.*), as Kafka's own tools
-    /// take it with --command-config
+    /// take it with --command-config; what else is in it has no effect
     #[arg(long, env = "SINK_KAFKA_CONFIG", value_name = "FILE", value_parser = kafka_security, default_value = "")]
     pub kafka_config: Security,
     /// The worker's REST API: the streamer's, or Kafka Connect's; http://USER:PASSWORD@HOST:PORT where it asks who one is

@@ -11,6 +11,7 @@ use access::kafka::{self, Cluster, Refusal};
 use anyhow::Context as _;
 use axum::Router;
 use clap::Parser;
+use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::error::TaskError;
 use streamer::worker::deploy;
@@ -22,6 +23,7 @@ use streamer::worker::rest::{self, Api};
 use streamer::worker::storage::configs::TargetState;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -78,9 +80,12 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
         (None, None) => WorkerConfig::from_environment(std::env::vars())?,
     });
     let metrics = streamer::metrics::install().context("metrics could not be set up")?;
-    let listener = TcpListener::bind(worker.listener.address)
-        .await
-        .with_context(|| format!("the REST API cannot listen on {} (listeners)", worker.listener.address))?;
+    let mut doors = Vec::new();
+    for listener in &worker.listeners {
+        let door = TcpListener::bind(listener.address).await;
+        let why = || format!("the REST API cannot listen on {} (listeners)", listener.address);
+        doors.push((door.with_context(why)?, listener.tls.clone()));
+    }
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
 
@@ -99,11 +104,15 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
         metrics,
         cluster_id: cluster.id.into(),
     };
-    let rest = tokio::spawn(serve(listener, worker.clone(), rest::router(api), stop.clone()));
+    let api = rest::router(api);
+    let rest = doors.into_iter().map(|(door, tls)| tokio::spawn(serve(door, tls, api.clone(), stop.clone())));
+    let rest: Vec<JoinHandle<io::Result<()>>> = rest.collect();
     let result = while_member(&worker, &mut membership, connectors, &sender, &stop).await;
     // Other requests get no answer from here on, and what runs is stopped before another worker may start it.
     stop.cancel();
-    rest.await.context("the REST API broke off")?.context("the REST API failed")?;
+    for door in rest {
+        door.await.context("the REST API broke off")?.context("the REST API failed")?;
+    }
     if let Some(herder) = sender.send_replace(None) {
         herder.shut_down().await;
     }
@@ -113,19 +122,14 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves the REST API until it is stopped.
-async fn serve(
-    listener: TcpListener,
-    worker: Arc<WorkerConfig>,
-    api: Router,
-    stop: CancellationToken,
-) -> io::Result<()> {
+/// Serves the REST API at a door until it is stopped.
+async fn serve(door: TcpListener, tls: Option<RestTls>, api: Router, stop: CancellationToken) -> io::Result<()> {
     let stopped = stop.cancelled_owned();
-    match &worker.listener.tls {
-        None => axum::serve(listener, api).with_graceful_shutdown(stopped).await,
+    match tls {
+        None => axum::serve(door, api).with_graceful_shutdown(stopped).await,
         Some(tls) => {
-            let listener = TlsListener::new(listener, tls.server.clone())?;
-            axum::serve(listener, api).with_graceful_shutdown(stopped).await
+            let door = TlsListener::new(door, tls.server)?;
+            axum::serve(door, api).with_graceful_shutdown(stopped).await
         }
     }
 }
@@ -133,7 +137,7 @@ async fn serve(
 /// For requests that another worker answers, whose API is as this one's.
 fn rest_client(worker: &WorkerConfig) -> anyhow::Result<reqwest::Client> {
     let client = reqwest::Client::builder();
-    let client = match &worker.listener.tls {
+    let client = match &worker.advertised.tls {
         None => client,
         Some(tls) => client.use_preconfigured_tls(tls.client.clone()),
     };
@@ -179,7 +183,7 @@ async fn while_member(
             version = env!("CARGO_PKG_VERSION"),
             group = %worker.group_id,
             brokers = worker.bootstrap_servers(),
-            rest = %format_args!("{}://{}", worker.listener.scheme(), worker.listener.address),
+            rest = %worker.listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             "streamer is ready"
         );
         tokio::select! {

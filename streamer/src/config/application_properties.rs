@@ -190,7 +190,7 @@ mod tests {
     fn a_file_becomes_a_worker_and_its_connector() {
         let Application { worker, name, connector } = parse("").unwrap();
         assert_eq!(
-            (name.as_str(), worker.bootstrap_servers(), worker.listener.address.port()),
+            (name.as_str(), worker.bootstrap_servers(), worker.advertised.address.port()),
             ("kafka", "kafka:9092", 8090)
         );
         assert_eq!((worker.offset_topic.name.as_str(), worker.offset_topic.partitions), ("offsets", 1));

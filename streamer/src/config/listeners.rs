@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::rest_tls::RestTls;
 use super::worker::{WorkerConfigError, invalid};
 
-/// The REST API's door.
+/// A door of the REST API.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Where it is.
@@ -16,43 +16,63 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The first of `listeners`, or the older pair `rest.host.name` and `rest.port`.
+    /// All of `listeners`, or the older pair `rest.host.name` and `rest.port`.
     ///
     /// # Errors
     /// What cannot be listened on, and TLS that cannot be set up.
-    pub(super) fn of(properties: &BTreeMap<String, String>, port: i32) -> Result<Self, WorkerConfigError> {
+    pub(super) fn all(properties: &BTreeMap<String, String>, port: i32) -> Result<Vec<Self>, WorkerConfigError> {
         let given = |name: &str| properties.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let (property, text, is_encrypted) = match given("listeners") {
-            Some(listeners) => {
-                let first = listeners.split(',').next().unwrap_or_default().trim();
-                let (protocol, address) = first.split_once("://").unwrap_or_default();
-                let is_encrypted = match protocol.to_ascii_lowercase().as_str() {
-                    "http" => false,
-                    "https" => true,
-                    _ => {
-                        return Err(invalid(
-                            "listeners",
-                            listeners,
-                            "http://HOST:PORT or https://HOST:PORT is expected",
-                        ));
-                    }
-                };
-                ("listeners", address.to_owned(), is_encrypted)
-            }
-            None => ("rest.port", format!("{}:{port}", given("rest.host.name").unwrap_or_default()), false),
+        let Some(listeners) = given("listeners") else {
+            let address = address("rest.port", &format!("{}:{port}", given("rest.host.name").unwrap_or_default()))?;
+            return Ok(vec![Self { address, tls: None }]);
         };
-        let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text };
-        let address = std::net::ToSocketAddrs::to_socket_addrs(&text).ok().and_then(|mut addresses| addresses.next());
-        let address = address.ok_or_else(|| {
-            invalid(property, &text, "a host of this machine and a port are expected, such as 0.0.0.0:8083")
-        })?;
-        Ok(Self { address, tls: if is_encrypted { Some(RestTls::of(properties)?) } else { None } })
+        let mut all = Vec::new();
+        for listener in listeners.split(',').map(str::trim) {
+            let (protocol, host_and_port) = listener.split_once("://").unwrap_or_default();
+            let tls = match protocol.to_ascii_lowercase().as_str() {
+                "http" => None,
+                "https" => Some(RestTls::of(properties)?),
+                _ => return Err(invalid("listeners", listener, "http://HOST:PORT or https://HOST:PORT is expected")),
+            };
+            all.push(Self { address: address("listeners", host_and_port)?, tls });
+        }
+        Ok(all)
+    }
+
+    /// The one that other workers are told of: of the protocol `asked` (`rest.advertised.listener`), otherwise of http, otherwise
+    /// the first (`RestServer.determineAdvertisedProtocol`).
+    ///
+    /// # Errors
+    /// No listener has the protocol that is asked for.
+    pub(super) fn advertised<'a>(all: &'a [Self], asked: Option<&str>) -> Result<&'a Self, WorkerConfigError> {
+        let of = |scheme: &str| all.iter().find(|listener| listener.scheme().eq_ignore_ascii_case(scheme));
+        let advertised = asked.map_or_else(|| of("http").or(all.first()), of);
+        advertised.ok_or_else(|| {
+            invalid(
+                "rest.advertised.listener",
+                asked.unwrap_or_default(),
+                "one of the protocols of listeners is expected",
+            )
+        })
     }
 
     /// What a request to it begins with.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
+}
+
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.scheme(), self.address)
+    }
+}
+
+fn address(property: &str, text: &str) -> Result<SocketAddr, WorkerConfigError> {
+    let text = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    let found = std::net::ToSocketAddrs::to_socket_addrs(&text).ok().and_then(|mut addresses| addresses.next());
+    found
+        .ok_or_else(|| invalid(property, &text, "a host of this machine and a port are expected, such as 0.0.0.0:8083"))
 }
 
 /// What others can reach this worker by, as far as it can tell.

@@ -31,7 +31,9 @@ pub struct WorkerConfig {
     /// Where states are kept.
     pub status_topic: StorageTopic,
     /// Where the REST API listens.
-    pub listener: Listener,
+    pub listeners: Vec<Listener>,
+    /// The one of them that other workers use.
+    pub advertised: Listener,
     /// Who may use it, everybody without.
     pub rest_users: Option<RestUsers>,
     /// The worker's name in states: the address it is known by.
@@ -208,9 +210,10 @@ impl WorkerConfig {
         };
         worker_keys::refuse_what_is_not_supported(&properties)?;
         let login = login()?;
-        let listener = Listener::of(&properties, number("rest.port", 8083)?)?;
-        let host = given("rest.advertised.host.name").map_or_else(|| known_host(listener.address), str::to_owned);
-        let port = number("rest.advertised.port", i32::from(listener.address.port()))?;
+        let listeners = Listener::all(&properties, number("rest.port", 8083)?)?;
+        let advertised = Listener::advertised(&listeners, given("rest.advertised.listener"))?.clone();
+        let host = given("rest.advertised.host.name").map_or_else(|| known_host(advertised.address), str::to_owned);
+        let port = number("rest.advertised.port", i32::from(advertised.address.port()))?;
         let config = Self {
             bootstrap_servers: required("bootstrap.servers"),
             security: Security::of(&properties, login.clone())?,
@@ -219,7 +222,8 @@ impl WorkerConfig {
             config_topic: storage("config", required("config.storage.topic"), 1)?,
             offset_topic: storage("offset", required("offset.storage.topic"), 25)?,
             status_topic: storage("status", required("status.storage.topic"), 5)?,
-            listener,
+            listeners,
+            advertised,
             rest_users: RestUsers::of(&properties, |name| std::env::var(name).ok())?,
             worker_id: format!("{host}:{port}"),
             offset_flush_interval: milliseconds("offset.flush.interval.ms", 1000)?,
@@ -309,7 +313,7 @@ mod tests {
     #[test]
     fn the_image_s_variables_are_enough() {
         let config = environment(&[]).unwrap();
-        assert_eq!(config.listener.address.to_string(), "0.0.0.0:8083");
+        assert_eq!(config.advertised.address.to_string(), "0.0.0.0:8083");
         assert_eq!((config.offset_topic.partitions, config.status_topic.partitions), (25, 5));
     }
 
@@ -326,6 +330,20 @@ mod tests {
         assert_eq!(config.offset_topic.partitions, 3);
         assert_eq!(config.properties["value.converter.schemas.enable"], "false");
         assert_eq!(config.producer_properties["linger.ms"], "1");
+    }
+
+    #[test]
+    fn other_workers_are_told_of_the_listener_that_is_advertised() {
+        let worker = |asked: &'static str| {
+            let listeners = ("CONNECT_LISTENERS", "http://127.0.0.1:18083, HTTP://127.0.0.2:18084");
+            environment(&[listeners, ("CONNECT_REST_ADVERTISED_LISTENER", asked)])
+        };
+        let config = worker("http").unwrap();
+        let addresses: Vec<String> = config.listeners.iter().map(|listener| listener.address.to_string()).collect();
+        assert_eq!(addresses, ["127.0.0.1:18083", "127.0.0.2:18084"]);
+        assert_eq!(config.worker_id, "127.0.0.1:18083");
+        let error = worker("https").unwrap_err().to_string();
+        assert!(error.contains("rest.advertised.listener"), "{error}");
     }
 
     #[test]

@@ -206,7 +206,8 @@ impl Bench {
             "database.hostname": "127.0.0.1", "database.port": port, "database.user": "postgres",
             "database.password": "postgres", "database.dbname": self.name, "topic.prefix": self.name,
             "plugin.name": "pgoutput", "slot.name": self.name, "publication.name": self.name, "snapshot.mode": "no_data",
-            "key.converter.schemas.enable": "false", "value.converter.schemas.enable": "false",
+            "key.converter": "org.apache.kafka.connect.json.JsonConverter", "key.converter.schemas.enable": "false",
+            "value.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter.schemas.enable": "false",
         }))
     }
 }

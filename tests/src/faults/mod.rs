@@ -132,6 +132,8 @@ async fn carry_out(
     if !matches!(result, Ok(true)) || arguments.keep {
         system.disk.as_ref().map_or(Ok(()), Disk::keep)?;
     }
+    system.mend()?;
+    system.stop().await?;
     let is_right = result.with_context(|| format!("seed {seed}, fault {}", report.faults()))?;
     Ok(is_right && report.restarted_by_hand == 0)
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -241,6 +242,17 @@ impl System {
     pub fn mend(&self) -> anyhow::Result<()> {
         self.proxies.iter().for_each(|proxy| proxy.set(Network::Good));
         self.services().iter().try_for_each(|service| service.signal("CONT"))
+    }
+
+    /// Ends all processes: their files are nobody's then.
+    ///
+    /// # Errors
+    /// `kill` is not there.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        let services = self.services();
+        services.iter().for_each(|service| service.is_held.store(true, Ordering::SeqCst));
+        futures_util::future::try_join_all(services.iter().map(|service| service.stop(None))).await?;
+        Ok(())
     }
 
     /// Writes a row into a table of the source, and waits until it is in the target. `number` is not positive, and its own.

@@ -88,6 +88,8 @@ impl Stage {
             "publication.name": NAME,
             "snapshot.mode": "no_data",
             "skipped.operations": "none",
+            "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+            "value.converter": "org.apache.kafka.connect.json.JsonConverter",
             "key.converter.schemas.enable": "false",
             "value.converter.schemas.enable": "false",
             "value.converter.replace.null.with.default": "false",

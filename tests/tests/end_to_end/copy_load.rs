@@ -15,9 +15,9 @@ use super::pipeline::Pipeline;
 /// Clean restarts over REST.
 const RESTARTS: usize = 15;
 /// `SIGKILL`s of the worker.
-const KILLS: usize = 20;
+const KILLS: usize = 8;
 /// Records that are published between two of them.
-const BETWEEN: usize = 3_000;
+const BETWEEN: usize = 2_000;
 
 /// Who publishes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,10 +42,10 @@ impl Carrier {
 async fn keep_copying(pipeline: &Pipeline, stop: &CancellationToken) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
     let (client, stop) = (pipeline.source().await?, stop.clone());
     Ok(tokio::spawn(async move {
-        let mut pace = tokio::time::interval(Duration::from_millis(50));
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
         while !stop.is_cancelled() {
             pace.tick().await;
-            client.batch_execute("COPY t (v) FROM PROGRAM 'seq 1 200'").await?;
+            client.batch_execute("COPY t (v) FROM PROGRAM 'seq 1 150'").await?;
             client.batch_execute("UPDATE t SET v = v || '!' WHERE id > (SELECT max(id) - 50 FROM t)").await?;
         }
         Ok(())
@@ -154,7 +154,7 @@ async fn debezium_restarted_under_copy_loses_rows_that_share_an_lsn() -> anyhow:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn debezium_killed_under_copy_repeats_rows() -> anyhow::Result<()> {
-    let difference = interrupted("copy_kills_debezium", Carrier::Debezium, "disabled", KILLS / 4, kill).await?;
+    let difference = interrupted("copy_kills_debezium", Carrier::Debezium, "disabled", KILLS, kill).await?;
     assert!(!difference.twice.is_empty(), "Debezium repeats less than the documentation says");
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use stack::ports;
 use stack::process::Process;
 use stack::wait::{Condition, wait_until};
 use stack::worker::{Worker, program};
@@ -70,6 +71,7 @@ async fn the_rest_api_of_connect_s_basic_authentication_is_for_its_users_only() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_encrypted_rest_api_is_spoken_to_by_who_trusts_its_certificate_only() -> anyhow::Result<()> {
+    let in_the_clear = ports::free()?;
     let pipeline = Pipeline::new("rest_encrypted").await?;
     pipeline.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await?;
     let directory = pipeline.directory.path();
@@ -78,7 +80,7 @@ async fn an_encrypted_rest_api_is_spoken_to_by_who_trusts_its_certificate_only()
     let path = |name: &str| directory.join(name).display().to_string();
     let mut settings = pipeline.worker_settings()?;
     settings.more.extend([
-        ("listeners", format!("https://127.0.0.1:{}", settings.port)),
+        ("listeners", format!("https://127.0.0.1:{}, http://127.0.0.1:{in_the_clear}", settings.port)),
         ("listeners.https.ssl.keystore.location", path("server.jks")),
         ("listeners.https.ssl.keystore.password", STORE_PASSWORD.to_owned()),
         ("listeners.https.ssl.truststore.location", path("trust.jks")),
@@ -105,6 +107,9 @@ async fn an_encrypted_rest_api_is_spoken_to_by_who_trusts_its_certificate_only()
     ensure!(said.contains("UnknownIssuer"), "{said}");
     let plain = reqwest::get(url.replace("https", "http")).await;
     ensure!(plain.is_err(), "it answers in the clear: {plain:?}");
+    // And where it is asked to.
+    let plain = reqwest::get(format!("http://127.0.0.1:{in_the_clear}/connectors")).await?;
+    ensure!(plain.status() == 200, "{plain:?}");
     ensure!(!streamer.output().contains(STORE_PASSWORD));
     streamer.stop().await
 }

@@ -46,7 +46,7 @@ pub(super) async fn to_active(State(api): State<Api>, request: Request, next: Ne
         )
     })?;
     let separator = if query.is_empty() { "" } else { "&" };
-    let scheme = api.worker.listener.scheme();
+    let scheme = api.worker.advertised.scheme();
     let url = format!("{scheme}://{leader}{}?{query}{separator}{FORWARDED}", request.uri().path());
     let mut active = api.active.clone();
     tokio::select! {
