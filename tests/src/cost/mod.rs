@@ -113,7 +113,10 @@ impl Bench {
         name: &str,
         exactly_once: &str,
     ) -> anyhow::Result<Self> {
-        connect(&postgres.url("postgres")).await?.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        let server = connect(&postgres.url("postgres")).await?;
+        server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        // Decoding goes as far as the WAL is flushed: without this a commit would wait for the server's walwriter.
+        server.batch_execute(&format!("ALTER DATABASE {name} SET synchronous_commit = on")).await?;
         let url = postgres.url(name);
         let database = connect(&url).await?;
         database
