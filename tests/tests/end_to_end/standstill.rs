@@ -198,14 +198,20 @@ async fn a_snapshot_that_stands_still_is_told_and_goes_on() -> anyhow::Result<()
     .await?;
     process::signal(reader.unsigned_abs(), "STOP")?;
     // What it had sent is published first.
+    let (mut published, mut since) = (0, Instant::now());
     wait_until("silence", Duration::from_secs(60), async || {
-        let end = || tokio::task::block_in_place(|| stack::topic::end(&pipeline.kafka, &topic)).unwrap_or_default();
-        let before = end();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        Ok(if end() == before { Condition::Met(()) } else { Condition::NotYet(String::new()) })
+        let now = tokio::task::block_in_place(|| stack::topic::end(&pipeline.kafka, &topic)).unwrap_or_default();
+        if now != published {
+            (published, since) = (now, Instant::now());
+        }
+        Ok(if since.elapsed() > Duration::from_secs(5) {
+            Condition::Met(())
+        } else {
+            Condition::NotYet(now.to_string())
+        })
     })
     .await?;
-    let told = wait_told(&pipeline, &worker, Instant::now(), "the snapshot has brought no row for").await;
+    let told = wait_told(&pipeline, &worker, since, "the snapshot has brought no row for").await;
     process::signal(reader.unsigned_abs(), "CONT")?;
     told?;
     assert_eq!(ids(&wait_records(&pipeline, "t", ROWS).await?).len(), ROWS);
