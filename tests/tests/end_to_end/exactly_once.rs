@@ -66,7 +66,7 @@ pub(super) async fn difference(pipeline: &Pipeline) -> anyhow::Result<(Differenc
             tombstones += usize::from(record.is_none());
             published.extend(record);
         }
-        let is_last = published.iter().any(|change: &Change| change.id == 0);
+        let is_last = published.last().is_some_and(|change: &Change| change.id == 0);
         Ok(if is_last { Condition::Met(()) } else { Condition::NotYet(format!("{} changes", published.len())) })
     })
     .await?;
