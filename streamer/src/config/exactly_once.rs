@@ -12,6 +12,8 @@ use super::worker::{WorkerConfigError, invalid};
 /// How long a transaction is open where `transaction.boundary` is `poll`. Longer is cheaper, and so much later
 /// is a change seen by those who read what is committed.
 const BATCH: Duration = Duration::from_millis(50);
+/// How long it may become where Kafka takes its time to end one.
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// `exactly.once.source.support`: whether connectors publish in transactions. `preparing` says that a cluster is about to, which
 /// here as in Connect changes nothing in what is published.
@@ -32,8 +34,10 @@ pub struct ExactlyOnce {
     /// `transactional.id`, Connect's for the task (`Worker.taskTransactionalId`): a Connect worker that takes over fences this
     /// one, and the other way round.
     pub transactional_id: String,
-    /// `transaction.boundary` and `transaction.boundary.interval.ms`: how long a transaction is open.
+    /// `transaction.boundary` and `transaction.boundary.interval.ms`: how long a transaction is open at least.
     pub interval: Duration,
+    /// And how long where ending one takes a while.
+    pub longest: Duration,
 }
 
 impl ExactlyOnce {
@@ -46,9 +50,11 @@ impl ExactlyOnce {
             let given = text("transaction.boundary.interval.ms").and_then(|value| value.parse().ok());
             given.map_or(worker.offset_flush_interval, Duration::from_millis)
         };
+        let (interval, longest) = if by_interval { (interval(), interval()) } else { (BATCH, LONGEST) };
         worker.exactly_once.then(|| Self {
             transactional_id: format!("{}-{}-0", worker.group_id, keys.text("name").unwrap_or_default()),
-            interval: if by_interval { interval() } else { BATCH },
+            interval,
+            longest,
         })
     }
 }

@@ -39,7 +39,7 @@ pub async fn run(
             () = many(&producer) => false,
             () = stop.cancelled() => true,
         };
-        producer.commit().await?;
+        producer.commit(stopping).await?;
         if let Some(checkpoint) = producer.ledger().take_safe() {
             failpoint::reached("position-not-stored");
             if !producer.is_transactional()

@@ -20,6 +20,11 @@ use crate::position::Positions;
 /// How long Kafka may take for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Behind a transaction of many records the next is open this many times as long as ending that one took: nothing is published
+/// while one ends, so that this is at most a fifth of the time. Who has few records at a time wants them soon.
+const OPEN_TO_ENDING: u32 = 4;
+const MANY: u64 = 500;
+
 /// How one connector publishes in transactions.
 pub(super) struct Transactions {
     settings: ExactlyOnce,
@@ -28,8 +33,23 @@ pub(super) struct Transactions {
     /// When a position was last stored that nothing was published for, and how often that may be.
     quiet: Mutex<Option<Instant>>,
     quiet_interval: Duration,
-    /// Since when one is open. Held while a record is enqueued and while a transaction ends: nothing is enqueued meanwhile.
-    open: Mutex<Option<Instant>>,
+    /// Held while a record is enqueued and while a transaction ends: nothing is enqueued meanwhile.
+    open: Mutex<Open>,
+}
+
+/// The transaction that is open, if one is.
+pub(super) struct Open {
+    since: Option<Instant>,
+    /// How many records Kafka had when it began.
+    behind: u64,
+    /// How long it is to be open.
+    lasts: Duration,
+}
+
+impl Open {
+    fn is_due(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= self.lasts)
+    }
 }
 
 impl Transactions {
@@ -51,13 +71,14 @@ impl Transactions {
                 config.name
             )));
         }
+        let open = Open { since: None, behind: 0, lasts: settings.interval };
         Ok(Some(Self {
             settings,
             connector: config.name.clone(),
             positions,
             quiet: Mutex::new(None),
             quiet_interval: worker.offset_flush_interval,
-            open: Mutex::new(None),
+            open: Mutex::new(open),
         }))
     }
 
@@ -97,10 +118,10 @@ impl RecordProducer {
     }
 
     /// A transaction for the next record: the one that is open, unless it is time to end it and this is a place for it.
-    pub(super) async fn in_transaction(&self) -> Result<Option<MutexGuard<'_, Option<Instant>>>, TaskError> {
+    pub(super) async fn in_transaction(&self) -> Result<Option<MutexGuard<'_, Open>>, TaskError> {
         let Some(transactions) = &self.transactions else { return Ok(None) };
         let mut open = transactions.open.lock().await;
-        if open.is_some_and(|since| since.elapsed() >= transactions.settings.interval) {
+        if open.is_due() {
             self.end(transactions, &mut open).await?;
         }
         self.begin(transactions, &mut open)?;
@@ -117,21 +138,26 @@ impl RecordProducer {
         self.transactions.is_some()
     }
 
-    /// Ends the transaction that is open, if every record in it has its position: the [ledger](RecordProducer::ledger) says then
-    /// that this position is safe. Without transactions there is nothing to do.
+    /// Ends the transaction that is open, if it is time to or `is_last`, and if every record in it has its position: the
+    /// [ledger](RecordProducer::ledger) says then that this position is safe. Without transactions there is nothing to do.
     ///
     /// # Errors
     /// Retry when Kafka did not take a record or the end: everything since the last end comes again, and only then counts.
-    pub async fn commit(&self) -> Result<(), TaskError> {
+    pub async fn commit(&self, is_last: bool) -> Result<(), TaskError> {
         let Some(transactions) = &self.transactions else { return Ok(()) };
         let mut open = transactions.open.lock().await;
+        // Otherwise who asks does so at the right time.
+        let is_longer = open.lasts > transactions.settings.interval;
+        if open.since.is_some() && is_longer && !open.is_due() && !is_last {
+            return Ok(());
+        }
         self.end(transactions, &mut open).await
     }
 
     /// Throws away what is not committed, so that those who read what is committed do not wait for it.
     pub async fn abandon(&self) {
         let Some(transactions) = &self.transactions else { return };
-        if transactions.open.lock().await.take().is_none() {
+        if transactions.open.lock().await.since.take().is_none() {
             return;
         }
         if let Err(error) = tokio::task::block_in_place(|| self.producer.abort_transaction(ANSWER_TIMEOUT)) {
@@ -140,18 +166,18 @@ impl RecordProducer {
         }
     }
 
-    fn begin(&self, transactions: &Transactions, open: &mut Option<Instant>) -> Result<(), TaskError> {
-        if open.is_none() {
+    fn begin(&self, transactions: &Transactions, open: &mut Open) -> Result<(), TaskError> {
+        if open.since.is_none() {
             let begun = self.producer.begin_transaction();
             begun.map_err(|error| transactions.failed("beginning a transaction failed", &error))?;
-            *open = Some(Instant::now());
+            (open.since, open.behind) = (Some(Instant::now()), self.ledger().acknowledged());
         }
         Ok(())
     }
 
-    async fn end(&self, transactions: &Transactions, open: &mut Option<Instant>) -> Result<(), TaskError> {
+    async fn end(&self, transactions: &Transactions, open: &mut Open) -> Result<(), TaskError> {
         let Some(checkpoint) = self.ledger().boundary() else { return Ok(()) };
-        if checkpoint.offset.is_none() && open.is_none() {
+        if checkpoint.offset.is_none() && open.since.is_none() {
             // A transaction every time for what nothing was published for would be many.
             let mut quiet = transactions.quiet.lock().await;
             if quiet.is_some_and(|last| last.elapsed() < transactions.quiet_interval) {
@@ -159,6 +185,7 @@ impl RecordProducer {
             }
             *quiet = Some(Instant::now());
         }
+        let (begun, settings) = (Instant::now(), &transactions.settings);
         let offset = transactions.positions.of(&checkpoint)?;
         if let Some(offset) = &offset {
             self.begin(transactions, open)?;
@@ -167,13 +194,16 @@ impl RecordProducer {
                 Record { topic, partition: None, key: Some(&key), value: Some(&value), headers: None, timestamp: None };
             self.enqueue(record).await?;
         }
-        if open.is_some() {
+        if open.since.is_some() {
             // Whether Kafka surely has them, the ledger says, and not librdkafka: see `Undelivered::Presumed`.
             self.drain().await?;
             failpoint::reached("transaction-not-committed");
             tokio::task::block_in_place(|| self.producer.commit_transaction(ANSWER_TIMEOUT))
                 .map_err(|error| transactions.failed("Kafka did not confirm the end of a transaction", &error))?;
-            *open = None;
+            open.since = None;
+            let many = self.ledger().acknowledged().saturating_sub(open.behind) >= MANY;
+            let lasts = if many { begun.elapsed() * OPEN_TO_ENDING } else { settings.interval };
+            open.lasts = lasts.clamp(settings.interval, settings.longest);
             failpoint::reached("transaction-committed");
             self.metrics().kafka_transactions.increment(1);
         }
