@@ -61,6 +61,9 @@ pub struct Arguments {
     /// After how many faults everything is compared
     #[arg(long, default_value_t = 20)]
     round: usize,
+    /// How many users write at once, about eight transactions a second each
+    #[arg(long, default_value_t = 3)]
+    users: u64,
     /// What is tested
     #[arg(long, default_value = "headwater")]
     pipeline: Carrier,
@@ -149,8 +152,8 @@ async fn rounds(
     report.usage(system);
     let mut is_right = true;
     while report.faults() < arguments.faults {
-        let workload =
-            Workload::begin(&system.source_url, &system.target_url, seed.wrapping_add(report.faults() as u64));
+        let load_seed = seed.wrapping_add(report.faults() as u64);
+        let workload = Workload::begin(&system.source_url, &system.target_url, arguments.users, load_seed);
         let until = (report.faults() + arguments.round).min(arguments.faults);
         while report.faults() < until {
             pause(&mut random).await;

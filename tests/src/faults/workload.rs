@@ -31,8 +31,6 @@ pub const FIRST_ROWS: &str = "
     INSERT INTO badges SELECT n, 'holder ' || n FROM generate_series(1, 500) n;
     INSERT INTO documents (title, body) SELECT 'title ' || n, repeat(md5(n::text), 400) FROM generate_series(1, 40) n";
 
-/// How many users there are.
-const USERS: u64 = 3;
 /// What a user thinks between two transactions, on average.
 const THINKING: Duration = Duration::from_millis(90);
 
@@ -45,10 +43,10 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Begins to work at the source. `target` is where a new column is added first, as the sink asks for it.
-    pub fn begin(source: &str, target: &str, seed: u64) -> Self {
+    /// So many users begin to work at the source. `target` is where a new column is added first, as the sink asks for it.
+    pub fn begin(source: &str, target: &str, users: u64, seed: u64) -> Self {
         let (stop, transactions) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
-        let users = (0..USERS)
+        let users = (0..users)
             .map(|number| {
                 let user = User {
                     source: source.to_owned(),
