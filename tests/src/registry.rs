@@ -25,11 +25,20 @@ impl Registry {
     /// # Errors
     /// It does not come up.
     pub async fn start(directory: &Path) -> anyhow::Result<Self> {
+        Self::start_with(directory, &[]).await
+    }
+
+    /// The same with other settings of Quarkus's, `name=value`.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn start_with(directory: &Path, settings: &[String]) -> anyhow::Result<Self> {
         let port = ports::free()?;
         let mut command = java();
         command
             .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dquarkus.http.host=127.0.0.1"])
             .arg(format!("-Dquarkus.http.port={port}"))
+            .args(settings.iter().map(|setting| format!("-Dquarkus.{setting}")))
             .arg("-jar")
             .arg(artifacts::registry()?)
             .current_dir(directory);

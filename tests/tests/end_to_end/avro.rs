@@ -5,10 +5,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use apache_avro::reader::datum::GenericDatumReader;
 use serde_json::{Value, json};
+use stack::ports;
 use stack::registry::Registry;
 use stack::topic;
 use stack::wait::{Condition, wait_until};
 
+use super::encrypted::certificates;
+use super::guarded_kafka::{STORE_PASSWORD, stores};
 use super::pipeline::Pipeline;
 
 /// A value behind a zero byte and its schema's id.
@@ -78,6 +81,56 @@ async fn avro_reads_back_and_a_schema_that_the_registry_refuses_stops_the_task()
     let subject =
         format!("subject {0}.public.t-{0}.public.t.Envelope: the schema registry does not register", pipeline.name);
     assert!(trace.contains(&subject) && trace.contains("compatibility"), "{trace}");
+    streamer.into_process().stop().await?;
+    registry.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_asks_for_certificates_is_entered_with_java_s_stores() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("avro_encrypted").await?;
+    let directory = pipeline.directory.path();
+    certificates(directory)?;
+    stores(directory)?;
+    let path = |name: &str| directory.join(name).display().to_string();
+    let port = ports::free()?;
+    let settings = [
+        format!("http.ssl-port={port}"),
+        "http.ssl.client-auth=required".to_owned(),
+        format!("http.ssl.certificate.key-store-file={}", path("server.p12")),
+        format!("http.ssl.certificate.key-store-password={STORE_PASSWORD}"),
+        format!("http.ssl.certificate.trust-store-file={}", path("trust.p12")),
+        format!("http.ssl.certificate.trust-store-password={STORE_PASSWORD}"),
+    ];
+    let registry = Registry::start_with(directory, &settings).await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await?;
+    let streamer = pipeline.streamer().await?;
+    let url = format!("https://127.0.0.1:{port}/apis/ccompat/v7");
+    let put = async |trusted: &str, shown: &str| {
+        let stores = [("truststore", path(trusted)), ("keystore", path(shown))];
+        let mut changes = vec![("snapshot.mode".to_owned(), "initial".to_owned())];
+        for side in ["key", "value"] {
+            changes.push((format!("{side}.converter"), "io.confluent.connect.avro.AvroConverter".to_owned()));
+            changes.push((format!("{side}.converter.schema.registry.url"), url.clone()));
+            for (store, path) in &stores {
+                let setting = format!("{side}.converter.schema.registry.ssl.{store}");
+                changes.push((format!("{setting}.location"), path.clone()));
+                changes.push((format!("{setting}.password"), STORE_PASSWORD.to_owned()));
+            }
+        }
+        let changes: Vec<(&str, &str)> = changes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        pipeline.put(&streamer, &changes).await
+    };
+    let (status, answer) = put("other.jks", "client.jks").await?;
+    assert_eq!(status, 201, "{answer}");
+    let log = || streamer.process().output();
+    wait_until("the wrong authority to be told", Duration::from_secs(60), async || {
+        Ok(if log().contains("UnknownIssuer") { Condition::Met(()) } else { Condition::NotYet(log()) })
+    })
+    .await?;
+    let (status, answer) = put("trust.jks", "client.jks").await?;
+    assert_eq!(status, 200, "{answer}");
+    wait_bytes(&pipeline, &pipeline.topic("t"), 1).await?;
+    assert!(!log().contains(STORE_PASSWORD));
     streamer.into_process().stop().await?;
     registry.into_process().stop().await
 }

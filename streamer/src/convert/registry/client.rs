@@ -1,15 +1,13 @@
 //! What a registry is asked: a schema's id in a subject.
 
-use std::sync::Arc;
-
+use access::{https, key_store};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 
-use super::{Authorization, RegistryConfig};
+use super::{Authorization, RegistryConfig, Store};
+use crate::config::Secret;
 use crate::error::TaskError;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -188,35 +186,32 @@ fn urlencoded(text: &str) -> String {
 
 /// The public authorities, or those of the truststore in their place, as in Java.
 fn tls(config: &RegistryConfig) -> Result<ClientConfig, TaskError> {
-    let mut roots = RootCertStore::empty();
-    match &config.truststore {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            for certificate in certificates("schema.registry.ssl.truststore.location", path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| unreadable("schema.registry.ssl.truststore.location", path, &error))?;
-            }
-        }
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TaskError::stop("TLS could not be set up").because(error))?
-        .with_root_certificates(roots);
-    let Some(path) = &config.keystore else { return Ok(builder.with_no_client_auth()) };
+    const TRUSTSTORE: &str = "schema.registry.ssl.truststore.location";
     const KEYSTORE: &str = "schema.registry.ssl.keystore.location";
-    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable(KEYSTORE, path, &error))?;
-    builder
-        .with_client_auth_cert(certificates(KEYSTORE, path)?, key)
-        .map_err(|error| unreadable(KEYSTORE, path, &error))
+    let exposed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let authorities = match &config.truststore {
+        None => None,
+        Some(store) => Some(
+            key_store::trusted(&read(TRUSTSTORE, store)?, exposed(&store.password).as_deref())
+                .map_err(|why| unusable(TRUSTSTORE, store, &why))?,
+        ),
+    };
+    let identity = match &config.keystore {
+        None => None,
+        Some(store) => {
+            let (password, key_password) = (exposed(&store.password), exposed(&config.key_password));
+            let identity = key_store::identity(&read(KEYSTORE, store)?, password.as_deref(), key_password.as_deref());
+            Some(identity.map_err(|why| unusable(KEYSTORE, store, &why))?)
+        }
+    };
+    https::client(authorities.as_deref(), identity.as_ref())
+        .map_err(|why| TaskError::stop(format!("the schema registry cannot be reached by TLS: {why}")))
 }
 
-fn certificates(key: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, TaskError> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(|certificates| certificates.collect())
-        .map_err(|error| unreadable(key, path, &error))
+fn read(key: &str, store: &Store) -> Result<Vec<u8>, TaskError> {
+    std::fs::read(&store.path).map_err(|error| unusable(key, store, &error))
 }
 
-fn unreadable(key: &str, path: &str, error: &dyn std::fmt::Display) -> TaskError {
-    TaskError::stop(format!("{key}: {path} does not hold what is expected in PEM: {error}"))
+fn unusable(key: &str, store: &Store, why: &dyn std::fmt::Display) -> TaskError {
+    TaskError::stop(format!("{key}: {} cannot be used: {why}", store.path))
 }

@@ -26,9 +26,12 @@ pub(super) const SETTINGS: &[&str] = &[
     "bearer.auth.credentials.source",
     "bearer.auth.token",
     "schema.registry.ssl.truststore.location",
+    "schema.registry.ssl.truststore.password",
     "schema.registry.ssl.truststore.type",
     "schema.registry.ssl.keystore.location",
+    "schema.registry.ssl.keystore.password",
     "schema.registry.ssl.keystore.type",
+    "schema.registry.ssl.key.password",
     "auto.register.schemas",
     "use.latest.version",
     "normalize.schemas",
@@ -47,8 +50,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("use.latest.with.metadata", "a table's schema is registered as it is"),
     ("context.name.strategy", "put the context into schema.registry.url"),
     ("rule.executors", "schema rules are not run"),
-    ("schema.registry.ssl.keystore.password", "a PEM keystore has no password"),
-    ("schema.registry.ssl.key.password", "an encrypted key is not read"),
 ];
 
 /// How the registry is reached and what it is asked.
@@ -56,8 +57,9 @@ const REFUSED: &[(&str, &str)] = &[
 pub struct RegistryConfig {
     urls: Vec<String>,
     authorization: Authorization,
-    truststore: Option<String>,
-    keystore: Option<String>,
+    truststore: Option<Store>,
+    keystore: Option<Store>,
+    key_password: Option<Secret>,
     headers: Vec<(String, String)>,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -66,6 +68,13 @@ pub struct RegistryConfig {
     normalize: bool,
     strategy: SubjectStrategy,
     is_key: bool,
+}
+
+/// A file of certificates, with a key or without: JKS, PKCS #12 or PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Store {
+    path: String,
+    password: Option<Secret>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +126,7 @@ impl RegistryConfig {
             urls: urls.into_iter().map(without_user_info).collect(),
             truststore: store(settings, "schema.registry.ssl.truststore"),
             keystore: store(settings, "schema.registry.ssl.keystore"),
+            key_password: settings.text("schema.registry.ssl.key.password").map(Secret::new),
             headers: settings
                 .with_prefix("request.header.")
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -233,19 +243,8 @@ fn without_user_info(url: &str) -> String {
     parsed.as_str().trim_end_matches('/').to_owned()
 }
 
-/// A store of certificates in PEM: Java's own formats are not read.
-fn store(settings: &mut Settings<'_>, name: &str) -> Option<String> {
-    let location = settings.text(&format!("{name}.location"))?;
-    let type_name = format!("{name}.type");
-    match settings.text(&type_name) {
-        Some(kind) if kind.eq_ignore_ascii_case("PEM") => Some(location.to_owned()),
-        kind => {
-            settings.refuse(
-                &type_name,
-                kind.unwrap_or("JKS"),
-                "not supported by this worker (a PEM file is, with the type PEM)",
-            );
-            None
-        }
-    }
+/// What kind of store it is says its content; `type` is not asked.
+fn store(settings: &Settings<'_>, name: &str) -> Option<Store> {
+    let path = settings.text(&format!("{name}.location"))?.to_owned();
+    Some(Store { path, password: settings.text(&format!("{name}.password")).map(Secret::new) })
 }
