@@ -20,8 +20,8 @@ use crate::position::Positions;
 /// How long Kafka may take for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Behind a transaction of many records the next is open this many times as long as ending that one took: nothing is published
-/// while one ends, so that this is at most a fifth of the time. Who has few records at a time wants them soon.
+/// A transaction of many records is open this many times as long as ending the last one took: nothing is published while one
+/// ends, so that this is at most a fifth of the time. Who has few records at a time wants them soon.
 const OPEN_TO_ENDING: u32 = 4;
 const MANY: u64 = 500;
 
@@ -40,15 +40,17 @@ pub(super) struct Transactions {
 /// The transaction that is open, if one is.
 pub(super) struct Open {
     since: Option<Instant>,
-    /// How many records Kafka had when it began.
+    /// How many records were under way or acknowledged when it began.
     behind: u64,
-    /// How long it is to be open.
+    /// How long one of many records is to be open.
     lasts: Duration,
 }
 
 impl Open {
-    fn is_due(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() >= self.lasts)
+    /// Whether it is time to end it, with so many records under way or acknowledged now.
+    fn is_due(&self, interval: Duration, enqueued: u64) -> bool {
+        let lasts = if enqueued.saturating_sub(self.behind) < MANY { interval } else { self.lasts };
+        self.since.is_some_and(|since| since.elapsed() >= lasts)
     }
 }
 
@@ -121,7 +123,7 @@ impl RecordProducer {
     pub(super) async fn in_transaction(&self) -> Result<Option<MutexGuard<'_, Open>>, TaskError> {
         let Some(transactions) = &self.transactions else { return Ok(None) };
         let mut open = transactions.open.lock().await;
-        if open.is_due() {
+        if open.is_due(transactions.settings.interval, self.enqueued()) {
             self.end(transactions, &mut open).await?;
         }
         self.begin(transactions, &mut open)?;
@@ -146,9 +148,8 @@ impl RecordProducer {
     pub async fn commit(&self, is_last: bool) -> Result<(), TaskError> {
         let Some(transactions) = &self.transactions else { return Ok(()) };
         let mut open = transactions.open.lock().await;
-        // Otherwise who asks does so at the right time.
-        let is_longer = open.lasts > transactions.settings.interval;
-        if open.since.is_some() && is_longer && !open.is_due() && !is_last {
+        let is_of_many = self.enqueued().saturating_sub(open.behind) >= MANY;
+        if is_of_many && !open.is_due(transactions.settings.interval, self.enqueued()) && !is_last {
             return Ok(());
         }
         self.end(transactions, &mut open).await
@@ -166,11 +167,15 @@ impl RecordProducer {
         }
     }
 
+    fn enqueued(&self) -> u64 {
+        self.ledger().acknowledged() + self.ledger().in_flight() as u64
+    }
+
     fn begin(&self, transactions: &Transactions, open: &mut Open) -> Result<(), TaskError> {
         if open.since.is_none() {
             let begun = self.producer.begin_transaction();
             begun.map_err(|error| transactions.failed("beginning a transaction failed", &error))?;
-            (open.since, open.behind) = (Some(Instant::now()), self.ledger().acknowledged());
+            (open.since, open.behind) = (Some(Instant::now()), self.enqueued());
         }
         Ok(())
     }
@@ -201,9 +206,7 @@ impl RecordProducer {
             tokio::task::block_in_place(|| self.producer.commit_transaction(ANSWER_TIMEOUT))
                 .map_err(|error| transactions.failed("Kafka did not confirm the end of a transaction", &error))?;
             open.since = None;
-            let many = self.ledger().acknowledged().saturating_sub(open.behind) >= MANY;
-            let lasts = if many { begun.elapsed() * OPEN_TO_ENDING } else { settings.interval };
-            open.lasts = lasts.clamp(settings.interval, settings.longest);
+            open.lasts = (begun.elapsed() * OPEN_TO_ENDING).clamp(settings.interval, settings.longest);
             failpoint::reached("transaction-committed");
             self.metrics().kafka_transactions.increment(1);
         }
