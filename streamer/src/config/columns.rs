@@ -61,6 +61,9 @@ pub(super) fn rules(config: &BTreeMap<String, String>) -> Result<ColumnRules, Ve
     }))
 }
 
+/// `message.max.bytes` of a Kafka broker by default. Debezium makes a mask of any `int`'s length, 2 GB where that is said.
+const LONGEST_MASK: usize = 1_048_588;
+
 const BY_COLUMN: &str = "column.propagate.source.type";
 const BY_TYPE: &str = "datatype.propagate.source.type";
 
@@ -88,7 +91,13 @@ fn of_key(key: &str) -> Result<Option<ColumnRule>, String> {
         return length(rest).map(|length| Some(ColumnRule::Truncate(length)));
     }
     if let Some(rest) = key.strip_prefix("column.mask.with.") {
-        return length(rest).map(|length| Some(ColumnRule::Mask("*".repeat(length))));
+        let length = length(rest)?;
+        if length > LONGEST_MASK {
+            return Err(format!(
+                "a mask has at most {LONGEST_MASK} characters: Kafka takes no larger record by default"
+            ));
+        }
+        return Ok(Some(ColumnRule::Mask("*".repeat(length))));
     }
     if let Some(rest) = key.strip_prefix("column.mask.hash.") {
         let (rest, input) = match rest.strip_prefix("v2.") {
@@ -134,6 +143,7 @@ mod tests {
     fn a_key_that_says_something_else_is_named() {
         for key in [
             "column.mask.with.x.chars",
+            "column.mask.with.78888888888.chars",
             "column.truncate.to.chars",
             "column.mask.hash.CRC.with.salt.a",
             "column.mask.x",
