@@ -237,12 +237,32 @@ impl Rest {
         Ok(self.client.get(format!("{}{path}", self.base)).send().await?.text().await?)
     }
 
-    /// PUT.
+    /// A request; again for up to 60 s while the answer is 409, which is Kafka Connect's while it gives its tasks out anew
+    /// (`RebalanceNeededException`).
+    ///
+    /// # Errors
+    /// No answer, or none other in that time.
+    pub async fn settled(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> anyhow::Result<(u16, Value)> {
+        wait_until(&format!("an answer to {method} {path}"), Duration::from_secs(60), async || {
+            Ok(match self.request(method.clone(), path, body).await? {
+                (409, answer) => Condition::NotYet(answer.to_string()),
+                answered => Condition::Met(answered),
+            })
+        })
+        .await
+    }
+
+    /// PUT, [settled](Self::settled).
     ///
     /// # Errors
     /// No answer.
     pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
-        self.request(reqwest::Method::PUT, path, Some(&body.to_string())).await
+        self.settled(reqwest::Method::PUT, path, Some(&body.to_string())).await
     }
 
     /// Waits until a connector's task is in a state, and gives its trace.

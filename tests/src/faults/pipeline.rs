@@ -1,7 +1,6 @@
 //! What is tested: our streamer and sink, or Debezium and its JDBC sink in one Connect worker.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -161,7 +160,6 @@ impl Pipeline {
             let (status, answer) = rest.put(&format!("/connectors/{name}/config"), config).await?;
             ensure!(status == 201, "connector {name} is refused: {answer}");
             rest.wait_task(name, "RUNNING").await?;
-            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Ok(())
     }

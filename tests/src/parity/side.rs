@@ -95,31 +95,13 @@ impl Side {
         Ok(())
     }
 
-    /// A request; tried again while the worker is busy with an earlier one.
-    ///
-    /// # Errors
-    /// No answer.
-    pub(crate) async fn request(&self, method: Method, path: &str, body: Option<&str>) -> anyhow::Result<(u16, Value)> {
-        const CONFLICT: u16 = 409;
-        const TRIES: u32 = 20;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let answer = self.worker.rest().request(method.clone(), path, body).await?;
-            if answer.0 != CONFLICT || tries == TRIES {
-                return Ok(answer);
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    }
-
     /// Puts a connector's configuration.
     ///
     /// # Errors
     /// No answer.
     pub(crate) async fn put(&self, connector: &str, config: &Config) -> anyhow::Result<(u16, Value)> {
         let body = serde_json::to_string(config)?;
-        self.request(Method::PUT, &format!("/connectors/{connector}/config"), Some(&body)).await
+        self.worker.rest().settled(Method::PUT, &format!("/connectors/{connector}/config"), Some(&body)).await
     }
 
     /// A connector's status, nothing when there is none yet.
@@ -127,7 +109,8 @@ impl Side {
     /// # Errors
     /// No answer.
     pub(crate) async fn status(&self, connector: &str) -> anyhow::Result<Option<Value>> {
-        let (status, answer) = self.request(Method::GET, &format!("/connectors/{connector}/status"), None).await?;
+        let (status, answer) =
+            self.worker.rest().settled(Method::GET, &format!("/connectors/{connector}/status"), None).await?;
         Ok((status == 200).then_some(answer))
     }
 
@@ -168,7 +151,8 @@ impl Side {
     /// # Errors
     /// It stays.
     pub(crate) async fn delete(&self, connector: &str) -> anyhow::Result<()> {
-        let (status, answer) = self.request(Method::DELETE, &format!("/connectors/{connector}"), None).await?;
+        let (status, answer) =
+            self.worker.rest().settled(Method::DELETE, &format!("/connectors/{connector}"), None).await?;
         if !matches!(status, 200 | 204 | 404) {
             bail!("DELETE of {connector}: {status} {answer}");
         }
@@ -184,7 +168,7 @@ impl Side {
     /// # Errors
     /// The worker's.
     pub(crate) async fn delete_connectors(&self) -> anyhow::Result<()> {
-        let (status, answer) = self.request(Method::GET, "/connectors", None).await?;
+        let (status, answer) = self.worker.rest().settled(Method::GET, "/connectors", None).await?;
         let connectors = answer.as_array().with_context(|| format!("GET /connectors: {status} {answer}"))?;
         for connector in connectors.iter().filter_map(Value::as_str) {
             self.delete(connector).await?;

@@ -98,9 +98,18 @@ async fn survives(
             // What is left meets with what is gone.
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
-        // A worker whose Kafka is away answers only when that is back.
+        // A worker whose Kafka is away answers only when that is back. One that has waited for a minute gives up, as Connect
+        // does, and is started again by who keeps it.
         let settings = settings(&pipeline)?;
-        let starts = Worker::streamer(pipeline.directory.path(), &settings);
+        let starts = async {
+            let first = Worker::streamer(pipeline.directory.path(), &settings).await;
+            match first {
+                Err(gone) if gone.to_string().contains("is not usable") => {
+                    Worker::streamer(pipeline.directory.path(), &settings).await
+                }
+                first => first,
+            }
+        };
         let others = async {
             for part in comes {
                 match part {

@@ -2,12 +2,9 @@
 //! form. The form is that of Console 2.8.10, whose backend sends every request with the same headers, and whose pages send a
 //! configuration with the booleans and empty texts of their inputs.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use serde_json::{Map, Value, json};
-use stack::wait::{Condition, wait_until};
 use stack::worker::Worker;
 
 use super::interview::{Answer, Interview, differences};
@@ -152,12 +149,7 @@ async fn browse(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<(Vec<Ans
         (Method::PUT, "/connectors/NAME/resume", "RUNNING"),
     ] {
         // The answer's states are those of the moment, which is another one in each worker.
-        let status = wait_until("the group to be in balance", Duration::from_secs(60), async || {
-            let (status, _) =
-                interview.rest.request(method.clone(), &path.replace("NAME", &pipeline.name), None).await?;
-            Ok(if status == 409 { Condition::NotYet("409".to_owned()) } else { Condition::Met(status) })
-        });
-        let status = status.await?;
+        let (status, _) = interview.rest.settled(method.clone(), &path.replace("NAME", &pipeline.name), None).await?;
         interview.note(&format!("{method} {path}"), status, Value::Null);
         interview.ask_until(list, state).await?;
     }

@@ -74,7 +74,8 @@ async fn lost_behind(pipeline: &Pipeline, first: Worker) -> anyhow::Result<BTree
             ("publication.name", &name),
             ("snapshot.mode", "no_data"),
         ])?;
-        first.rest().put(&format!("/connectors/{name}/config"), &config).await?;
+        let (status, answer) = first.rest().put(&format!("/connectors/{name}/config"), &config).await?;
+        anyhow::ensure!(status == 201, "{name}: {answer}");
         first.rest().wait_task(&name, "RUNNING").await?;
         let streaming = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = $1 AND active";
         wait_until("the slot to be read", Duration::from_secs(30), async || {
