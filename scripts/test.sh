@@ -22,7 +22,8 @@ step "build" cargo build --workspace --locked
 step "unit tests" cargo test --workspace --locked --lib --bins
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --document-private-items
 step "compose files" scripts/check-compose.sh
-step "tests on the real stack" target/debug/stack run -- cargo test -p stack --locked --test end_to_end -- --test-threads=3
+# Without backtraces: an error says what happened, and what was printed last is what one sees of a run elsewhere.
+step "tests on the real stack" env RUST_BACKTRACE=0 target/debug/stack run -- cargo test -p stack --locked --test end_to_end -- --test-threads=3
 step "a dozen faults" target/debug/stack faults --faults 12
 step "parity with Debezium's records" target/debug/stack parity
 say ""

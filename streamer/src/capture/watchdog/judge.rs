@@ -14,7 +14,7 @@ use crate::source::activity::{Activity, Process};
 /// How long a process that waits may leave our status updates unread.
 const UNREAD: Duration = Duration::from_secs(20);
 /// How long what looks like a standstill has to look so.
-const SUSPECT: Duration = Duration::from_secs(10);
+const SUSPECT: Duration = Duration::from_secs(8);
 /// How long a process has to be away.
 const AWAY: Duration = Duration::from_secs(3);
 /// So much of the log may wait without being sent. Its end may be written in the middle of an entry, which is sent only when it

@@ -26,12 +26,12 @@ use judge::{Judge, Verdict};
 use pulse::Still;
 
 /// How often is looked. All together, what stands still is told within 30 s.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);
 /// How long Kafka may not acknowledge the oldest record it was given, and a change may be worked at with nothing under way.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// How long the server may be silent before it is asked, and how often it is asked then.
 const SILENCE: Duration = Duration::from_secs(10);
-const ASK: Duration = Duration::from_secs(4);
+const ASK: Duration = Duration::from_secs(3);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
