@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// How long one question may take; what was wrong with it is looked at in between.
 const ASKING: Duration = Duration::from_millis(250);
+
+/// How long a client that had Kafka may take to find it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A Kafka that lets one in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,15 @@ pub fn enter(client: &ClientConfig, patience: Duration) -> Result<Cluster, Refus
             return Err(Refusal::Away(heard.map_or_else(|| failure.to_string(), |(_, reason)| reason)));
         }
     }
+}
+
+/// Whether a client has lost Kafka where another one finds it. It blocks for up to 15 s, and for a moment where all is well.
+///
+/// librdkafka forgets its brokers at an answer that names topics and no broker, as one gives that was frozen and that the
+/// controller has fenced meanwhile, and asks nobody any more then (its issue 5301, from 2.10.0 on). Only a new client helps.
+pub fn has_lost<C: ClientContext>(client: &Client<C>, topic: Option<&str>, settings: &ClientConfig) -> bool {
+    let is_away = || client.fetch_metadata(topic, PATIENCE).is_err();
+    is_away() && enter(settings, PATIENCE).is_ok_and(|cluster| cluster.brokers > 0) && is_away()
 }
 
 /// Whether trying again cannot help. A handshake that is broken off can be a broker that stops.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
 
-pub use entrance::{Cluster, Refusal, enter};
+pub use entrance::{Cluster, Refusal, enter, has_lost};
 
 use crate::jaas::LoginModule;
 

@@ -13,8 +13,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::reader::{Reader, Received};
+use super::resume;
 use super::topic::Topic;
-use super::{resume, topics};
 use crate::apply::batch::{Applied, Applier, TopicState};
 use crate::apply::owner::Claim;
 use crate::config::RunConfig;
@@ -216,9 +216,15 @@ impl<'a> Dispatcher<'a> {
 
     /// Looks for new topics, and for topics that are gone.
     async fn discover(&mut self) {
-        let found = match topics::list(self.config).await {
+        let found = match self.reader.topics(self.config).await {
             Ok(found) => found,
-            Err(error) => return tracing::warn!(%error, "topics cannot be listed"),
+            Err(error) => {
+                tracing::warn!(%error, "topics cannot be listed");
+                if self.reader.has_lost_kafka(self.config).await {
+                    self.read_anew();
+                }
+                return;
+            }
         };
         let is_gone = |(name, topic): &(&String, &Topic)| topic.is_there && !found.contains_key(*name);
         let gone: Vec<String> = self.topics.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
@@ -237,6 +243,23 @@ impl<'a> Dispatcher<'a> {
                 self.waiting_bytes -= topic.release();
                 (topic.partitions, topic.due) = (partitions, Some(Instant::now()));
             }
+        }
+    }
+
+    /// Reads everything with a new client, from the stored offsets.
+    fn read_anew(&mut self) {
+        let reader = match Reader::new(self.config) {
+            Ok(reader) => reader,
+            Err(error) => return tracing::error!(%error, "the consumer cannot be made"),
+        };
+        tracing::warn!(
+            "the Kafka client has lost its brokers, and does not find them again by itself: a new one goes on from the stored \
+             offsets"
+        );
+        std::mem::replace(&mut self.reader, reader).close();
+        for topic in self.topics.values_mut().filter(|topic| topic.is_assigned) {
+            self.waiting_bytes -= topic.release();
+            topic.due = Some(Instant::now());
         }
     }
 

@@ -3,13 +3,17 @@
 //! librdkafka keeps what it has read ahead in one queue, whose limit holds for all partitions together. A consumer a table
 //! would have a queue, a connection and three threads a table.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use access::kafka::has_lost;
 use futures_util::FutureExt as _;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::kafka_client;
+use super::{kafka_client, topics};
 use crate::apply::batch::Record;
 use crate::config::RunConfig;
 use crate::error::SinkError;
@@ -30,7 +34,7 @@ pub(super) enum Received {
 
 /// The consumer. Partitions are assigned to it one by one, each from the offset that the target has.
 pub(super) struct Reader {
-    consumer: StreamConsumer,
+    consumer: Arc<StreamConsumer>,
 }
 
 impl Reader {
@@ -39,7 +43,7 @@ impl Reader {
     /// # Errors
     /// Retry with the client's words.
     pub(super) fn new(config: &RunConfig) -> Result<Self, SinkError> {
-        let consumer = kafka_client(config)
+        let consumer: StreamConsumer = kafka_client(config)
             .set("group.id", format!("headwater-sink-{}", config.topic_prefix))
             .set("enable.auto.commit", "false")
             // Records that retention took away must be missed aloud.
@@ -52,7 +56,26 @@ impl Reader {
             .set("receive.message.max.bytes", "2147483647")
             .create()
             .map_err(|error| failed(&error))?;
-        Ok(Self { consumer })
+        Ok(Self { consumer: Arc::new(consumer) })
+    }
+
+    /// The topics of the prefix, as this client sees them.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not answer.
+    pub(super) async fn topics(&self, config: &RunConfig) -> Result<BTreeMap<String, usize>, SinkError> {
+        topics::list_by(self.consumer.clone(), config).await
+    }
+
+    /// Whether only this client does not find Kafka: [`has_lost`].
+    pub(super) async fn has_lost_kafka(&self, config: &RunConfig) -> bool {
+        let (consumer, settings) = (self.consumer.clone(), kafka_client(config));
+        topics::blocking(move || Ok(has_lost(consumer.client(), None, &settings))).await.unwrap_or(false)
+    }
+
+    /// Ends it; closing the client takes a moment.
+    pub(super) fn close(self) {
+        tokio::task::spawn_blocking(move || drop(self));
     }
 
     /// Reads partitions from now on.

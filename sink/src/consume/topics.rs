@@ -1,12 +1,13 @@
 //! Which topics there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::kafka::{self, Refusal};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
@@ -30,7 +31,19 @@ const TOPICS_AT_ONCE: usize = 200;
 /// # Errors
 /// Retry when Kafka does not answer.
 pub async fn list(config: &RunConfig) -> Result<BTreeMap<String, usize>, SinkError> {
-    let (client, prefix) = (client(config)?, format!("{}.", config.topic_prefix));
+    list_by(Arc::new(client(config)?), config).await
+}
+
+/// The same, asked by a client that is there.
+///
+/// # Errors
+/// Retry when Kafka does not answer.
+pub(super) async fn list_by<C, X>(client: Arc<C>, config: &RunConfig) -> Result<BTreeMap<String, usize>, SinkError>
+where
+    C: Consumer<X> + Send + Sync + 'static,
+    X: ConsumerContext,
+{
+    let prefix = format!("{}.", config.topic_prefix);
     blocking(move || {
         let metadata = client.fetch_metadata(None, TIMEOUT).map_err(|error| unreachable(&error))?;
         let is_table = |name: &str| {
@@ -157,7 +170,7 @@ fn unreachable(error: &rdkafka::error::KafkaError) -> SinkError {
     SinkError::retry(format!("Kafka: {error}"))
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
 ) -> Result<T, SinkError> {
     match tokio::task::spawn_blocking(work).await {

@@ -71,7 +71,7 @@ impl Streaming<'_> {
         let pulse = self.pulse.clone();
         let _listening =
             pulse.listen(Sources { processes: stream.process().into_iter().collect(), may_compute: false });
-        let watched = watchdog::watch(self.context.clone(), self.producer.ledger().clone(), pulse.clone());
+        let watched = watchdog::watch(self.context.clone(), self.producer.clone(), pulse.clone());
         let mut watched = AbortOnDropHandle::new(tokio::spawn(watched));
         let mut heartbeat = config.heartbeat.interval.map(later);
         let cancel = self.context.cancel.clone();

@@ -269,7 +269,7 @@ async fn first_position(
     // What is published is stored meanwhile. However this ends, that ends with it.
     let mut committer = tokio::spawn(committer::run(context.clone(), producer.clone(), confirmed, stop.clone()));
     let _ends_with_this = stop.clone().drop_guard();
-    let watched = watchdog::watch(context.clone(), producer.ledger().clone(), outputs.pulse.clone());
+    let watched = watchdog::watch(context.clone(), producer.clone(), outputs.pulse.clone());
     let watched = AbortOnDropHandle::new(tokio::spawn(watched));
     let read = async {
         let checkpoint = snapshot::run(config, plan, outputs).await?;

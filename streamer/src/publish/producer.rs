@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::kafka::has_lost;
 use proto::failpoint;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
 use super::ledger::{DeliveryFailure, Ledger, Undelivered};
 use super::settings;
@@ -16,6 +17,7 @@ use super::transactions::Transactions;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;
+use crate::pipeline::TaskContext;
 use crate::position::{OffsetStore, Positions};
 use crate::worker::storage::statuses::StatusStore;
 
@@ -130,6 +132,14 @@ impl RecordProducer {
     /// The ledger of what this producer has under way.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Whether only this client does not find Kafka: [`has_lost`].
+    pub async fn has_lost_kafka(self: &Arc<Self>, context: &TaskContext) -> bool {
+        let Ok(settings) = settings::admin(&context.worker, &context.config) else { return false };
+        let this = self.clone();
+        let asked = tokio::task::spawn_blocking(move || has_lost(this.producer.client(), None, &settings));
+        asked.await.unwrap_or(false)
     }
 
     /// Where the position behind what it publishes is stored.

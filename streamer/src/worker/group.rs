@@ -6,9 +6,10 @@
 //! assigned to is the active one. The assignment is cooperative: it stays where it is until that streamer leaves or its
 //! session ends.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use access::kafka::has_lost;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -25,10 +26,15 @@ const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// What a streamer's client id begins with; its worker id follows, by which the others reach it.
 const CLIENT_PREFIX: &str = "headwater-";
 
+/// How often a worker that stands by is asked whether it finds Kafka.
+const SEARCH: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The client that is in the group, `None` for a worker that has no group, or that is just joining again.
+type Member = Arc<Mutex<Option<Arc<StreamConsumer<Watcher>>>>>;
+
 /// A member of the group. Dropping it leaves the group.
 pub struct Membership {
-    /// `None` for a worker that has no group.
-    consumer: Option<Arc<StreamConsumer<Watcher>>>,
+    member: Member,
     place: watch::Receiver<Place>,
     group_id: String,
     polling: JoinHandle<TaskError>,
@@ -53,9 +59,10 @@ pub enum Place {
 }
 
 /// Notices whether the config topic is this member's.
+#[derive(Clone)]
 struct Watcher {
-    place: watch::Sender<Place>,
-    times: AtomicU64,
+    place: Arc<watch::Sender<Place>>,
+    times: Arc<AtomicU64>,
 }
 
 impl ClientContext for Watcher {
@@ -90,27 +97,12 @@ impl Membership {
     ///
     /// # Errors
     /// Stop while a Connect worker of the group is alive; retry when Kafka does not answer.
-    pub async fn join(worker: &WorkerConfig) -> Result<Self, TaskError> {
-        log::create(worker, &worker.config_topic).await?;
-        let group_id = worker.group_id.clone();
-        let failed = |error: KafkaError| TaskError::retry(format!("joining the group {group_id} failed: {error}"));
+    pub async fn join(worker: &Arc<WorkerConfig>) -> Result<Self, TaskError> {
         let (sender, place) = watch::channel(Place::StandingBy);
-        let mut client = worker.kafka_client();
-        client
-            .set("group.id", &group_id)
-            .set("client.id", format!("{CLIENT_PREFIX}{}", worker.worker_id))
-            .set("session.timeout.ms", worker.session_timeout.as_millis().to_string())
-            .set("heartbeat.interval.ms", worker.heartbeat_interval.as_millis().to_string())
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("auto.offset.reset", "latest")
-            .set("enable.auto.commit", "false");
-        let consumer: StreamConsumer<Watcher> =
-            client.create_with_context(Watcher { place: sender, times: AtomicU64::new(0) }).map_err(failed)?;
-        let consumer = Arc::new(consumer);
-        refuse_beside_connect(&consumer, &group_id).await?;
-        consumer.subscribe(&[&worker.config_topic.name]).map_err(failed)?;
-        let polling = tokio::spawn(poll(consumer.clone(), group_id.clone()));
-        Ok(Self { consumer: Some(consumer), place, group_id, polling })
+        let watcher = Watcher { place: Arc::new(sender), times: Arc::default() };
+        let member = Arc::new(Mutex::new(Some(enter(worker, watcher.clone()).await?)));
+        let polling = tokio::spawn(stay(worker.clone(), member.clone(), watcher));
+        Ok(Self { member, place, group_id: worker.group_id.clone(), polling })
     }
 
     /// The place of a worker that runs alone: it is always the active one.
@@ -120,7 +112,7 @@ impl Membership {
             sender.closed().await;
             TaskError::stop("nobody asks any more")
         });
-        Self { consumer: None, place, group_id: String::new(), polling }
+        Self { member: Member::default(), place, group_id: String::new(), polling }
     }
 
     /// Which place this member has; changes are seen by waiting on it.
@@ -138,10 +130,7 @@ impl Membership {
 
     /// Where the active member's REST API is, if there is one and it is another.
     pub fn leader(&self) -> Leader {
-        Leader {
-            consumer: self.consumer.as_ref().map(Arc::downgrade).unwrap_or_default(),
-            group_id: self.group_id.clone(),
-        }
+        Leader { member: self.member.clone(), group_id: self.group_id.clone() }
     }
 
     /// Leaves the group, so that another member becomes the active one at once.
@@ -150,18 +139,15 @@ impl Membership {
         if !self.polling.is_finished() {
             let _aborted = self.polling.await;
         }
-        // Closing waits for Kafka's answer.
-        if let Err(error) = tokio::task::spawn_blocking(move || drop(self.consumer)).await {
-            tracing::warn!(%error, "leaving the worker's group broke off");
-        }
+        let consumer = current(&self.member).take();
+        close(consumer).await;
     }
 }
 
 /// Who the active member is.
 #[derive(Clone)]
 pub struct Leader {
-    // Weak, so that the last request does not keep the membership.
-    consumer: std::sync::Weak<StreamConsumer<Watcher>>,
+    member: Member,
     group_id: String,
 }
 
@@ -174,7 +160,7 @@ impl std::fmt::Debug for Leader {
 impl Leader {
     /// The active member's worker id (`host:port`), `None` while there is none.
     pub async fn worker_id(&self) -> Option<String> {
-        let (consumer, group_id) = (self.consumer.upgrade()?, self.group_id.clone());
+        let (consumer, group_id) = (current(&self.member).clone()?, self.group_id.clone());
         let find = move || {
             let groups = consumer.fetch_group_list(Some(&group_id), ANSWER_TIMEOUT).ok()?;
             let group = groups.groups().iter().find(|group| group.name() == group_id)?;
@@ -189,6 +175,83 @@ impl Leader {
 /// Whether an assignment in the consumer protocol names a topic: its version, 16 bits, is followed by their number.
 fn has_partitions(assignment: &[u8]) -> bool {
     assignment.get(2..6).is_some_and(|topics| topics.iter().any(|byte| *byte != 0))
+}
+
+fn current(member: &Member) -> std::sync::MutexGuard<'_, Option<Arc<StreamConsumer<Watcher>>>> {
+    // It is replaced whole.
+    member.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends a client, which waits for Kafka's answer.
+async fn close(consumer: Option<Arc<StreamConsumer<Watcher>>>) {
+    if let Err(error) = tokio::task::spawn_blocking(move || drop(consumer)).await {
+        tracing::warn!(%error, "leaving the worker's group broke off");
+    }
+}
+
+/// Joins the group with a new client.
+async fn enter(worker: &WorkerConfig, watcher: Watcher) -> Result<Arc<StreamConsumer<Watcher>>, TaskError> {
+    log::create(worker, &worker.config_topic).await?;
+    let group_id = &worker.group_id;
+    let failed = |error: KafkaError| TaskError::retry(format!("joining the group {group_id} failed: {error}"));
+    let mut client = worker.kafka_client();
+    client
+        .set("group.id", group_id)
+        .set("client.id", format!("{CLIENT_PREFIX}{}", worker.worker_id))
+        .set("session.timeout.ms", worker.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", worker.heartbeat_interval.as_millis().to_string())
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("auto.offset.reset", "latest")
+        .set("enable.auto.commit", "false");
+    let consumer: StreamConsumer<Watcher> = client.create_with_context(watcher).map_err(failed)?;
+    let consumer = Arc::new(consumer);
+    refuse_beside_connect(&consumer, group_id).await?;
+    consumer.subscribe(&[&worker.config_topic.name]).map_err(failed)?;
+    Ok(consumer)
+}
+
+/// Stays in the group, with a new client whenever the one that is there has lost Kafka.
+async fn stay(worker: Arc<WorkerConfig>, member: Member, watcher: Watcher) -> TaskError {
+    loop {
+        let consumer = current(&member).clone();
+        if let Some(consumer) = consumer {
+            tokio::select! {
+                ended = poll(consumer.clone(), worker.group_id.clone()) => return ended,
+                () = lost(consumer, &worker, &watcher) => {}
+            }
+            tracing::warn!(
+                group = %worker.group_id,
+                "the member of the worker's group has lost Kafka's brokers, and does not find them again by itself: a new one joins"
+            );
+            let gone = current(&member).take();
+            // Without Kafka it cannot take leave, and need not be waited for.
+            _ = tokio::time::timeout(ANSWER_TIMEOUT, close(gone)).await;
+        }
+        match enter(&worker, watcher.clone()).await {
+            Ok(consumer) => *current(&member) = Some(consumer),
+            Err(error @ TaskError::Stop(_)) => return error,
+            Err(error) => {
+                tracing::warn!(%error, group = %worker.group_id, "joining the worker's group again");
+                tokio::time::sleep(SEARCH).await;
+            }
+        }
+    }
+}
+
+/// Completes when this client has lost Kafka. The active one's heartbeats say that it has not.
+async fn lost(consumer: Arc<StreamConsumer<Watcher>>, worker: &WorkerConfig, watcher: &Watcher) {
+    loop {
+        tokio::time::sleep(SEARCH).await;
+        if *watcher.place.borrow() != Place::StandingBy {
+            continue;
+        }
+        let (consumer, settings) = (consumer.clone(), worker.kafka_client());
+        let topic = worker.config_topic.name.clone();
+        let asked = tokio::task::spawn_blocking(move || has_lost(consumer.client(), Some(&topic), &settings));
+        if asked.await.unwrap_or(false) {
+            return;
+        }
+    }
 }
 
 /// Reads the group's events for as long as the membership lasts; what is in the topic is read elsewhere.

@@ -14,6 +14,7 @@ mod crash_windows;
 mod doors;
 mod encrypted;
 mod exactly_once;
+mod fenced_broker;
 mod guarded_kafka;
 mod hand_back;
 mod hand_over;

@@ -19,7 +19,7 @@ pub use pulse::{Pulse, Sources, Turn};
 
 use crate::error::TaskError;
 use crate::pipeline::TaskContext;
-use crate::publish::ledger::Ledger;
+use crate::publish::producer::RecordProducer;
 use crate::source::activity::{self, Activity};
 use crate::source::session;
 use judge::{Judge, Verdict};
@@ -29,6 +29,8 @@ use pulse::Still;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long Kafka may not acknowledge the oldest record it was given, and a change may be worked at with nothing under way.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+/// How often a producer whose records are not acknowledged is asked whether it finds Kafka.
+const SEARCH: Duration = Duration::from_secs(10);
 /// How long the server may be silent before it is asked, and how often it is asked then.
 const SILENCE: Duration = Duration::from_secs(10);
 const ASK: Duration = Duration::from_secs(3);
@@ -36,11 +38,13 @@ const ASK: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// Looks, and keeps the task's state, until what is listened to has to be begun anew.
-pub async fn watch(context: TaskContext, ledger: Arc<Ledger>, pulse: Arc<Pulse>) -> TaskError {
+pub async fn watch(context: TaskContext, producer: Arc<RecordProducer>, pulse: Arc<Pulse>) -> TaskError {
+    let ledger = producer.ledger();
     let mut session = None;
     let (mut acknowledged, mut heard) = (Still::at(ledger.acknowledged()), Still::at(pulse.beats()));
     let mut judge = Judge::new(&context.config);
     let mut asked = Still::at(());
+    let mut searched = Still::at(());
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -56,7 +60,18 @@ pub async fn watch(context: TaskContext, ledger: Arc<Ledger>, pulse: Arc<Pulse>)
             judge.forget();
         }
         let why = if waiting > 0 {
-            (unacknowledged >= UNACKNOWLEDGED).then(|| {
+            let is_late = unacknowledged >= UNACKNOWLEDGED;
+            if is_late && searched.look(()) >= SEARCH {
+                searched = Still::at(());
+                if producer.has_lost_kafka(&context).await {
+                    return TaskError::retry(format!(
+                        "the producer does not find Kafka at {} any more, where others find it. Nothing is lost: a new one goes on \
+                         from the stored position",
+                        context.worker.bootstrap_servers()
+                    ));
+                }
+            }
+            is_late.then(|| {
                 format!(
                     "Kafka at {} has not acknowledged the oldest of the {waiting} records under way for {} s. Nothing is lost: \
                      the slot keeps what is not acknowledged, and the server's disk fills with it meanwhile. It goes on by \

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::producer::future_producer::Delivery;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
@@ -25,9 +27,40 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct KafkaLog {
     topic: String,
     /// `None` for a map that lives with this process only.
-    producer: Option<FutureProducer>,
+    producer: Option<Arc<Writer>>,
     entries: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
     fence: CancellationToken,
+}
+
+/// What writes to the topic.
+struct Writer {
+    settings: ClientConfig,
+    producer: Mutex<FutureProducer>,
+}
+
+impl Writer {
+    fn new(settings: ClientConfig) -> Result<Self, KafkaError> {
+        Ok(Self { producer: Mutex::new(settings.create()?), settings })
+    }
+
+    async fn write(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<Delivery, KafkaError> {
+        let producer = self.lock().clone();
+        match producer.send(record, Timeout::Never).await {
+            Ok(delivery) => Ok(delivery),
+            Err((error, _)) => {
+                // One that did not find Kafka for so long may have lost it for good: see `access::kafka::has_lost`.
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
+                    *self.lock() = self.settings.create()?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, FutureProducer> {
+        // It is replaced whole.
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl std::fmt::Debug for KafkaLog {
@@ -49,16 +82,16 @@ impl KafkaLog {
     ) -> Result<Self, TaskError> {
         create(worker, topic).await?;
         let entries = read_to_end(worker, &topic.name).await?;
-        let producer = worker
-            .kafka_client()
+        let mut settings = worker.kafka_client();
+        settings
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "0")
-            .set("message.timeout.ms", "30000")
-            .create()
-            .map_err(|error| failed(&topic.name, "writing", &error))?;
-        Ok(Self { topic: topic.name.clone(), producer: Some(producer), entries: Arc::new(Mutex::new(entries)), fence })
+            .set("message.timeout.ms", "30000");
+        let writer = Writer::new(settings).map_err(|error| failed(&topic.name, "writing", &error))?;
+        let producer = Some(Arc::new(writer));
+        Ok(Self { topic: topic.name.clone(), producer, entries: Arc::new(Mutex::new(entries)), fence })
     }
 
     /// A map that is kept nowhere, for what a connector that runs alone does not need.
@@ -90,8 +123,7 @@ impl KafkaLog {
         let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic).key(key);
         record.payload = value;
         if let Some(producer) = &self.producer {
-            let sent = producer.send(record, Timeout::Never).await;
-            let delivery = sent.map_err(|(error, _)| failed(&self.topic, "writing", &error))?;
+            let delivery = producer.write(record).await.map_err(|error| failed(&self.topic, "writing", &error))?;
             // Taken for delivered because a record behind it was: see `publish::ledger::Undelivered::Presumed`.
             if delivery.offset < 0 {
                 return Err(TaskError::retry(format!(
