@@ -60,18 +60,7 @@ pub async fn watch(context: TaskContext, producer: Arc<RecordProducer>, pulse: A
             judge.forget();
         }
         let why = if waiting > 0 {
-            let is_late = unacknowledged >= UNACKNOWLEDGED;
-            if is_late && searched.look(()) >= SEARCH {
-                searched = Still::at(());
-                if producer.has_lost_kafka(&context).await {
-                    return TaskError::retry(format!(
-                        "the producer does not find Kafka at {} any more, where others find it. Nothing is lost: a new one goes on \
-                         from the stored position",
-                        context.worker.bootstrap_servers()
-                    ));
-                }
-            }
-            is_late.then(|| {
+            (unacknowledged >= UNACKNOWLEDGED).then(|| {
                 format!(
                     "Kafka at {} has not acknowledged the oldest of the {waiting} records under way for {} s. Nothing is lost: \
                      the slot keeps what is not acknowledged, and the server's disk fills with it meanwhile. It goes on by \
@@ -106,6 +95,17 @@ pub async fn watch(context: TaskContext, producer: Arc<RecordProducer>, pulse: A
             }
         };
         context.health.stalled(&context, why);
+        // Behind telling it, for Kafka may take its time not to answer.
+        if waiting > 0 && unacknowledged >= UNACKNOWLEDGED && searched.look(()) >= SEARCH {
+            searched = Still::at(());
+            if producer.has_lost_kafka(&context).await {
+                return TaskError::retry(format!(
+                    "the producer does not find Kafka at {} any more, where others find it. Nothing is lost: a new one goes on \
+                     from the stored position",
+                    context.worker.bootstrap_servers()
+                ));
+            }
+        }
     }
 }
 
