@@ -8,7 +8,14 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::oid::db::rfc5912::{
+    ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, MD_5_WITH_RSA_ENCRYPTION, SHA_1_WITH_RSA_ENCRYPTION,
+    SHA_256_WITH_RSA_ENCRYPTION, SHA_384_WITH_RSA_ENCRYPTION, SHA_512_WITH_RSA_ENCRYPTION,
+};
 
 use crate::SslMode;
 
@@ -25,11 +32,19 @@ pub struct Certificates<'a> {
     pub client: Option<(&'a str, PrivateKeyDer<'static>)>,
 }
 
-/// The connector for an SQL session. Below `verify-ca` nothing about the server's certificate is checked, as in libpq.
+/// The connector for an SQL session: [`client`]'s.
+///
+/// # Errors
+/// As [`client`].
+pub fn connector(certificates: Certificates<'_>) -> Result<MakeRustlsConnect, String> {
+    client(certificates).map(MakeRustlsConnect::new)
+}
+
+/// TLS for any session. Below `verify-ca` nothing about the server's certificate is checked, as in libpq.
 ///
 /// # Errors
 /// When a certificate file cannot be read or used, or `verify-*` has no `sslrootcert`.
-pub fn connector(certificates: Certificates<'_>) -> Result<MakeRustlsConnect, String> {
+pub fn client(certificates: Certificates<'_>) -> Result<ClientConfig, String> {
     let Certificates { prefix, mode, root, client } = certificates;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Verifier {
@@ -48,7 +63,22 @@ pub fn connector(certificates: Certificates<'_>) -> Result<MakeRustlsConnect, St
             .map_err(|error| format!("{prefix}sslcert and {prefix}sslkey do not fit: {error}"))?,
         None => builder.with_no_client_auth(),
     };
-    Ok(MakeRustlsConnect::new(config))
+    Ok(config)
+}
+
+/// What a login over a channel is bound to (`tls-server-end-point`, RFC 5929, section 4.1): the hash of the server's certificate, in
+/// DER, by the hash of its signature. `None` where the signature has none that is known, such as Ed25519's.
+pub fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+    let algorithm = Certificate::from_der(certificate).ok()?.signature_algorithm().oid;
+    Some(match algorithm {
+        // MD5 and SHA-1 are replaced.
+        MD_5_WITH_RSA_ENCRYPTION | SHA_1_WITH_RSA_ENCRYPTION | SHA_256_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_256 => {
+            Sha256::digest(certificate).to_vec()
+        }
+        SHA_384_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_384 => Sha384::digest(certificate).to_vec(),
+        SHA_512_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_512 => Sha512::digest(certificate).to_vec(),
+        _ => return None,
+    })
 }
 
 /// A key in PEM, without a password.

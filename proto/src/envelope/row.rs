@@ -62,6 +62,11 @@ impl RowFields {
         Self { constant: constant.map(|(name, value)| (Label::new(name), value.clone())), ..self }
     }
 
+    /// Whether every column is there, and none is cut or hidden.
+    pub(super) fn is_as_sent(&self) -> bool {
+        self.fields.len() == self.width && !self.fields.iter().any(|field| field.codec.has_rule())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.fields.is_empty() && self.constant.is_none()
     }

@@ -11,7 +11,7 @@ use crate::connect::schema::{Schema, SchemaKind};
 use crate::connect::value::TreeWriter;
 use crate::connect::writer::{Label, ValueWriter};
 use crate::pgoutput::Datum;
-use crate::table::Table;
+use crate::table::{PgTypeKind, Table};
 use crate::types::{Phase, Placeholder};
 
 /// Where a table's records go, and what their keys have beside the table's columns.
@@ -150,6 +150,40 @@ impl TableEnvelope {
     /// The table.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// How many bytes a record of a row has at least, as JSON, when the server sends the row in so many. `None` where that cannot
+    /// be said before the values are there: a column is left out or changed, or is of a type whose text can be much longer than
+    /// what becomes of it, an array for example.
+    pub fn record_at_least(&self, bytes: usize) -> Option<usize> {
+        // numeric's longest text: 131,072 digits, a point, 16,383 more, a sign. No other of these types has a longer one.
+        const BOUNDED: usize = 150_000;
+        if !self.value.is_as_sent() {
+            return None;
+        }
+        let mut bounded = 0;
+        for column in &self.table.columns {
+            let mut pg_type = &column.pg_type;
+            while let PgTypeKind::Domain { base, .. } = &pg_type.kind {
+                pg_type = base;
+            }
+            if pg_type.schema != "pg_catalog" {
+                return None;
+            }
+            match &*pg_type.name {
+                // bytea comes with two characters a byte, and is Base64 or hexadecimal in JSON.
+                "text" | "varchar" | "bpchar" | "json" | "jsonb" | "xml" | "bytea" => {}
+                "bool" | "int2" | "int4" | "int8" | "oid" | "float4" | "float8" | "numeric" | "money" | "uuid"
+                | "date" | "time" | "timetz" | "timestamp" | "timestamptz" | "interval" | "inet" | "cidr"
+                | "macaddr" | "macaddr8" => {
+                    bounded += BOUNDED;
+                }
+                _ => return None,
+            }
+        }
+        // Half for bytea, and half for an UPDATE: the old row is beside the new one, and where the key changed it is another
+        // record's.
+        Some(bytes.saturating_sub(2 * bounded) / 4)
     }
 
     /// Writes the record key of a row.

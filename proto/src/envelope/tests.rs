@@ -6,6 +6,7 @@ use crate::lsn::Lsn;
 use crate::oid::Oid;
 use crate::pgoutput::ReplicaIdentity;
 use crate::table::{Column, PgType, PgTypeKind, Table};
+use crate::types::ColumnRule;
 use crate::xid::Xid;
 
 fn column(name: &str, type_name: &str, typmod: i32, not_null: bool, default: Option<&str>) -> Column {
@@ -37,10 +38,10 @@ fn table() -> Table {
     }
 }
 
-fn envelope(schemas_enable: bool) -> TableEnvelope {
+fn settings(schemas_enable: bool) -> EnvelopeSettings {
     let converter =
         Some(JsonConverter { schemas_enable, replace_null_with_default: false, ..JsonConverter::default() });
-    let settings = EnvelopeSettings {
+    EnvelopeSettings {
         topic_prefix: "srv".to_owned(),
         database: "parity".to_owned(),
         source_version: "3.4.3.Final".to_owned(),
@@ -52,9 +53,19 @@ fn envelope(schemas_enable: bool) -> TableEnvelope {
         schema_names: NameAdjustment::None,
         field_names: NameAdjustment::None,
         placeholder: "__debezium_unavailable_value".into(),
-    };
-    let naming = RecordNaming { topic: "srv.public.toast".to_owned(), identifier: None };
-    TableEnvelope::compile(&table(), naming, &|_| true, &settings)
+    }
+}
+
+fn naming() -> RecordNaming {
+    RecordNaming { topic: "srv.public.toast".to_owned(), identifier: None }
+}
+
+fn envelope(schemas_enable: bool) -> TableEnvelope {
+    TableEnvelope::compile(&table(), naming(), &|_| true, &settings(schemas_enable))
+}
+
+fn compile(table: &Table, column_rules: ColumnRules) -> TableEnvelope {
+    TableEnvelope::compile(table, naming(), &|_| true, &EnvelopeSettings { column_rules, ..settings(false) })
 }
 
 fn text(value: &'static str) -> Datum {
@@ -130,4 +141,31 @@ fn a_row_of_another_width_is_refused() {
     let error =
         envelope(false).write_key(&[text("1")], Phase::Streaming, &mut JsonWriter::new(&mut Vec::new())).unwrap_err();
     assert_eq!(error, ValueError::Width { row: 1, table: 4 });
+}
+
+#[test]
+fn a_record_is_no_smaller_than_its_row_lets_expect() {
+    let words = "ab\\x ".repeat(300_000);
+    let bytes = format!("\\x{}", "07".repeat(500_000));
+    for (type_name, value) in [("text", &words), ("bytea", &bytes), ("jsonb", &words)] {
+        let mut table = table();
+        table.columns[1] = column("small", type_name, -1, false, None);
+        let envelope = compile(&table, ColumnRules::default());
+        let row = [text("1"), Datum::Text(value.clone().into()), text("y"), text("3.14")];
+        let change = Change { op: Op::Create, before: None, after: Some(&row), ts_ns: 0, transaction: None };
+        let expected = envelope.record_at_least(value.len() + 30).unwrap();
+        let written = write(&envelope, &change).len();
+        assert!(expected > 0 && expected <= written, "{type_name}: {expected} of {written}");
+    }
+}
+
+#[test]
+fn nothing_is_expected_of_a_record_whose_values_may_be_shorter() {
+    let cut = ColumnRules::new(|_, column, _| (column == "small").then_some(ColumnRule::Truncate(3)));
+    assert_eq!(compile(&table(), cut).record_at_least(1 << 30), None);
+    let mut table = table();
+    table.columns[1] = column("small", "_numeric", -1, false, None);
+    assert_eq!(compile(&table, ColumnRules::default()).record_at_least(1 << 30), None, "1.000000 may become 1.0");
+    let left_out = TableEnvelope::compile(&self::table(), naming(), &|column| column != "small", &settings(false));
+    assert_eq!(left_out.record_at_least(1 << 30), None);
 }

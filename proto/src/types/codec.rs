@@ -154,6 +154,11 @@ impl ColumnCodec {
         self
     }
 
+    /// Whether a rule changes its values.
+    pub(crate) fn has_rule(&self) -> bool {
+        self.mapper.is_some()
+    }
+
     /// The same, telling somebody of losses.
     #[must_use]
     pub(crate) fn telling(self, losses: ColumnLosses) -> Self {

@@ -112,8 +112,7 @@ impl Streaming<'_> {
                 event = stream.next() => {
                     let event = event?;
                     let _working = pulse.work();
-                    let (WalEvent::Message(lsn, _) | WalEvent::Keepalive(lsn)) = &event;
-                    pulse.received(*lsn);
+                    pulse.received(event.lsn());
                     tokio::select! {
                         handled = self.handle(event) => handled?,
                         // Kafka may be away and its queue full: a stop does not wait for it.
@@ -153,6 +152,12 @@ impl Streaming<'_> {
     async fn handle(&mut self, event: WalEvent) -> Result<(), TaskError> {
         let (lsn, message) = match event {
             WalEvent::Message(lsn, message) => (lsn, message),
+            WalEvent::Large(row) => {
+                return match self.relations.envelope(row.relation)?.filter(|_| !self.is_foreign) {
+                    Some(table) => self.emitter.announced(&self.producer, table, &row),
+                    None => Ok(()),
+                };
+            }
             WalEvent::Keepalive(lsn) => {
                 self.context.metrics.server_lsn.set(lsn.as_u64() as f64);
                 // Inside a transaction the position says nothing about that transaction.

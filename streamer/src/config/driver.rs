@@ -26,6 +26,8 @@ pub struct Driver {
     pub socket_timeout: Option<Duration>,
     /// `targetServerType`.
     pub target: TargetServer,
+    /// `channelBinding`.
+    pub channel_binding: ChannelBinding,
 }
 
 /// How long something may take.
@@ -52,9 +54,22 @@ pub enum TargetServer {
     Secondary,
 }
 
+/// `channelBinding`: whether a login is bound to the TLS channel, so that nobody between can pass it on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ChannelBinding {
+    /// Never.
+    Disable,
+    /// Where server and channel can.
+    #[default]
+    Prefer,
+    /// Nobody is logged in to without.
+    Require,
+}
+
 /// Properties that do here what they do in the driver, and how.
 pub(super) const TAKEN: &[(&str, &str)] = &[
     ("ApplicationName", "the sessions' `application_name`; Debezium sets its own over it"),
+    ("channelBinding", "`disable`, `prefer` and `require`: whether logging in by SCRAM is bound to the TLS channel"),
     ("connectTimeout", "seconds that opening a connection may take, 0 for no end"),
     ("currentSchema", "the sessions' `search_path`"),
     ("loginTimeout", "seconds that opening a session may take, 0 for no end"),
@@ -78,7 +93,6 @@ pub(super) const REFUSED: &[(&str, &[&str], &str)] = &[
     ("socketFactoryArg", &[], "it is of a socketFactory, which names a Java class"),
     ("sslhostnameverifier", &[], "it names a Java class: database.sslmode says what is verified"),
     ("sslpasswordcallback", &[], "it names a Java class: give database.sslpassword"),
-    ("channelBinding", &["prefer", "disable"], "the replication session cannot bind its authentication to the channel"),
     ("gssEncMode", &["allow", "disable", "prefer"], "connections are encrypted with TLS only: see database.sslmode"),
     ("localSocketAddress", &[], "the operating system chooses the address that is connected from"),
     ("readOnly", &["false"], "signals, heartbeat queries and publications write; see read.only"),
@@ -134,6 +148,7 @@ fn invalid(name: &str, value: &str) -> Option<&'static str> {
         "connectTimeout" | "loginTimeout" | "socketTimeout" => {
             value.parse::<u32>().err().map(|_| "A non-negative integer is expected")
         }
+        "channelBinding" => channel_binding(value).is_none().then_some("Value must be one of disable, prefer, require"),
         "ssl" => parse_boolean(value).is_none().then_some("Either 'true' or 'false' is expected"),
         "targetServerType" => target(value).is_none().then_some(
             "Value must be one of any, primary, master, secondary, slave, preferPrimary, preferSecondary, preferSlave",
@@ -163,6 +178,7 @@ impl Driver {
             login_timeout: timeout("loginTimeout"),
             socket_timeout: seconds("socketTimeout").filter(|after| !after.is_zero()),
             target: text("targetServerType").and_then(target).unwrap_or_default(),
+            channel_binding: text("channelBinding").and_then(channel_binding).unwrap_or_default(),
         }
     }
 }
@@ -188,6 +204,15 @@ fn target(value: &str) -> Option<TargetServer> {
         "any" | "preferprimary" | "prefersecondary" | "preferslave" => Some(TargetServer::Any),
         "primary" | "master" => Some(TargetServer::Primary),
         "secondary" | "slave" => Some(TargetServer::Secondary),
+        _ => None,
+    }
+}
+
+fn channel_binding(value: &str) -> Option<ChannelBinding> {
+    match value.to_ascii_lowercase().as_str() {
+        "disable" => Some(ChannelBinding::Disable),
+        "prefer" => Some(ChannelBinding::Prefer),
+        "require" => Some(ChannelBinding::Require),
         _ => None,
     }
 }
@@ -250,12 +275,13 @@ mod tests {
             ("driver.connectTimeout", "0"),
             ("driver.loginTimeout", "7"),
             ("driver.targetServerType", "master"),
+            ("driver.channelBinding", "require"),
         ]));
         assert_eq!(driver.application_name.as_deref(), Some("mine"));
         assert_eq!(driver.options, "-c work_mem=1MB -c search_path=a,\\ b");
         assert_eq!(driver.connect_timeout.or(Duration::from_secs(15)), None);
         assert_eq!(driver.login_timeout.or(Duration::from_secs(15)), Some(Duration::from_secs(7)));
-        assert_eq!(driver.target, TargetServer::Primary);
+        assert_eq!((driver.target, driver.channel_binding), (TargetServer::Primary, ChannelBinding::Require));
         assert_eq!(
             Driver::parse(&config(&[])).login_timeout.or(Duration::from_secs(15)),
             Some(Duration::from_secs(15))
@@ -268,8 +294,9 @@ mod tests {
             ("driver.prepareThreshold", "3", (0, 1)),
             ("driver.socketFactory", "com.google.cloud.sql.postgres.SocketFactory", (1, 0)),
             ("database.socketFactory", "x", (1, 0)),
-            ("driver.channelBinding", "require", (1, 0)),
-            ("driver.channelBinding", "prefer", (0, 0)),
+            ("driver.channelBinding", "always", (1, 0)),
+            ("driver.channelBinding", "require", (0, 0)),
+            ("driver.requireAuth", "scram-sha-256", (1, 0)),
             ("driver.connectTimeout", "soon", (1, 0)),
             ("driver.connectTimeout", "10", (0, 0)),
             ("driver.targetServerType", "best", (1, 0)),

@@ -60,7 +60,7 @@ mod worker_keys;
 pub use access::SslMode;
 pub use check::{Finding, parse_boolean};
 pub use connector::{Autocreate, Connection, ConnectorConfig, Heartbeat, Publication, Retry, SkippedOperations, Slot};
-pub use driver::{Driver, TargetServer};
+pub use driver::{ChannelBinding, Driver, TargetServer};
 pub use event_failures::EventFailures;
 pub use exactly_once::ExactlyOnce;
 pub use filters::{Filters, List};

@@ -29,6 +29,7 @@ use proto::xid::Xid;
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
 use crate::publish::producer::RecordProducer;
+use crate::source::wal::{LargeRow, RowChange};
 use failures::Failures;
 use message::Messages;
 use outlet::{Outlet, RowError, RowRecord};
@@ -177,6 +178,26 @@ impl RowEmitter {
     /// The way out for records that are not of a row.
     pub fn outlet(&mut self) -> &mut Outlet {
         &mut self.outlet
+    }
+
+    /// A large row is coming, and is not read yet.
+    ///
+    /// # Errors
+    /// Stop when no record of it can be small enough for the producer: reading it would take its size in memory twice, to no end.
+    pub fn announced(&self, producer: &RecordProducer, table: &TableEnvelope, row: &LargeRow) -> Result<(), TaskError> {
+        let is_published = match row.change {
+            RowChange::Insert => !self.skipped.create,
+            // A changed key makes it a delete and a create.
+            RowChange::Update => {
+                !(self.skip_unchanged || self.skipped.update || self.skipped.create || self.skipped.delete)
+            }
+            RowChange::Delete => !self.skipped.delete,
+        };
+        let at_least = self.outlet.record_at_least(table, row.bytes).filter(|_| is_published);
+        match at_least.map(|bytes| producer.may_take(table.topic(), bytes)) {
+            Some(Err(error)) => Err(error.while_doing(&name_of(table, Some(row.lsn)))),
+            Some(Ok(())) | None => Ok(()),
+        }
     }
 
     /// A row of a snapshot (`r`).
@@ -378,7 +399,9 @@ impl RowEmitter {
         }
         match self.outlet.row(producer, row).await {
             Ok(()) => Ok(true),
-            Err(RowError::Task(error)) if error.is_of_record() => Err(error.while_doing(&name_of(row.table, origin))),
+            Err(RowError::Task(error)) if error.is_of_record() => {
+                Err(error.while_doing(&name_of(row.table, origin.lsn)))
+            }
             Err(RowError::Task(error)) => Err(error),
             Err(RowError::Value(error)) => self.failures.of(producer, row.table, origin, &error).map(|()| false),
         }
@@ -386,12 +409,12 @@ impl RowEmitter {
 }
 
 /// Which change it is, for a person: no values.
-fn name_of(table: &TableEnvelope, origin: RowOrigin) -> String {
+fn name_of(table: &TableEnvelope, lsn: Option<Lsn>) -> String {
     let described = table.table();
     let key: Vec<&str> =
         described.key.iter().filter_map(|index| described.columns.get(*index)).map(|column| &*column.name).collect();
     let key = if key.is_empty() { "no key".to_owned() } else { format!("key {}", key.join(", ")) };
-    let lsn = origin.lsn.map_or_else(String::new, |lsn| format!(" at LSN {lsn}"));
+    let lsn = lsn.map_or_else(String::new, |lsn| format!(" at LSN {lsn}"));
     format!("table {} ({key}){lsn}", table.collection())
 }
 

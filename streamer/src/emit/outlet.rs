@@ -158,6 +158,12 @@ impl Outlet {
         Ok(producer.publish(record).await?)
     }
 
+    /// How many bytes a row's record has at least that the server sends in so many, where that can be said: of JSON that nothing
+    /// changes on its way.
+    pub fn record_at_least(&self, table: &TableEnvelope, bytes: usize) -> Option<usize> {
+        self.direct.and_then(|_| table.record_at_least(bytes))
+    }
+
     /// Whether a row's record could be written. Nothing is published.
     ///
     /// # Errors

@@ -55,6 +55,8 @@ pub struct RecordProducer {
     pub(super) transactions: Option<Transactions>,
     /// How many bytes may be under way.
     limit: usize,
+    /// How many bytes a record may have (`max.request.size`).
+    largest: usize,
     /// What it sends is smaller than the records are.
     compresses: bool,
 }
@@ -117,11 +119,12 @@ impl RecordProducer {
         let transactions = Transactions::new(worker, config, positions.clone())?;
         let ledger = Arc::new(if transactions.is_some() { Ledger::of_transactions() } else { Ledger::default() });
         let (settings, limit) = settings::producer(worker, config)?;
+        let largest = settings::largest_record(&settings);
         let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
         let producer = settings
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger, metrics, topics, positions, transactions, limit, compresses })
+        Ok(Self { producer, ledger, metrics, topics, positions, transactions, limit, largest, compresses })
     }
 
     /// What is counted of the connector.
@@ -145,6 +148,23 @@ impl RecordProducer {
     /// Where the position behind what it publishes is stored.
     pub fn positions(&self) -> &Positions {
         &self.positions
+    }
+
+    /// Whether it takes a record of at least so many bytes.
+    ///
+    /// # Errors
+    /// Stop when it surely does not.
+    pub fn may_take(&self, topic: &str, at_least: usize) -> Result<(), TaskError> {
+        if at_least <= self.largest {
+            return Ok(());
+        }
+        Err(TaskError::stop(format!(
+            "a record for topic {topic} would have at least {at_least} bytes, and the producer takes {} (max.request.size). Nothing is \
+             lost: the change is kept in the slot, and nothing behind it is published. Raise \
+             producer.override.max.request.size, the topic's max.message.bytes and the broker's message.max.bytes above \
+             that, then restart the connector",
+            self.largest
+        )))
     }
 
     /// Enqueues a record, waiting while the queue is full: order is kept because the caller cannot go on meanwhile.

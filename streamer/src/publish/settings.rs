@@ -40,7 +40,7 @@ const WITHOUT_EFFECT: [&str; 14] = [
 
 /// How much librdkafka's queue takes, in units of 1024 bytes, and the most that it can be told to.
 const QUEUE: &str = "queue.buffering.max.kbytes";
-const LARGEST_QUEUE: u64 = 2_097_151;
+const LARGEST_QUEUE: usize = 2_097_151;
 
 /// The producer of one connector: the safe defaults, then the worker's `producer.*`, then the connector's
 /// `producer.override.*`, each property by its Java name. With it, how many bytes may be under way.
@@ -82,11 +82,20 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
             _ => apply(&mut settings, key, value)?,
         }
     }
-    let number = |name: &str, default: u64| settings.get(name).and_then(|value| value.parse().ok()).unwrap_or(default);
-    let limit = number(QUEUE, 32_768).saturating_mul(1024);
-    let room = (limit.saturating_add(number("message.max.bytes", 1_000_000)) / 1024 + 1).min(LARGEST_QUEUE);
+    let limit = number(&settings, QUEUE, 32_768).saturating_mul(1024);
+    let room = (limit.saturating_add(largest_record(&settings)) / 1024 + 1).min(LARGEST_QUEUE);
     settings.set(QUEUE, room.to_string());
-    Ok((settings, usize::try_from(limit).unwrap_or(usize::MAX)))
+    Ok((settings, limit))
+}
+
+/// How many bytes a record may have for a producer of these settings.
+pub fn largest_record(settings: &ClientConfig) -> usize {
+    number(settings, "message.max.bytes", 1_000_000)
+}
+
+/// A setting of librdkafka's, or its default.
+fn number(settings: &ClientConfig, name: &str, default: usize) -> usize {
+    settings.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 /// The admin client of one connector: the worker's `admin.*`, then the connector's `admin.override.*`.

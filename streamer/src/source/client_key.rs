@@ -3,11 +3,8 @@
 //! The JDBC driver's own form is PKCS #8 in DER (`.pk8`), with or without a password; PEM is taken too. libpq's encrypted
 //! `RSA PRIVATE KEY` is not: its key is derived with a single round of MD5.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
 use md5::{Digest as _, Md5};
@@ -17,77 +14,10 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::config::{Connection, SslMode};
+use crate::config::Connection;
 use crate::error::TaskError;
 
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
-
-/// A file with a client's key as the replication session reads it: PEM, without a password.
-#[derive(Debug)]
-pub(super) enum KeyFile {
-    /// The configuration's own.
-    Given(PathBuf),
-    /// One that is in memory only.
-    InMemory { path: PathBuf, _file: File },
-}
-
-impl KeyFile {
-    /// That of a connection, where it has one.
-    ///
-    /// # Errors
-    /// As [`read`].
-    pub(super) fn of(connection: &Connection) -> Result<Option<Self>, TaskError> {
-        let Some(path) = connection.sslkey.as_deref().filter(|_| connection.sslcert.is_some()) else { return Ok(None) };
-        if connection.sslmode == SslMode::Disable {
-            return Ok(None);
-        }
-        let key = read(connection, path)?;
-        if PrivateKeyDer::from_pem_file(path).is_ok() {
-            return Ok(Some(Self::Given(path.into())));
-        }
-        in_memory(&pem(&key)).map(Some)
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) | Self::InMemory { path, .. } => path,
-        }
-    }
-}
-
-/// A file that no disk ever has, and that is gone with the process.
-#[cfg(target_os = "linux")]
-fn in_memory(text: &str) -> Result<KeyFile, TaskError> {
-    use std::io::Write as _;
-    use std::os::fd::AsRawFd as _;
-
-    let fail = |error: std::io::Error| TaskError::retry("database.sslkey: no file in memory for it").because(error);
-    let file = rustix::fs::memfd_create("sslkey", rustix::fs::MemfdFlags::CLOEXEC);
-    let mut file = File::from(file.map_err(|error| fail(error.into()))?);
-    file.write_all(text.as_bytes()).map_err(fail)?;
-    Ok(KeyFile::InMemory { path: format!("/proc/self/fd/{}", file.as_raw_fd()).into(), _file: file })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn in_memory(_text: &str) -> Result<KeyFile, TaskError> {
-    Err(TaskError::stop("database.sslkey: on this system the key must be PEM, and without a password"))
-}
-
-fn pem(key: &PrivateKeyDer<'_>) -> String {
-    let label = match key {
-        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
-        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
-        _ => "PRIVATE KEY",
-    };
-    let mut text = format!("-----BEGIN {label}-----\n");
-    // A line's 64 characters.
-    for line in key.secret_der().chunks(48) {
-        text += &STANDARD.encode(line);
-        text.push('\n');
-    }
-    text + &format!("-----END {label}-----\n")
-}
 
 /// The key in the file at `path`.
 ///

@@ -8,7 +8,7 @@
 //! - [`server`]: which one it is; [`publication`], [`slot`]: made, checked, dropped
 //! - [`snapshot`]: the rows that were there before the slot
 //! - `client_key`: the private key to a client's certificate
-//! - [`wal`]: the replication stream
+//! - [`walsender`]: a replication session; [`wal`]: the stream over it
 //! - [`activity`]: what the server says of the processes that work for us
 
 pub mod activity;
@@ -24,6 +24,7 @@ pub mod table_name;
 mod tls;
 mod validate;
 pub mod wal;
+pub mod walsender;
 
 pub use validate::validate;
 

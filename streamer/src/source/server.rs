@@ -2,7 +2,7 @@
 
 use proto::lsn::Lsn;
 
-use super::wal;
+use super::walsender::{Row, Session};
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
 
@@ -24,24 +24,33 @@ impl Server {
     /// As opening a replication session.
     pub async fn identify(config: &ConnectorConfig) -> Result<Self, TaskError> {
         let what = "asking the server which one it is";
-        let mut session = wal::open_session(config, Lsn::ZERO).await?;
-        let identity = session.identify_system().await.map_err(|error| wal::replication_error(what, &error))?;
-        let left = match identity.timeline {
+        let unclear = || TaskError::retry(format!("{what}: its answer has another form than IDENTIFY_SYSTEM's"));
+        let mut session = Session::open(&config.connection).await?;
+        let identity = session.query(what, "IDENTIFY_SYSTEM").await?;
+        let system_id = text(&identity, 0).ok_or_else(unclear)?;
+        let timeline = text(&identity, 1).and_then(|timeline| timeline.parse().ok()).ok_or_else(unclear)?;
+        let left = match timeline {
             // The first has no history.
             ..2 => Vec::new(),
             timeline => {
-                let history = session.timeline_history(timeline).await;
-                let history = history.map_err(|error| wal::replication_error(what, &error))?;
-                history_of(&String::from_utf8_lossy(&history.content))
+                let history = session.query(what, &format!("TIMELINE_HISTORY {timeline}")).await?;
+                history_of(&text(&history, 1).ok_or_else(unclear)?)
             }
         };
-        Ok(Self { system_id: identity.system_id, timeline: identity.timeline, left })
+        session.end().await;
+        Ok(Self { system_id, timeline, left })
     }
 
     /// Where this server's history left a timeline; `None` where it did not, or never was on it.
     pub fn left(&self, timeline: u32) -> Option<Lsn> {
         self.left.iter().find(|(before, _)| *before == timeline).map(|(_, at)| *at)
     }
+}
+
+/// A column of an answer's first row.
+fn text(rows: &[Row], column: usize) -> Option<String> {
+    let value = rows.first()?.get(column)?.as_ref()?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 /// The timelines of a history file and where they end: `<timeline>\t<LSN>\t<reason>` a line (`readTimeLineHistory`).

@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 
 use super::tls;
-use crate::config::{Connection, Secret, SslMode, TargetServer};
+use crate::config::{ChannelBinding, Connection, Secret, SslMode, TargetServer};
 use crate::error::TaskError;
 
 /// The settings that fix how values are printed, in every session of ours: the type codecs of `proto` read this form
@@ -44,6 +44,11 @@ pub async fn connect(connection: &Connection, purpose: &str) -> Result<Client, T
         TargetServer::Any => TargetSessionAttrs::Any,
         TargetServer::Primary => TargetSessionAttrs::ReadWrite,
         TargetServer::Secondary => TargetSessionAttrs::ReadOnly,
+    });
+    config.channel_binding(match driver.channel_binding {
+        ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,
+        ChannelBinding::Prefer => tokio_postgres::config::ChannelBinding::Prefer,
+        ChannelBinding::Require => tokio_postgres::config::ChannelBinding::Require,
     });
     if let Some(password) = password(connection) {
         config.password(password.expose());
@@ -128,6 +133,12 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
             "The server at {at} asks for a password, and none was given: set database.password, or give user {} a line in \
              ~/.pgpass",
             connection.user
+        ));
+    }
+    if cause.contains("channel binding") {
+        return TaskError::stop(format!(
+            "The login at {at} is not bound to the TLS channel, which channelBinding=require asks for: {cause}. It needs \
+             database.sslmode=require or stricter, and a password that the server keeps for SCRAM"
         ));
     }
     let failure = if refused {

@@ -4,12 +4,11 @@
 //! confirmed past it. So it is created before anything is copied, and a slot that is gone is never quietly replaced
 //! where a position says that changes were already read from it.
 
-use pgwire_replication::ReplicationClient;
 use proto::lsn::Lsn;
 use tokio_postgres::Client;
 
 use super::session::query_error;
-use super::wal;
+use super::walsender::Session;
 use super::{quote_identifier, quote_literal};
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
@@ -32,7 +31,7 @@ pub struct CreatedSlot {
     /// The name for `SET TRANSACTION SNAPSHOT`.
     pub snapshot_name: String,
     /// The replication session whose open transaction exports the snapshot.
-    pub session: ReplicationClient,
+    pub session: Session,
 }
 
 impl std::fmt::Debug for CreatedSlot {
@@ -120,15 +119,11 @@ pub fn lost(config: &ConnectorConfig, reason: &str) -> TaskError {
 /// Stop when the server is not set up for logical replication or the role may not replicate.
 pub async fn create(config: &ConnectorConfig) -> Result<CreatedSlot, TaskError> {
     let name = &config.slot.name;
-    let mut session = wal::open_session(config, Lsn::ZERO).await?;
+    let mut session = Session::open(&config.connection).await?;
     let failover = if can_fail_over(&mut session, config).await? { ", FAILOVER true" } else { "" };
-    let rows = session
-        .simple_query(&format!(
-            "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export'{failover})",
-            quote_identifier(name)
-        ))
-        .await
-        .map_err(|error| wal::replication_error(&format!("creating slot {name}"), &error))?;
+    let create =
+        format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export'{failover})", quote_identifier(name));
+    let rows = session.query(&format!("creating slot {name}"), &create).await?;
     let text = |column: usize| {
         rows.first()
             .and_then(|row| row.get(column))
@@ -149,13 +144,12 @@ pub async fn create(config: &ConnectorConfig) -> Result<CreatedSlot, TaskError> 
 
 /// Whether the slot is to be synchronised to standbys and can be: from version 17 on, on a primary. As Debezium, elsewhere it is
 /// made without (`PostgresReplicationConnection.useFailOverSlot`).
-async fn can_fail_over(session: &mut ReplicationClient, config: &ConnectorConfig) -> Result<bool, TaskError> {
+async fn can_fail_over(session: &mut Session, config: &ConnectorConfig) -> Result<bool, TaskError> {
     if !config.slot.failover {
         return Ok(false);
     }
     let question = "SELECT current_setting('server_version_num')::int >= 170000 AND NOT pg_is_in_recovery()";
-    let rows = session.simple_query(question).await;
-    let rows = rows.map_err(|error| wal::replication_error("asking whether slots fail over", &error))?;
+    let rows = session.query("asking whether slots fail over", question).await?;
     let can = rows.first().and_then(|row| row.first()).and_then(Option::as_ref).is_some_and(|value| *value == b"t"[..]);
     if !can {
         tracing::warn!(

@@ -1,7 +1,10 @@
 //! A connection's TLS: what `access` needs of it.
 
+use std::sync::Arc;
+
 use access::tls::{self, Certificates};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_rustls::TlsConnector;
 
 use super::client_key;
 use crate::config::{Connection, SslMode};
@@ -10,8 +13,24 @@ use crate::error::TaskError;
 /// The connector for an SQL session.
 ///
 /// # Errors
-/// Stop when a certificate or key file cannot be read, or `verify-*` has no `database.sslrootcert`.
+/// As [`certificates`].
 pub(super) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, TaskError> {
+    tls::connector(certificates(connection)?).map_err(TaskError::stop)
+}
+
+/// The connector for a replication session.
+///
+/// # Errors
+/// As [`certificates`].
+pub(super) fn client(connection: &Connection) -> Result<TlsConnector, TaskError> {
+    tls::client(certificates(connection)?).map(|config| Arc::new(config).into()).map_err(TaskError::stop)
+}
+
+/// What the server is known by, and who we are.
+///
+/// # Errors
+/// Stop when a certificate or key file cannot be read, or `verify-*` has no `database.sslrootcert`.
+fn certificates(connection: &Connection) -> Result<Certificates<'_>, TaskError> {
     let client = match (&connection.sslcert, &connection.sslkey) {
         (Some(cert), Some(key)) if connection.sslmode != SslMode::Disable => {
             Some((cert.as_str(), client_key::read(connection, key)?))
@@ -19,6 +38,5 @@ pub(super) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, Ta
         _ => None,
     };
     let root = connection.sslrootcert.as_deref();
-    tls::connector(Certificates { prefix: "database.", mode: connection.sslmode, root, client })
-        .map_err(TaskError::stop)
+    Ok(Certificates { prefix: "database.", mode: connection.sslmode, root, client })
 }

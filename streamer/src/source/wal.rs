@@ -1,40 +1,113 @@
-//! The replication stream: the one seam to the crate that speaks the replication protocol.
+//! The replication stream: what the server sends of a slot, and what it is told.
 //!
-//! The crate moves bytes and keeps the session alive (standby status, keepalive answers, also while we are slow); what
-//! the bytes mean is `proto`'s, and what may be confirmed is the [ledger](crate::publish)'s.
+//! What the bytes mean is `proto`'s, and what may be confirmed is the [ledger](crate::publish)'s. The server is told that we are
+//! alive by a task of its own, also while we are slow.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use pgwire_replication::{PgWireError, ReplicationClient, ReplicationConfig, ReplicationEvent, TlsConfig};
+use bytes::{Buf as _, Bytes};
+use pgwire_replication::PgWireError;
+use pgwire_replication::protocol::framing::{write_copy_data, write_copy_done};
+use pgwire_replication::protocol::replication::{
+    PG_EPOCH_MICROS, ReplicationCopyData, encode_standby_status_update, parse_copy_data,
+};
 use proto::lsn::Lsn;
+use proto::oid::Oid;
 use proto::pgoutput::{self, Message};
-use proto::xid::Xid;
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::client_key::KeyFile;
-use super::session::{self, CONNECT_TIMEOUT, sqlstate_needs_a_person};
-use crate::config::{ConnectorConfig, SslMode};
+use super::quote_identifier;
+use super::session::{self, sqlstate_needs_a_person};
+use super::walsender::{Inbox, Session, Socket};
+use crate::config::ConnectorConfig;
 use crate::error::TaskError;
 
-/// PostgreSQL's epoch (2000-01-01) in Unix microseconds: the replication protocol counts from there.
-const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;
+/// A message of more bytes is looked at before it is read: reading takes as much memory.
+const LARGE: usize = 8 << 20;
 
-/// Messages the session may read ahead of the task. It counts messages and not bytes, and a message is a row of any size: so it is
-/// as small as the hand-over between two tasks allows. What is worth to be read ahead lies in the socket's buffer.
-const READ_AHEAD: usize = 4;
+/// How long the server may take to end the session. One that sends a large transaction looks up late.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What the stream brings.
 #[derive(Debug)]
 pub enum WalEvent {
-    /// A decoded message and the LSN its WAL record starts at (`0/0` for a Relation).
+    /// A decoded message and the LSN its WAL record starts at (`0/0` for a Relation; where a transaction ends for its Begin and Commit).
     Message(Lsn, Message),
+    /// The next message is a large row. It is read when the next event is asked for.
+    Large(LargeRow),
     /// Everything up to here was sent (the server's last sent position, whatever the manual calls it).
     Keepalive(Lsn),
 }
 
+impl WalEvent {
+    /// Where it is.
+    pub fn lsn(&self) -> Lsn {
+        match self {
+            Self::Message(lsn, _) | Self::Keepalive(lsn) => *lsn,
+            Self::Large(row) => row.lsn,
+        }
+    }
+}
+
+/// What is known of a row before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargeRow {
+    /// The LSN of its WAL record.
+    pub lsn: Lsn,
+    /// What happened to it.
+    pub change: RowChange,
+    /// Its table.
+    pub relation: Oid,
+    /// How many bytes the server sends.
+    pub bytes: usize,
+}
+
+/// What can happen to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowChange {
+    /// It is new.
+    Insert,
+    /// It has other values, and perhaps another key.
+    Update,
+    /// It is gone.
+    Delete,
+}
+
+impl LargeRow {
+    /// How much of an XLogData message says it: the LSN where its record starts, two more numbers, and the first of the row's message,
+    /// its kind and its table.
+    const SAID_IN: usize = 1 + 3 * 8 + 1 + 4;
+
+    /// What the beginning of an XLogData message of so many bytes says; `None` when it brings no row.
+    fn of(mut beginning: &[u8], bytes: usize) -> Option<Self> {
+        if beginning.len() < Self::SAID_IN || beginning.get_u8() != b'w' {
+            return None;
+        }
+        let lsn = Lsn::from(beginning.get_u64());
+        beginning.advance(16);
+        let change = match beginning.get_u8() {
+            b'I' => RowChange::Insert,
+            b'U' => RowChange::Update,
+            b'D' => RowChange::Delete,
+            _ => return None,
+        };
+        Some(Self { lsn, change, relation: Oid::from(beginning.get_u32()), bytes: bytes - Self::SAID_IN })
+    }
+}
+
 /// An open replication stream. Dropping it ends the session.
 pub struct WalStream {
-    client: ReplicationClient,
+    socket: ReadHalf<Box<dyn Socket>>,
+    inbox: Inbox,
+    /// Whether the next message was told of as a large row.
+    is_announced: bool,
+    status: Arc<Status>,
+    reporter: AbortOnDropHandle<Result<(), PgWireError>>,
     slot: String,
     process: Option<i32>,
 }
@@ -52,18 +125,22 @@ impl WalStream {
     /// # Errors
     /// Retry while another session holds the slot or the server is away; stop when slot or publication are missing.
     pub async fn start(config: &ConnectorConfig, start: Lsn) -> Result<Self, TaskError> {
-        let what = format!("starting replication from slot {}", config.slot.name);
-        let mut client = open_session(config, start).await?;
-        let answer = client.simple_query("SELECT pg_backend_pid()").await;
-        let answer = answer.map_err(|error| replication_error(&what, &error))?;
-        let process = answer.first().and_then(|row| row.first()).and_then(Option::as_ref);
-        let process = process.and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
-        client.start().await.map_err(|error| replication_error(&what, &error))?;
-        tokio::time::timeout(CONNECT_TIMEOUT, client.wait_started())
-            .await
-            .map_err(|_| TaskError::retry(format!("{what}: the server did not answer in {CONNECT_TIMEOUT:?}")))?
-            .map_err(|error| replication_error(&what, &error))?;
-        Ok(Self { client, slot: config.slot.name.clone(), process })
+        let slot = config.slot.name.clone();
+        let session = Session::open(&config.connection).await?;
+        let process = session.process();
+        // The server folds the names in publication_names to lower case unless they are quoted. Its grammar here knows no
+        // backslashes.
+        let publication = quote_identifier(&config.publication.name).replace('\'', "''");
+        let start = format!(
+            "START_REPLICATION SLOT {} LOGICAL {start} (proto_version '1', publication_names '{publication}', messages 'true')",
+            quote_identifier(&slot)
+        );
+        let (socket, inbox) = session.stream(&format!("starting replication from slot {slot}"), &start).await?;
+        let (socket, writer) = tokio::io::split(socket);
+        let status = Arc::new(Status::default());
+        let reporter = tokio::spawn(report(writer, status.clone(), config.status_update_interval));
+        let reporter = AbortOnDropHandle::new(reporter);
+        Ok(Self { socket, inbox, is_announced: false, status, reporter, slot, process })
     }
 
     /// The server's process that sends it.
@@ -71,57 +148,76 @@ impl WalStream {
         self.process
     }
 
-    /// The next event. Cancel safe: it only waits on a channel.
+    /// The next event. Cancel safe.
     ///
     /// # Errors
     /// Retry when the session ended; stop when the server can no longer serve the slot, or sent what cannot be decoded.
     pub async fn next(&mut self) -> Result<WalEvent, TaskError> {
-        let event = self
-            .client
-            .recv()
-            .await
-            .map_err(|error| replication_error(&format!("reading slot {}", self.slot), &error))?
-            .ok_or_else(|| {
-                TaskError::retry(format!("the server ended the replication session of slot {}", self.slot))
-            })?;
-        Ok(match event {
-            ReplicationEvent::KeepAlive { wal_end, .. } => WalEvent::Keepalive(Lsn::from(wal_end.as_u64())),
-            ReplicationEvent::Begin { final_lsn, xid, commit_time_micros } => WalEvent::Message(
-                Lsn::from(final_lsn.as_u64()),
-                Message::Begin(pgoutput::Begin {
-                    final_lsn: Lsn::from(final_lsn.as_u64()),
-                    commit_time_us: commit_time_micros + POSTGRES_EPOCH_US,
-                    xid: Xid::from(xid),
-                }),
-            ),
-            ReplicationEvent::Commit { lsn, end_lsn, commit_time_micros } => WalEvent::Message(
-                Lsn::from(end_lsn.as_u64()),
-                Message::Commit(pgoutput::Commit {
-                    commit_lsn: Lsn::from(lsn.as_u64()),
-                    end_lsn: Lsn::from(end_lsn.as_u64()),
-                    commit_time_us: commit_time_micros + POSTGRES_EPOCH_US,
-                }),
-            ),
-            ReplicationEvent::Message { transactional, lsn, prefix, content } => WalEvent::Message(
-                Lsn::from(lsn.as_u64()),
-                Message::LogicalMessage(pgoutput::LogicalMessage {
-                    transactional,
-                    lsn: Lsn::from(lsn.as_u64()),
-                    prefix,
-                    content,
-                }),
-            ),
-            ReplicationEvent::XLogData { wal_start, data, .. } => {
-                let lsn = Lsn::from(wal_start.as_u64());
-                WalEvent::Message(lsn, self.decode(lsn, data)?)
+        // A server that is ahead would never let go of this thread otherwise.
+        tokio::task::coop::consume_budget().await;
+        let broken = |slot: &str, error: &PgWireError| replication_error(&format!("reading slot {slot}"), error);
+        loop {
+            let arrived = self.arrived();
+            let arrived = arrived.await.map_err(|error| broken(&self.slot, &error))?;
+            match arrived {
+                Arrived::Large(row) => return Ok(WalEvent::Large(row)),
+                Arrived::Message(b'd', body) => {
+                    match parse_copy_data(body).map_err(|error| broken(&self.slot, &error))? {
+                        ReplicationCopyData::KeepAlive { wal_end, reply_requested, .. } => {
+                            if reply_requested {
+                                self.status.is_asked.notify_one();
+                            }
+                            return Ok(WalEvent::Keepalive(Lsn::from(wal_end.as_u64())));
+                        }
+                        ReplicationCopyData::XLogData { wal_start, data, .. } => {
+                            let lsn = Lsn::from(wal_start.as_u64());
+                            let message = self.decode(lsn, data)?;
+                            let lsn = match &message {
+                                Message::Begin(begin) => begin.final_lsn,
+                                Message::Commit(commit) => commit.end_lsn,
+                                Message::LogicalMessage(message) => message.lsn,
+                                _ => lsn,
+                            };
+                            return Ok(WalEvent::Message(lsn, message));
+                        }
+                    }
+                }
+                // CopyDone, CommandComplete, ReadyForQuery.
+                Arrived::Message(b'c' | b'C' | b'Z', _) => {
+                    return Err(TaskError::retry(format!(
+                        "the server ended the replication session of slot {}",
+                        self.slot
+                    )));
+                }
+                // A notice, a changed parameter.
+                Arrived::Message(..) => {}
             }
-            ReplicationEvent::StoppedAt { reached } => {
-                return Err(TaskError::retry(format!(
-                    "the replication session of slot {} stopped at {reached}",
-                    self.slot
-                )));
+        }
+    }
+
+    async fn arrived(&mut self) -> Result<Arrived, PgWireError> {
+        let read = async {
+            let (kind, bytes) = self.inbox.head(&mut self.socket).await?;
+            if kind == b'd' && bytes > LARGE && !self.is_announced {
+                let beginning = self.inbox.beginning(&mut self.socket, LargeRow::SAID_IN).await?;
+                if let Some(row) = LargeRow::of(beginning, bytes) {
+                    self.is_announced = true;
+                    return Ok(Arrived::Large(row));
+                }
             }
-        })
+            let (kind, body) = self.inbox.message(&mut self.socket).await?;
+            self.is_announced = false;
+            Ok(Arrived::Message(kind, body))
+        };
+        tokio::select! {
+            biased;
+            arrived = read => arrived,
+            // The server is not told any more that we are alive, and would end the session.
+            ended = &mut self.reporter => {
+                ended.map_err(|error| PgWireError::Task(error.to_string()))??;
+                Err(PgWireError::Task("nothing is reported to the server any more".to_owned()))
+            }
+        }
     }
 
     fn decode(&self, lsn: Lsn, data: Bytes) -> Result<Message, TaskError> {
@@ -138,81 +234,66 @@ impl WalStream {
     /// Lets the server forget everything up to `lsn`. Only the committer calls it, behind Kafka's acknowledgement and the
     /// stored position. It never goes back.
     pub fn confirm(&self, lsn: Lsn) {
-        self.client.update_applied_lsn(pgwire_replication::Lsn::from_u64(lsn.as_u64()));
+        self.status.confirmed.fetch_max(lsn.as_u64(), Ordering::Relaxed);
     }
 
-    /// Ends the stream and waits until the session is over, so that the slot is free when this returns.
+    /// Ends the stream and waits until the session is over, so that the slot is free when this returns; not longer than
+    /// [`LAST_WORDS`].
     pub async fn close(mut self) {
-        if let Err(error) = self.client.shutdown().await {
-            tracing::debug!(%error, slot = %self.slot, "replication session ended");
-        }
+        self.status.is_over.cancel();
+        let ended = async {
+            (&mut self.reporter).await.map_err(|error| PgWireError::Task(error.to_string()))??;
+            // What was under way still comes, and then ReadyForQuery, with the slot given up.
+            while self.inbox.message(&mut self.socket).await?.0 != b'Z' {}
+            Ok::<_, PgWireError>(())
+        };
+        let ended = tokio::time::timeout(LAST_WORDS, ended).await;
+        tracing::debug!(?ended, slot = %self.slot, "replication session ended");
     }
 }
 
-/// Opens an authenticated replication session that does not stream yet.
-///
-/// # Errors
-/// As [`WalStream::start`].
-pub(super) async fn open_session(config: &ConnectorConfig, start: Lsn) -> Result<ReplicationClient, TaskError> {
-    let connection = &config.connection;
-    let password = session::password(connection);
-    // It is read when the session is opened.
-    let key = KeyFile::of(connection)?;
-    let mut settings = ReplicationConfig::new(
-        &connection.hostname,
-        &connection.user,
-        password.as_ref().map_or("", |password| password.expose()),
-        &connection.dbname,
-        &config.slot.name,
-        quoted_publication(&config.publication.name),
-    )
-    .with_port(connection.port)
-    .with_tls(tls(config, key.as_ref()))
-    .with_start_lsn(pgwire_replication::Lsn::from_u64(start.as_u64()))
-    // The crate would confirm the slot up to the start at once: only what is stored with the position confirms it.
-    .with_ack_lsn(pgwire_replication::Lsn::from_u64(0))
-    .with_status_interval(config.status_update_interval)
-    .with_wakeup_interval(config.status_update_interval)
-    .with_options(session::options(connection))
-    .with_application_name(session::application_name(connection, "Streaming"));
-    settings = settings.with_buffer_size(READ_AHEAD);
-    let what = format!("opening a replication session to {}:{}", connection.hostname, connection.port);
-    let driver = &connection.driver;
-    let limit = driver.login_timeout.or(driver.connect_timeout.or(CONNECT_TIMEOUT).unwrap_or(Duration::MAX));
-    session::in_time(limit, async {
-        let mut client = ReplicationClient::connect_gated(settings).await?;
-        // Connecting happens behind the call above; the first command brings its error to light.
-        client.identify_system().await?;
-        Ok(client)
-    })
-    .await
-    .map_err(|limit| TaskError::retry(format!("{what}: no answer in {limit:?}")))?
-    .map_err(|error| replication_error(&what, &error))
+/// What came.
+enum Arrived {
+    /// A large row is coming.
+    Large(LargeRow),
+    /// A message, by kind and body.
+    Message(u8, Bytes),
 }
 
-/// The server folds the names in `publication_names` to lower case unless they are quoted.
-fn quoted_publication(name: &str) -> String {
-    super::quote_identifier(name)
+/// What the server is told.
+#[derive(Debug, Default)]
+struct Status {
+    /// It may forget everything up to here. Nothing at first: only what is stored with the position confirms the slot.
+    confirmed: AtomicU64,
+    /// It wants to know at once.
+    is_asked: Notify,
+    /// It shall stop sending.
+    is_over: CancellationToken,
 }
 
-fn tls(config: &ConnectorConfig, key: Option<&KeyFile>) -> TlsConfig {
-    let connection = &config.connection;
-    let ca = connection.sslrootcert.as_ref().map(Into::into);
-    let tls = match connection.sslmode {
-        SslMode::Disable => return TlsConfig::disabled(),
-        SslMode::Allow | SslMode::Prefer => {
-            TlsConfig { mode: pgwire_replication::SslMode::Prefer, ..TlsConfig::disabled() }
-        }
-        SslMode::Require => TlsConfig::require(),
-        SslMode::VerifyCa => TlsConfig::verify_ca(ca),
-        SslMode::VerifyFull => TlsConfig::verify_full(ca),
-    };
-    // Without a name given, the crate refuses a host that is an IP address even when the certificate lists it.
-    let tls = tls.with_sni_hostname(&connection.hostname);
-    match (&connection.sslcert, key) {
-        (Some(cert), Some(key)) => tls.with_client_cert(cert, key.path()),
-        _ => tls,
+/// Tells the server in every interval how far it may forget, and so that we are alive, until it is over.
+async fn report(
+    mut socket: WriteHalf<Box<dyn Socket>>,
+    status: Arc<Status>,
+    interval: Duration,
+) -> Result<(), PgWireError> {
+    let mut is_asked = false;
+    loop {
+        let confirmed = pgwire_replication::Lsn::from_u64(status.confirmed.load(Ordering::Relaxed));
+        // Asked, we ask back: its answer says how far it is behind what we confirm.
+        write_copy_data(&mut socket, &encode_standby_status_update(confirmed, now_us(), is_asked)).await?;
+        is_asked = tokio::select! {
+            () = status.is_over.cancelled() => return write_copy_done(&mut socket).await,
+            () = status.is_asked.notified() => true,
+            () = tokio::time::sleep(interval) => false,
+        };
     }
+}
+
+/// The time as the protocol counts it: microseconds since 2000.
+fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX) - PG_EPOCH_MICROS
 }
 
 /// Turns the crate's error into ours. It carries the SQLSTATE only inside the text.
@@ -267,6 +348,17 @@ fn remedy(code: &str, text: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_known_by_the_beginning_of_its_message() {
+        let message = |kind: &[u8]| [b"w", &[0; 7][..], &[9], &[0; 16], kind, &[0, 0, 0x40, 1]].concat();
+        let row = |change| Some(LargeRow { lsn: Lsn::from(9), change, relation: Oid::from(0x4001), bytes: 70 });
+        assert_eq!(LargeRow::of(&message(b"I"), 100), row(RowChange::Insert));
+        assert_eq!(LargeRow::of(&message(b"U"), 100), row(RowChange::Update));
+        assert_eq!(LargeRow::of(&message(b"D"), 100), row(RowChange::Delete));
+        assert_eq!(LargeRow::of(&message(b"M"), 100), None, "an application's message");
+        assert_eq!(LargeRow::of(&message(b"I")[..20], 100), None, "less than says it");
+    }
 
     #[test]
     fn the_sqlstate_in_the_text_decides_between_retry_and_stop() {

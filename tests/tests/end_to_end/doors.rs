@@ -1,9 +1,11 @@
 //! How the programs get into PostgreSQL: certificates, passwords that stand in no configuration, and what keeps them out.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
+use stack::wait::{Condition, wait_until};
 use stack::worker::{Worker, program};
 use tokio_postgres::Client;
 
@@ -226,6 +228,37 @@ async fn every_sslmode_of_the_streamer_lets_in_or_says_why_not() -> anyhow::Resu
         }
         ensure!(!streamer.process().output().contains("not-it"), "the password is in the log");
     }
+    streamer.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_must_be_bound_to_the_channel_is_or_is_refused() -> anyhow::Result<()> {
+    let doors = Doors::new("doors_bound", HBA).await?;
+    let streamer = doors.streamer("good").await?;
+    let put = async |user: &str, password: &str, mode: &str| {
+        let changes = [
+            ("database.hostname", "127.0.0.1"),
+            ("database.port", doors.server.port()),
+            ("database.dbname", "one"),
+            ("database.user", user),
+            ("database.password", password),
+            ("database.sslmode", mode),
+            ("driver.channelBinding", "require"),
+        ];
+        doors.pipeline.put(&streamer, &changes).await
+    };
+    let (status, answer) = put("postgres", "postgres", "disable").await?;
+    ensure!(status == 400 && answer.to_string().contains("not bound to the TLS channel"), "{status} {answer}");
+    let (status, answer) = put("keeper", PASSWORD, "require").await?;
+    ensure!(status == 201, "{status} {answer}");
+    streamer.rest().wait_task(&doors.pipeline.name, "RUNNING").await?;
+    let client = doors.server.client("one").await?;
+    wait_until("the slot to be read", Duration::from_secs(30), async || {
+        let slots = client.query("SELECT 1 FROM pg_replication_slots WHERE active", &[]).await?;
+        Ok(if slots.is_empty() { Condition::NotYet("it is not".to_owned()) } else { Condition::Met(()) })
+    })
+    .await?;
+    all_encrypted(&client).await?;
     streamer.into_process().stop().await
 }
 

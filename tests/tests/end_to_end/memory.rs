@@ -99,3 +99,39 @@ async fn a_row_larger_than_any_request_to_the_broker_fails_the_task_with_the_bro
     }
     worker.into_process().stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_which_no_record_is_small_enough_is_refused_before_it_is_read() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("memory_refused").await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY, v text, b bytea)").await?;
+    let worker = pipeline.streamer().await?;
+    let (status, answer) = pipeline.put(&worker, &[]).await?;
+    assert_eq!(status, 201, "{answer}");
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    pipeline.run("INSERT INTO t VALUES (1, repeat('0123456789abcdef', 65536 * 200), '')").await?;
+    let trace = worker.rest().wait_task(&pipeline.name, "FAILED").await?;
+    for said in ["table public.t (key id) at LSN ", "max.request.size", "the change is kept in the slot"] {
+        assert!(trace.contains(said), "{said}: {trace}");
+    }
+    let streamer = Resident::of(worker.process().id().unwrap_or_default())?;
+    assert!(streamer.peak_mb() <= STREAMER_MB, "{streamer:?}");
+    worker.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_row_whose_record_is_small_is_read() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("memory_cut").await?;
+    pipeline
+        .run("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE other (id int PRIMARY KEY, v text)")
+        .await?;
+    let worker = pipeline.streamer().await?;
+    let cut = [("table.include.list", "public.t"), ("column.truncate.to.3.chars", "public.t.v")];
+    let (status, answer) = pipeline.put(&worker, &cut).await?;
+    assert_eq!(status, 201, "{answer}");
+    worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
+    pipeline.run("INSERT INTO other VALUES (1, repeat('a', 20000000))").await?;
+    pipeline.run("INSERT INTO t VALUES (1, repeat('b', 20000000))").await?;
+    let records = super::restarts::wait_records(&pipeline, "t", 1).await?;
+    assert_eq!(records[0].value["after"]["v"], "bbb");
+    worker.into_process().stop().await
+}

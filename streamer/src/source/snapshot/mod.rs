@@ -118,7 +118,9 @@ pub async fn run(config: &ConnectorConfig, plan: Plan, outputs: &mut Outputs<'_>
 async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_>) -> Result<Checkpoint, TaskError> {
     let (first, instant) = instant::begin(config, &plan).await?;
     // The snapshot is imported: the session that exported it is no longer needed.
-    plan.created = None;
+    if let Some(created) = plan.created.take() {
+        created.session.end().await;
+    }
     let done = match &plan.done {
         Some(stored) => Done::parse(stored),
         None => Done { xmin: instant.xmin, ..Done::default() },
