@@ -237,8 +237,8 @@ impl WalStream {
         self.status.confirmed.fetch_max(lsn.as_u64(), Ordering::Relaxed);
     }
 
-    /// Ends the stream and waits until the session is over, so that the slot is free when this returns; not longer than
-    /// [`LAST_WORDS`].
+    /// Ends the stream and waits until the session is over, so that the slot is free when this returns; not longer than half a
+    /// second.
     pub async fn close(mut self) {
         self.status.is_over.cancel();
         let ended = async {
