@@ -1,6 +1,6 @@
 //! Java's regular expressions (`java.util.regex`) with look-around and back references, and its replacements.
 
-use fancy_regex::{Error, ParseError, Regex};
+use fancy_regex::{Error, Expr, ParseError, Regex};
 
 use super::settings::invalid;
 
@@ -17,8 +17,13 @@ impl Pattern {
     /// # Errors
     /// Why it is none, in Java's words where they are known.
     pub fn new(pattern: &str) -> Result<Self, String> {
-        let anywhere = Regex::new(pattern).map_err(|error| in_javas_words(pattern, &error))?;
-        let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| in_javas_words(pattern, &error))?;
+        let refused = |error: Error| in_javas_words(pattern, &error);
+        let parsed = Expr::parse_tree(pattern).map_err(refused)?;
+        if shortest_match(&parsed.expr, &mut 0).is_none() {
+            return Err(format!("Illegal repetition range: it asks for more than a text can have\n{pattern}"));
+        }
+        let anywhere = Regex::new(pattern).map_err(refused)?;
+        let whole = Regex::new(&format!("^(?:{pattern})$")).map_err(refused)?;
         Ok(Self { whole, anywhere })
     }
 
@@ -66,6 +71,29 @@ impl Pattern {
         out.push_str(text.get(end..).unwrap_or_default());
         Ok(out)
     }
+}
+
+/// How many bytes a text has at least that a part of a pattern matches, roughly and rather more; `None` where no text has as many.
+/// `largest` is what the largest part before it has, which is what a reference may stand for.
+///
+/// The crate multiplies nested repetitions without asking whether the product is still a number.
+fn shortest_match(part: &Expr, largest: &mut usize) -> Option<usize> {
+    const NO_TEXT: usize = 1 << 40;
+    const CHARACTER: usize = 4;
+    let mut bytes = match part {
+        Expr::Literal { val, .. } => val.len(),
+        Expr::LiteralBytes { bytes } => bytes.len(),
+        Expr::Backref { .. } | Expr::BackrefWithRelativeRecursionLevel { .. } | Expr::SubroutineCall(_) => *largest,
+        _ => CHARACTER,
+    };
+    for child in part.children_iter() {
+        bytes = bytes.checked_add(shortest_match(child, largest)?)?;
+    }
+    if let Expr::Repeat { lo, .. } = part {
+        bytes = bytes.checked_mul((*lo).max(1))?;
+    }
+    *largest = bytes.max(*largest);
+    (bytes < NO_TEXT).then_some(bytes)
 }
 
 /// `PatternSyntaxException.getMessage`, for the mistakes that people make.
@@ -191,5 +219,16 @@ mod tests {
     fn a_pattern_that_is_none_is_refused_as_java_does() {
         assert_eq!(Pattern::new("(a").unwrap_err(), "Unclosed group near index 2\n(a");
         assert!(Pattern::new("[a").is_err());
+    }
+
+    #[test]
+    fn repetitions_of_repetitions_that_no_text_could_have_are_refused() {
+        for pattern in ["((((a{9999}){9999}){9999}){9999}){9999}", "(?<!(a{9999999999}){9999999999})(.)\\2"] {
+            let refused = Pattern::new(pattern).unwrap_err();
+            assert!(refused.starts_with("Illegal repetition range"), "{refused}");
+        }
+        let doubled: String = (1..50).map(|group| format!("(\\{group}\\{group})")).collect();
+        assert!(Pattern::new(&format!("(a{{999}}){doubled}")).is_err(), "each group twice the one before");
+        assert!(Pattern::new("(\\w)\\1{2}-[0-9]{4}(-[0-9]{2}){2}").unwrap().matches("aaa-2026-11-28"));
     }
 }
