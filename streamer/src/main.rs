@@ -11,6 +11,7 @@ use access::kafka::{self, Cluster, Refusal};
 use anyhow::Context as _;
 use axum::Router;
 use clap::Parser;
+use streamer::allocator::share_one_arena;
 use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::error::TaskError;
@@ -54,8 +55,13 @@ struct Arguments {
     connector: Vec<PathBuf>,
 }
 
+fn main() -> ExitCode {
+    share_one_arena();
+    start()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn start() -> ExitCode {
     let arguments = Arguments::parse();
     let levels = start_logging();
     match run(&arguments, levels).await {

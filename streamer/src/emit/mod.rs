@@ -194,7 +194,7 @@ impl RowEmitter {
             RowChange::Delete => !self.skipped.delete,
         };
         let at_least = self.outlet.record_at_least(table, row.bytes).filter(|_| is_published);
-        match at_least.map(|bytes| producer.may_take(table.topic(), bytes)) {
+        match at_least.map(|at_least| producer.may_take(table.topic(), row.bytes, at_least)) {
             Some(Err(error)) => Err(error.while_doing(&name_of(table, Some(row.lsn)))),
             Some(Ok(())) | None => Ok(()),
         }

@@ -150,19 +150,19 @@ impl RecordProducer {
         &self.positions
     }
 
-    /// Whether it takes a record of at least so many bytes.
+    /// Whether it takes the record of a row that comes in `row` bytes and has `at_least` as many itself.
     ///
     /// # Errors
     /// Stop when it surely does not.
-    pub fn may_take(&self, topic: &str, at_least: usize) -> Result<(), TaskError> {
+    pub fn may_take(&self, topic: &str, row: usize, at_least: usize) -> Result<(), TaskError> {
         if at_least <= self.largest {
             return Ok(());
         }
         Err(TaskError::stop(format!(
-            "a record for topic {topic} would have at least {at_least} bytes, and the producer takes {} (max.request.size). Nothing is \
-             lost: the change is kept in the slot, and nothing behind it is published. Raise \
-             producer.override.max.request.size, the topic's max.message.bytes and the broker's message.max.bytes above \
-             that, then restart the connector",
+            "the row has {row} bytes as PostgreSQL sends it, and its record for topic {topic} cannot be within the {} that the \
+             producer takes (max.request.size). Nothing is lost: the change is kept in the slot, and nothing behind it is \
+             published. Raise producer.override.max.request.size, the topic's max.message.bytes and the broker's \
+             message.max.bytes to what the row needs, then restart the connector",
             self.largest
         )))
     }
