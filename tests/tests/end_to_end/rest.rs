@@ -208,6 +208,13 @@ async fn interview(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<Vec<A
         (Method::GET, "/connectors/NAME"),
         (Method::GET, "/connectors/NAME/tasks"),
         (Method::DELETE, "/connectors/NAME/offsets"),
+    ] {
+        interview.ask(method, path, None).await?;
+    }
+    // Connect lists the partitions that it knew before it reads the topic for their offsets: the first answer behind a change may
+    // still have one that is gone, with no offset (`Worker.sourceConnectorOffsets`).
+    interview.rest.get(&format!("/connectors/{}/offsets", pipeline.name)).await?;
+    for (method, path) in [
         (Method::GET, "/connectors/NAME/offsets"),
         (Method::DELETE, "/connectors/NAME"),
         (Method::GET, "/connectors/NAME"),
