@@ -219,7 +219,10 @@ impl Login<'_> {
             return Ok(());
         }
         let Some(password) = self.password else {
-            return Err(PgWireError::Auth("the server asks for a password, and none was given".to_owned()));
+            return Err(PgWireError::Auth(format!(
+                "the server asks for a password, and none was given: set database.password, or give user {} a line in ~/.pgpass",
+                self.user
+            )));
         };
         let password = password.expose().as_bytes();
         match (kind, data) {
