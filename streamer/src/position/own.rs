@@ -77,11 +77,11 @@ impl Positions {
         self.store.remember(&self.connector, &self.server, offset)
     }
 
-    /// Reads the topic again: others may have written to it.
+    /// Reads it again: others may have written it.
     ///
     /// # Errors
     /// As [`OffsetStore::refresh`].
     pub async fn refresh(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
-        self.store.refresh(worker).await
+        self.store.refresh(worker, &self.connector).await
     }
 }

@@ -46,12 +46,12 @@ impl OffsetStore {
         self.log.topic()
     }
 
-    /// Reads the topic again: others may have written to it.
+    /// Reads a connector's positions again: others may have written them.
     ///
     /// # Errors
     /// As [`KafkaLog::refresh`].
-    pub async fn refresh(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
-        self.log.refresh(worker).await
+    pub async fn refresh(&self, worker: &WorkerConfig, connector: &str) -> Result<(), TaskError> {
+        self.log.refresh(worker, |key| partition_of(connector, key).is_some()).await
     }
 
     /// A position's key and value, for a record that is published together with others.
@@ -82,8 +82,7 @@ impl OffsetStore {
     pub fn of_connector(&self, connector: &str) -> Result<Vec<(Value, Value)>, TaskError> {
         let mut found = Vec::new();
         for (key, offset) in self.log.entries() {
-            let Ok((name, partition)) = serde_json::from_slice::<(String, Value)>(&key) else { continue };
-            if name == connector {
+            if let Some(partition) = partition_of(connector, &key) {
                 let offset = serde_json::from_slice(&offset).map_err(|error| {
                     TaskError::stop(format!("a stored position of connector {connector} is no JSON ({error})"))
                 })?;
@@ -102,6 +101,12 @@ impl OffsetStore {
         let value = offset.map(Value::to_string);
         self.log.write(key.as_bytes(), value.as_ref().map(String::as_bytes)).await
     }
+}
+
+/// The partition in a key of this connector's.
+fn partition_of(connector: &str, key: &[u8]) -> Option<Value> {
+    let (name, partition) = serde_json::from_slice::<(String, Value)>(key).ok()?;
+    (name == connector).then_some(partition)
 }
 
 /// The key's bytes, exactly Connect's: they decide the partition.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::future_producer::Delivery;
@@ -81,7 +81,7 @@ impl KafkaLog {
         fence: CancellationToken,
     ) -> Result<Self, TaskError> {
         create(worker, topic).await?;
-        let entries = read_to_end(worker, &topic.name).await?;
+        let entries = read_to_end(worker, &topic.name, &BTreeMap::new()).await?;
         let mut settings = worker.kafka_client();
         settings
             .set("acks", "all")
@@ -149,14 +149,19 @@ impl KafkaLog {
         };
     }
 
-    /// Reads the topic again, as far as it is committed.
+    /// Reads some keys again, of which others may have written. What is in transactions that are open now is waited for: the
+    /// newest value of a key may stand behind one that is another's.
     ///
     /// # Errors
-    /// Retry when Kafka does not answer.
-    pub async fn refresh(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
+    /// Retry when Kafka does not answer, or such a transaction stays open.
+    pub async fn refresh(&self, worker: &WorkerConfig, concerns: impl Fn(&[u8]) -> bool) -> Result<(), TaskError> {
         if self.producer.is_some() {
-            let entries = read_to_end(worker, &self.topic).await?;
-            *self.lock() = entries;
+            let ends = decided_ends(worker, &self.topic).await?;
+            let entries = read_to_end(worker, &self.topic, &ends).await?;
+            let mut known = self.lock();
+            // Those of others they write through this map, and may have done so meanwhile.
+            known.retain(|key, _| !concerns(key));
+            known.extend(entries.into_iter().filter(|(key, _)| concerns(key)));
         }
         Ok(())
     }
@@ -195,7 +200,13 @@ pub async fn create(worker: &WorkerConfig, topic: &StorageTopic) -> Result<(), T
     Ok(())
 }
 
-async fn read_to_end(worker: &WorkerConfig, topic: &str) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, TaskError> {
+/// Reads a topic up to these ends of its partitions at least, and where none is known, as far as it is committed. Who waits for
+/// the end of one that is written to all the time waits for ever.
+async fn read_to_end(
+    worker: &WorkerConfig,
+    topic: &str,
+    ends: &BTreeMap<i32, i64>,
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, TaskError> {
     let failed = |error: KafkaError| failed(topic, "reading", &error);
     let consumer: StreamConsumer = worker
         .kafka_client()
@@ -221,6 +232,9 @@ async fn read_to_end(worker: &WorkerConfig, topic: &str) -> Result<BTreeMap<Vec<
         })?;
         match received {
             Ok(record) => {
+                if ends.get(&record.partition()).is_some_and(|end| record.offset() + 1 >= *end) {
+                    open.remove(&record.partition());
+                }
                 let Some(key) = record.key() else { continue };
                 match record.payload() {
                     Some(value) => entries.insert(key.to_vec(), value.to_vec()),
@@ -236,8 +250,39 @@ async fn read_to_end(worker: &WorkerConfig, topic: &str) -> Result<BTreeMap<Vec<
     Ok(entries)
 }
 
+/// Where a topic's partitions end now, when all transactions before that are decided.
+async fn decided_ends(worker: &WorkerConfig, topic: &str) -> Result<BTreeMap<i32, i64>, TaskError> {
+    let failed = |error: KafkaError| failed(topic, "reading", &error);
+    let client = |isolation: &str| -> Result<BaseConsumer, KafkaError> {
+        worker.kafka_client().set("isolation.level", isolation).create()
+    };
+    let (all, decided) = (client("read_uncommitted").map_err(failed)?, client("read_committed").map_err(failed)?);
+    let end = |client: &BaseConsumer, partition| {
+        let asked = tokio::task::block_in_place(|| client.fetch_watermarks(topic, partition, ANSWER_TIMEOUT));
+        asked.map(|(_, end)| end).map_err(failed)
+    };
+    let mut ends = BTreeMap::new();
+    for partition in partitions(&all, topic).await.map_err(failed)? {
+        ends.insert(partition, end(&all, partition)?);
+    }
+    let deadline = std::time::Instant::now() + ANSWER_TIMEOUT;
+    for (partition, is_to_be) in &ends {
+        while end(&decided, *partition)? < *is_to_be {
+            if std::time::Instant::now() > deadline {
+                return Err(TaskError::retry(format!(
+                    "the worker's topic {topic} cannot be read to its end: somebody's transaction is open there since more than {} s. \
+                     Nothing is lost: it is gone on with when that ends, at the latest with its transaction.timeout.ms",
+                    ANSWER_TIMEOUT.as_secs()
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(ends)
+}
+
 /// A topic's partitions. It was there a moment ago, but not every broker knows it at once.
-async fn partitions(consumer: &StreamConsumer, topic: &str) -> Result<Vec<i32>, KafkaError> {
+async fn partitions<C: ConsumerContext>(consumer: &impl Consumer<C>, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let deadline = std::time::Instant::now() + ANSWER_TIMEOUT;
     loop {
         let metadata = tokio::task::block_in_place(|| consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT))?;
