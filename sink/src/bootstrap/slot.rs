@@ -111,11 +111,13 @@ pub async fn create_publication(config: &RunConfig, connector: &Connector, sourc
 pub async fn require(config: &RunConfig, connector: &Connector) -> Result<(), SinkError> {
     let client = config.source.connect("slot").await?;
     let name = &connector.slot;
-    let row = client.query_opt("SELECT wal_status FROM pg_replication_slots WHERE slot_name = $1", &[name]).await?;
-    let what = match row.map(|row| row.get::<_, Option<String>>(0)) {
+    // With headwater.slots the streamer has put several in its place; whether all of them are there, it says itself.
+    let states = "SELECT bool_or(coalesce(wal_status = 'lost', false)) FROM pg_replication_slots \
+                  WHERE slot_name = $1 OR slot_name ~ ('^' || $1 || '_[0-9]+_of_[0-9]+$')";
+    let what = match client.query_one(states, &[name]).await?.get::<_, Option<bool>>(0) {
         None => "does not exist any more",
-        Some(status) if status.as_deref() == Some("lost") => "has lost the log that it needs",
-        Some(_) => return Ok(()),
+        Some(true) => "has lost the log that it needs",
+        Some(false) => return Ok(()),
     };
     Err(SinkError::stop(format!(
         "replication slot {name} {what}: changes of the source that were not in Kafka yet are gone, and the target cannot \

@@ -85,6 +85,7 @@ impl Streaming<'_> {
             () = cancel.cancelled() => true,
         };
         drop(going_on);
+        let mut is_at_cut = false;
         loop {
             tokio::select! {
                 biased;
@@ -111,6 +112,10 @@ impl Streaming<'_> {
                 }
                 event = stream.next() => {
                     let event = event?;
+                    if self.is_at_cut(&event) {
+                        is_at_cut = true;
+                        break;
+                    }
                     let _working = pulse.work();
                     pulse.received(event.lsn());
                     tokio::select! {
@@ -122,6 +127,20 @@ impl Streaming<'_> {
                         }
                     }
                 }
+            }
+        }
+        if is_at_cut {
+            let drained = tokio::select! {
+                drained = self.drain_at_cut() => drained.map(|()| true)?,
+                () = cancel.cancelled() => false,
+            };
+            if drained {
+                commit.cancel();
+                // Others go on behind the cut: here a position that is not stored is a failure.
+                let broke_off = |error| Err(TaskError::retry("the committer of positions broke off").because(error));
+                committer.await.unwrap_or_else(broke_off)?;
+                stream.close().await;
+                return Ok(());
             }
         }
         if !cancel.is_cancelled() {
@@ -147,6 +166,18 @@ impl Streaming<'_> {
         confirm(&stream, &config, *confirmable.borrow_and_update());
         stream.close().await;
         Ok(())
+    }
+
+    /// Whether everything before the task's cut was sent: what comes from here on is for others.
+    fn is_at_cut(&self, event: &WalEvent) -> bool {
+        let cut = self.context.cut.as_deref();
+        self.progress.is_between_transactions() && cut.is_some_and(|cut| cut.is_reached_by(event))
+    }
+
+    /// Waits until Kafka has everything. What it has is a whole: a Kafka transaction ends at a checkpoint.
+    async fn drain_at_cut(&mut self) -> Result<(), TaskError> {
+        self.checkpoint(Checkpoint { flush: self.context.cut.as_ref().and_then(|cut| cut.at()), offset: None });
+        self.producer.drain().await
     }
 
     async fn handle(&mut self, event: WalEvent) -> Result<(), TaskError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::connect_keys;
-use super::connector::{LIBPQ, NON_VALIDATING};
+use super::connector::{Keys, LIBPQ, NON_VALIDATING};
 use super::driver;
 use super::properties::{self, DECLARED, HIDDEN, Kind, OURS, Property, Support};
 use crate::transform::plan;
@@ -64,6 +64,7 @@ pub fn check(config: &BTreeMap<String, String>) -> Checked {
         declared(config, property, &mut checked);
     }
     checked.findings.extend(super::columns::rules(config).err().unwrap_or_default());
+    super::slots::check(&Keys { config }, &mut checked);
     for (key, value) in config {
         if driver::is_key(key) {
             driver::check(key, value, &mut checked);
@@ -242,6 +243,7 @@ fn invalid(key: &str, value: &str, config: &BTreeMap<String, String>) -> Option<
             "not supported by this worker (it names a Java class: database.sslmode says what is verified)".to_owned()
         }),
         "slot.stream.params" => super::stream_params::invalid(value),
+        "headwater.slots" => super::slots::invalid(value),
         "custom.metric.tags" => super::metric_tags::invalid(value),
         "post.processors" => super::post_processors::invalid(value, config),
         "plugin.name" => (!value.eq_ignore_ascii_case("pgoutput"))

@@ -21,7 +21,7 @@ use super::snapshot::Snapshot;
 use super::stream_params::StreamParams;
 use super::topic_creation::TopicCreation;
 use super::topics::TopicNaming;
-use super::{Finding, Secret, WorkerConfig, columns, metric_tags, properties, values};
+use super::{Finding, Secret, Share, WorkerConfig, columns, metric_tags, properties, slots, values};
 use crate::convert::ConverterConfig;
 use crate::error::TaskError;
 use crate::transform::{Chain, Plan};
@@ -47,6 +47,10 @@ pub struct ConnectorConfig {
     pub slot: Slot,
     /// The publication.
     pub publication: Publication,
+    /// `headwater.slots`, a key of our own: how many slots there are to be.
+    pub slots: u32,
+    /// Which of several slots this is of; `None` with one.
+    pub share: Option<Share>,
     /// `topic.prefix`.
     pub topic_prefix: String,
     /// Which tables and columns are captured.
@@ -281,14 +285,11 @@ impl ConnectorConfig {
             },
             publication: Publication {
                 name: keys.string("publication.name"),
-                autocreate: match keys.string("publication.autocreate.mode").to_ascii_lowercase().as_str() {
-                    "disabled" => Autocreate::Disabled,
-                    "filtered" => Autocreate::Filtered,
-                    "no_tables" => Autocreate::NoTables,
-                    _ => Autocreate::AllTables,
-                },
+                autocreate: Autocreate::parse(&keys),
                 via_partition_root: keys.flag("publish.via.partition.root"),
             },
+            slots: slots::parse(&keys),
+            share: None,
             topic_prefix: keys.string("topic.prefix"),
             filters: Filters::new(keys.list("schema")?, keys.list("table")?, keys.list("column")?)
                 .with_signal_table(Signals::parse(&keys)?.table),
@@ -356,6 +357,17 @@ impl ConnectorConfig {
 /// The entries whose keys begin with `prefix`, without it.
 pub(crate) fn with_prefix(config: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
     config.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
+}
+
+impl Autocreate {
+    pub(super) fn parse(keys: &Keys<'_>) -> Self {
+        match keys.string("publication.autocreate.mode").to_ascii_lowercase().as_str() {
+            "disabled" => Self::Disabled,
+            "filtered" => Self::Filtered,
+            "no_tables" => Self::NoTables,
+            _ => Self::AllTables,
+        }
+    }
 }
 
 impl SkippedOperations {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::WorkerConfig;
 use super::check::{Checked, Finding};
 use super::connector::Keys;
+use super::slots::Share;
 use super::worker::{WorkerConfigError, invalid};
 
 /// How long a transaction is open where `transaction.boundary` is `poll`. Longer is cheaper, and so much later
@@ -56,6 +57,13 @@ impl ExactlyOnce {
             interval,
             longest,
         })
+    }
+
+    /// For one slot of several: under the name that Connect's task of that number would have, the first under that of the one task
+    /// there is. Whoever published for all slots at once is shut out by the first.
+    pub(super) fn of_share(self, share: Share) -> Self {
+        let of_connector = self.transactional_id.strip_suffix("-0").unwrap_or(&self.transactional_id);
+        Self { transactional_id: format!("{of_connector}-{}", share.number - 1), ..self }
     }
 }
 

@@ -26,6 +26,7 @@
 //! - [`rest_users`]: who may use it
 //! - [`secret`]: texts that are never shown
 //! - [`snapshot`]: what is read before streaming
+//! - `slots`: several slots, each with a share of the tables
 //! - [`signals`]: how a running connector is told what to do, and how it tells of it
 
 pub mod application_properties;
@@ -49,6 +50,7 @@ pub mod rest_tls;
 pub mod rest_users;
 pub mod secret;
 pub mod signals;
+mod slots;
 pub mod snapshot;
 mod stream_params;
 pub mod topic_creation;
@@ -69,6 +71,7 @@ pub use replication::{FlushMode, Guardrail, Identity, OffsetMismatch, Replicatio
 pub use rest_users::RestUsers;
 pub use secret::Secret;
 pub use signals::{Notifications, SignalChannel, Signals, Watermarking};
+pub use slots::Share;
 pub use snapshot::{Isolation, Snapshot, SnapshotMode};
 pub use stream_params::StreamParams;
 pub use worker::WorkerConfig;

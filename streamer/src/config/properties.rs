@@ -283,6 +283,16 @@ pub const OURS: &[Property] = &[
         "Values that Debezium loses something of (dates before 1582 and before Christ in snapshots, `name` in the stream, times in arrays): as Debezium writes them, or as PostgreSQL has them where the column's schema can carry it",
         Support::Yes,
     ),
+    property(
+        "headwater.slots",
+        Kind::Int,
+        Importance::Low,
+        Some("1"),
+        &[],
+        false,
+        "So many slots, from 1 to 16, read the connector's tables, each a share of them (docs/operations.md, *Several slots*). It asks for `publication.autocreate.mode=filtered`, and goes without transaction metadata, signals, notifications, `lsn.flush.mode=manual` and snapshot modes that do not stream",
+        Support::Yes,
+    ),
 ];
 
 /// Families of properties that name what is done to columns, and what their values are.
@@ -352,7 +362,10 @@ fn options_document() -> String {
     text.extend(COLUMN_FAMILIES.iter().map(|(family, value)| format!("| `{family}` | {value} | works |\n")));
     text += "\n## Ours\n\n| property | default | values | what it does |\n|---|---|---|---|\n";
     text.extend(OURS.iter().map(|property| {
-        let values = if property.allowed.is_empty() { "string".to_owned() } else { property.allowed.join(", ") };
+        let values = match property.allowed {
+            [] => property.kind.as_str().to_lowercase(),
+            allowed => allowed.join(", "),
+        };
         format!("| `{}` | `{}` | {values} | {} |\n", property.name, property.default.unwrap_or("-"), property.title)
     }));
     text

@@ -7,7 +7,10 @@ use crate::config::ConnectorConfig;
 /// Labels that metrics of ours have themselves.
 const OURS: [&str; 3] = ["connector", "table", "column"];
 
-/// A connector's name and its `custom.metric.tags`.
+/// Which slot it is of, where there are several; a tag of that name gives way then.
+const SLOT: &str = "slot";
+
+/// A connector's name and its `custom.metric.tags`; with several slots, the slot's name too.
 #[derive(Debug, Clone)]
 pub struct Labels(Vec<Label>);
 
@@ -20,6 +23,10 @@ impl Labels {
             let name = label_name(tag);
             labels.retain(|label| label.key() != name);
             labels.push(Label::new(name, value.clone()));
+        }
+        if config.share.is_some() {
+            labels.retain(|label| label.key() != SLOT);
+            labels.push(Label::new(SLOT, config.slot.name.clone()));
         }
         Self(labels)
     }

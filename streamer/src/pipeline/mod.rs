@@ -11,7 +11,10 @@
 //! A crash between any two of these finds the server still holding what Kafka does not have; what Kafka has and the offset
 //! does not say comes twice.
 
+mod cut;
 mod health;
+mod number_of_slots;
+mod slots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +43,11 @@ use crate::source::server::Server;
 use crate::source::snapshot::incremental::Incremental;
 use crate::source::table_name::TableName;
 use crate::source::wal::WalStream;
-use crate::source::{catalog, publication, replica_identity, session, slot, snapshot};
+use crate::source::{catalog, publication, replica_identity, session, share, slot, snapshot};
 use crate::worker::storage::statuses::StatusStore;
+pub use cut::Cut;
 pub use health::{TaskHealth, TaskState};
+pub use slots::run;
 
 /// The first pause before starting again; it doubles up to `retriable.restart.connector.wait.ms`.
 const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -64,15 +69,17 @@ pub struct TaskContext {
     pub health: TaskHealth,
     /// What is counted of it.
     pub metrics: TaskMetrics,
+    /// Where it ends because others go on behind it.
+    pub cut: Option<Arc<Cut>>,
 }
 
-/// Runs the task until it is cancelled (`Ok`) or a person must act.
+/// Runs one pipeline until it is cancelled or has come to its cut (`Ok`), or a person must act.
 ///
 /// What time may mend is tried again here, from the stored position, `errors.max.retries` times in a row (-1: for ever).
 ///
 /// # Errors
 /// Stop, or the last Retry when the retries are used up.
-pub async fn run(context: TaskContext) -> Result<(), TaskError> {
+async fn keep_running(context: TaskContext) -> Result<(), TaskError> {
     let retry = &context.config.retry;
     let (mut failures, mut pause) = (0_i64, FIRST_RETRY_PAUSE.min(retry.wait));
     loop {
@@ -153,7 +160,7 @@ async fn stream_from_position(
     was_running: &mut bool,
 ) -> Result<(), TaskError> {
     let config = &context.config;
-    let offset = context.offsets.read(&config.name, &config.topic_prefix)?;
+    let offset = context.offsets.read(&config.name, &OffsetStore::partition(config))?;
     let offset = offset.map(|map| Offset::from_map(&map)).transpose().map_err(|error| {
         TaskError::stop(format!(
             "the stored offset of connector {} cannot be read ({error}); starting without it could lose changes. Look at \
@@ -161,14 +168,16 @@ async fn stream_from_position(
             config.name, config.name
         ))
     })?;
+    let has_position = offset.is_some();
     let client = session::connect(&config.connection, "catalog").await?;
     let server = Server::identify(config).await?;
     // Before anything is done on the server.
     let offset = offset.map(|offset| on_server(config, offset, &server)).transpose()?;
     let captured = catalog::captured_tables(&client, config).await?;
+    guard(config, captured.len())?;
+    let captured = share::of_slot(&client, config, captured).await?;
     let published: Vec<TableName> =
         captured.iter().filter(|table| table.is_logged).map(|table| table.name.clone()).collect();
-    guard(config, captured.len())?;
     replica_identity::set(&client, config, &captured).await?;
     publication::ensure(&client, config, &published).await?;
 
@@ -211,8 +220,10 @@ async fn stream_from_position(
 
     producer.positions().belong_to(Anchored::new(config, server, confirmed.unwrap_or(resume.start)));
     let stream = start_stream(context, resume.start).await?;
-    // Where the stored position belongs is stored at once, not only with the next one.
-    producer.ledger().checkpoint(Checkpoint { flush: Some(resume.start), offset: None });
+    // Where the stored position belongs is stored at once, not only with the next one. Of several slots each has one from the
+    // beginning: by them a start knows how many there are.
+    let offset = (config.share.is_some() && !has_position).then(|| resume.whole.clone());
+    producer.ledger().checkpoint(Checkpoint { flush: Some(resume.start), offset });
     tracing::info!(connector = %config.name, slot = %config.slot.name, start = %resume.start, "streaming");
     *was_running = true;
     context.health.set(TaskState::Running);

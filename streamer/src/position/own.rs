@@ -13,15 +13,15 @@ use crate::error::TaskError;
 pub struct Positions {
     store: OffsetStore,
     connector: String,
-    server: String,
+    partition: Value,
     anchored: Arc<OnceLock<Anchored>>,
 }
 
 impl Positions {
     /// Those of a connector, that do not belong to a server yet.
     pub fn new(config: &ConnectorConfig, store: OffsetStore) -> Self {
-        let (connector, server) = (config.name.clone(), config.topic_prefix.clone());
-        Self { store, connector, server, anchored: Arc::default() }
+        let (connector, partition) = (config.name.clone(), OffsetStore::partition(config));
+        Self { store, connector, partition, anchored: Arc::default() }
     }
 
     /// From now on they are of this server and its slot.
@@ -46,7 +46,7 @@ impl Positions {
             return Ok(Some(map));
         }
         let Some(anchored) = anchored.filter(|anchored| anchored.confirms()) else { return Ok(None) };
-        let Some(stored) = self.store.read(&self.connector, &self.server)? else { return Ok(None) };
+        let Some(stored) = self.store.read(&self.connector, &self.partition)? else { return Ok(None) };
         let mut map = stored.clone();
         anchored.before(checkpoint.flush).put_into(&mut map);
         Ok(Some(map).filter(|map| *map != stored))
@@ -57,7 +57,7 @@ impl Positions {
     /// # Errors
     /// As [`OffsetStore::write`].
     pub async fn write(&self, offset: &Map<String, Value>) -> Result<(), TaskError> {
-        self.store.write(&self.connector, &self.server, offset).await
+        self.store.write(&self.connector, &self.partition, offset).await
     }
 
     /// The topic, and its key and value there, for who publishes it together with others.
@@ -65,7 +65,7 @@ impl Positions {
     /// # Errors
     /// As [`OffsetStore::record`].
     pub fn record(&self, offset: &Map<String, Value>) -> Result<(&str, Vec<u8>, Vec<u8>), TaskError> {
-        let (key, value) = OffsetStore::record(&self.connector, &self.server, offset)?;
+        let (key, value) = OffsetStore::record(&self.connector, &self.partition, offset)?;
         Ok((self.store.topic(), key, value))
     }
 
@@ -74,7 +74,7 @@ impl Positions {
     /// # Errors
     /// As [`OffsetStore::remember`].
     pub fn remember(&self, offset: &Map<String, Value>) -> Result<(), TaskError> {
-        self.store.remember(&self.connector, &self.server, offset)
+        self.store.remember(&self.connector, &self.partition, offset)
     }
 
     /// Reads it again: others may have written it.
@@ -82,6 +82,6 @@ impl Positions {
     /// # Errors
     /// As [`OffsetStore::refresh`].
     pub async fn refresh(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
-        self.store.refresh(worker, &self.connector).await
+        self.store.refresh(worker, &self.connector, Some(&self.partition)).await
     }
 }

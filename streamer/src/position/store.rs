@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::WorkerConfig;
+use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::worker::storage::log::KafkaLog;
 
-/// Positions by connector and server.
+/// Positions by connector and partition.
 #[derive(Debug, Clone)]
 pub struct OffsetStore {
     log: KafkaLog,
@@ -18,12 +18,21 @@ impl OffsetStore {
         Self { log }
     }
 
+    /// What a position is stored under beside the connector's name: Debezium's partition; with several slots, one a slot, which
+    /// Debezium does not know.
+    pub fn partition(config: &ConnectorConfig) -> Value {
+        match config.share {
+            None => json!({ "server": config.topic_prefix }),
+            Some(_) => json!({ "server": config.topic_prefix, "slot": config.slot.name }),
+        }
+    }
+
     /// The stored position, `None` where there is none.
     ///
     /// # Errors
     /// Stop when what is stored is no JSON object.
-    pub fn read(&self, connector: &str, server: &str) -> Result<Option<Map<String, Value>>, TaskError> {
-        let Some(stored) = self.log.get(&key(connector, server)) else { return Ok(None) };
+    pub fn read(&self, connector: &str, partition: &Value) -> Result<Option<Map<String, Value>>, TaskError> {
+        let Some(stored) = self.log.get(&key(connector, partition)) else { return Ok(None) };
         serde_json::from_slice(&stored).map(Some).map_err(|error| {
             TaskError::stop(format!(
                 "the stored position of connector {connector} is no JSON object ({error}); nothing is read until it is \
@@ -36,8 +45,13 @@ impl OffsetStore {
     ///
     /// # Errors
     /// As [`KafkaLog::write`].
-    pub async fn write(&self, connector: &str, server: &str, offset: &Map<String, Value>) -> Result<(), TaskError> {
-        let (key, value) = Self::record(connector, server, offset)?;
+    pub async fn write(
+        &self,
+        connector: &str,
+        partition: &Value,
+        offset: &Map<String, Value>,
+    ) -> Result<(), TaskError> {
+        let (key, value) = Self::record(connector, partition, offset)?;
         self.log.write(&key, Some(&value)).await
     }
 
@@ -46,31 +60,43 @@ impl OffsetStore {
         self.log.topic()
     }
 
-    /// Reads a connector's positions again: others may have written them.
+    /// Reads a connector's position under one partition again, or all of its positions: others may have written them.
     ///
     /// # Errors
     /// As [`KafkaLog::refresh`].
-    pub async fn refresh(&self, worker: &WorkerConfig, connector: &str) -> Result<(), TaskError> {
-        self.log.refresh(worker, |key| partition_of(connector, key).is_some()).await
+    pub async fn refresh(
+        &self,
+        worker: &WorkerConfig,
+        connector: &str,
+        partition: Option<&Value>,
+    ) -> Result<(), TaskError> {
+        match partition.map(|partition| key(connector, partition)) {
+            Some(wanted) => self.log.refresh(worker, |key| key == wanted).await,
+            None => self.log.refresh(worker, |key| partition_of(connector, key).is_some()).await,
+        }
     }
 
     /// A position's key and value, for a record that is published together with others.
     ///
     /// # Errors
     /// Stop when it cannot be written as JSON.
-    pub fn record(connector: &str, server: &str, offset: &Map<String, Value>) -> Result<(Vec<u8>, Vec<u8>), TaskError> {
+    pub fn record(
+        connector: &str,
+        partition: &Value,
+        offset: &Map<String, Value>,
+    ) -> Result<(Vec<u8>, Vec<u8>), TaskError> {
         let value = serde_json::to_vec(offset).map_err(|error| {
             TaskError::stop(format!("the position of connector {connector} cannot be written")).because(error)
         })?;
-        Ok((key(connector, server), value))
+        Ok((key(connector, partition), value))
     }
 
     /// A position's record is in the topic.
     ///
     /// # Errors
     /// As [`OffsetStore::record`].
-    pub fn remember(&self, connector: &str, server: &str, offset: &Map<String, Value>) -> Result<(), TaskError> {
-        let (key, value) = Self::record(connector, server, offset)?;
+    pub fn remember(&self, connector: &str, partition: &Value, offset: &Map<String, Value>) -> Result<(), TaskError> {
+        let (key, value) = Self::record(connector, partition, offset)?;
         self.log.remember(&key, Some(&value));
         Ok(())
     }
@@ -97,9 +123,8 @@ impl OffsetStore {
     /// # Errors
     /// As [`KafkaLog::write`].
     pub async fn alter(&self, connector: &str, partition: &Value, offset: Option<&Value>) -> Result<(), TaskError> {
-        let key = json!([connector, partition]).to_string();
         let value = offset.map(Value::to_string);
-        self.log.write(key.as_bytes(), value.as_ref().map(String::as_bytes)).await
+        self.log.write(&key(connector, partition), value.as_ref().map(String::as_bytes)).await
     }
 }
 
@@ -110,8 +135,8 @@ fn partition_of(connector: &str, key: &[u8]) -> Option<Value> {
 }
 
 /// The key's bytes, exactly Connect's: they decide the partition.
-fn key(connector: &str, server: &str) -> Vec<u8> {
-    json!([connector, { "server": server }]).to_string().into_bytes()
+fn key(connector: &str, partition: &Value) -> Vec<u8> {
+    json!([connector, partition]).to_string().into_bytes()
 }
 
 #[cfg(test)]
@@ -120,6 +145,6 @@ mod tests {
 
     #[test]
     fn the_key_has_connects_bytes() {
-        assert_eq!(key("ome-connector", "ome"), br#"["ome-connector",{"server":"ome"}]"#);
+        assert_eq!(key("ome-connector", &json!({ "server": "ome" })), br#"["ome-connector",{"server":"ome"}]"#);
     }
 }

@@ -113,10 +113,22 @@ impl RecordProducer {
     /// # Errors
     /// Retry when Kafka does not answer; stop when it does not allow transactions.
     pub async fn open(&self, worker: &WorkerConfig) -> Result<(), TaskError> {
+        self.shut_out()?;
+        match &self.transactions {
+            Some(transactions) => transactions.positions.refresh(worker).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Shuts out whoever published under this connector's name before, and ends what they left open. Without transactions there
+    /// is nothing to do.
+    ///
+    /// # Errors
+    /// As [`RecordProducer::open`].
+    pub fn shut_out(&self) -> Result<(), TaskError> {
         let Some(transactions) = &self.transactions else { return Ok(()) };
         tokio::task::block_in_place(|| self.producer.init_transactions(ANSWER_TIMEOUT))
-            .map_err(|error| transactions.failed("beginning to publish in transactions failed", &error))?;
-        transactions.positions.refresh(worker).await
+            .map_err(|error| transactions.failed("beginning to publish in transactions failed", &error))
     }
 
     /// A transaction for the next record: the one that is open, unless it is time to end it and this is a place for it.

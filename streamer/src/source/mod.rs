@@ -5,7 +5,7 @@
 //! - [`validate()`]: the connection check behind `PUT /connectors/{name}/config`
 //! - [`catalog`]: what `pg_catalog` says about captured tables; [`table_name`]: how they are named
 //! - [`replica_identity`]: set before a slot reads
-//! - [`server`]: which one it is; [`publication`], [`slot`]: made, checked, dropped
+//! - [`server`]: which one it is; [`publication`], [`slot`]: made, checked, dropped; [`share`]: which tables are a slot's
 //! - [`snapshot`]: the rows that were there before the slot
 //! - `client_key`: the private key to a client's certificate
 //! - [`walsender`]: a replication session; [`wal`]: the stream over it
@@ -18,6 +18,7 @@ pub mod publication;
 pub mod replica_identity;
 pub mod server;
 pub mod session;
+pub mod share;
 pub mod slot;
 pub mod snapshot;
 pub mod table_name;

@@ -81,6 +81,24 @@ fn tell_unpublished(config: &ConnectorConfig, tables: &[TableName], are_added: b
     tracing::warn!(connector = %config.name, publication = %config.publication.name, count, tables = %names, "the publication {what}");
 }
 
+/// No table is captured, and so there is nothing to publish.
+pub(super) fn nothing_captured(config: &ConnectorConfig) -> TaskError {
+    TaskError::stop(format!(
+        "No table filters found for filtered publication {}: no table passes the include and exclude lists, so there is nothing to \
+         publish. Correct the lists, or create the tables first",
+        config.publication.name
+    ))
+}
+
+/// Drops the publication if it is there.
+///
+/// # Errors
+/// As [`query_error`].
+pub async fn drop(client: &Client, name: &str) -> Result<(), TaskError> {
+    let dropped = client.batch_execute(&format!("DROP PUBLICATION IF EXISTS {}", quote_identifier(name))).await;
+    dropped.map_err(|error| query_error(&format!("dropping publication {name}"), error))
+}
+
 fn statement(config: &ConnectorConfig, exists: bool, captured: &[TableName]) -> Result<Option<String>, TaskError> {
     let name = quote_identifier(&config.publication.name);
     let with = if config.publication.via_partition_root { " WITH (publish_via_partition_root = true)" } else { "" };
@@ -92,13 +110,17 @@ fn statement(config: &ConnectorConfig, exists: bool, captured: &[TableName]) -> 
         (Autocreate::NoTables, false) => Ok(Some(format!("CREATE PUBLICATION {name}{with}"))),
         (Autocreate::Filtered, _) => {
             if captured.is_empty() {
-                return Err(TaskError::stop(format!(
-                    "No table filters found for filtered publication {}: no table passes the include and exclude lists, so \
-                     there is nothing to publish. Correct the lists, or create the tables first",
-                    config.publication.name
-                )));
+                return match (config.share, exists) {
+                    (None, _) => Err(nothing_captured(config)),
+                    // More slots than tables: what it still publishes is not captured, and passed over.
+                    (Some(_), true) => Ok(None),
+                    (Some(_), false) => Ok(Some(format!("CREATE PUBLICATION {name}{with}"))),
+                };
             }
-            let tables = captured.iter().map(TableName::quoted).collect::<Vec<_>>().join(", ");
+            // A table that inherits from another may be another slot's.
+            let only = if config.share.is_some() { "ONLY " } else { "" };
+            let tables =
+                captured.iter().map(|table| format!("{only}{}", table.quoted())).collect::<Vec<_>>().join(", ");
             Ok(Some(match exists {
                 true => format!("ALTER PUBLICATION {name} SET TABLE {tables}"),
                 false => format!("CREATE PUBLICATION {name} FOR TABLE {tables}{with}"),

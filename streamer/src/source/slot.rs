@@ -94,6 +94,18 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
     }))
 }
 
+/// The names of the slots that decode a database.
+///
+/// # Errors
+/// As [`query_error`].
+pub async fn of_database(client: &Client, database: &str) -> Result<Vec<String>, TaskError> {
+    let rows = client
+        .query("SELECT slot_name::text FROM pg_replication_slots WHERE database::text = $1 ORDER BY 1", &[&database])
+        .await
+        .map_err(|error| query_error("looking for the connector's slots", error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// What it means that a slot can serve nobody any more.
 pub fn lost(config: &ConnectorConfig, reason: &str) -> TaskError {
     let name = &config.slot.name;

@@ -54,6 +54,7 @@ impl RunningTask {
             cancel: cancel.clone(),
             health,
             metrics,
+            cut: None,
         };
         let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses, fence));
         Self { cancel, health: receiver, failure, run }

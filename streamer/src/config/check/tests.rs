@@ -127,3 +127,39 @@ fn classes_are_refused_by_name_but_for_those_that_say_what_happens_here_anyhow()
         checked(&[("database.sslfactory", Some(NON_VALIDATING)), ("openlineage.integration.enabled", Some("true"))]);
     assert_eq!((lax.findings.len(), lax.warnings.len()), (0, 2), "{:?}", lax.warnings);
 }
+
+#[test]
+fn what_does_not_go_together_with_several_slots_is_named() {
+    let with = |key, value| {
+        let changes = [("headwater.slots", "2"), ("publication.autocreate.mode", "filtered"), (key, value)];
+        messages(&changes.map(|(key, value)| (key, Some(value))))
+    };
+    assert_eq!(with("tasks.max", "1"), Vec::<String>::new());
+    for (key, value) in [
+        ("headwater.slots", "0"),
+        ("headwater.slots", "17"),
+        ("headwater.slots", "two"),
+        ("publication.autocreate.mode", "all_tables"),
+        ("publication.autocreate.mode", "disabled"),
+        ("provide.transaction.metadata", "true"),
+        ("signal.data.collection", "public.signals"),
+        ("signal.enabled.channels", "file"),
+        ("snapshot.mode", "initial_only"),
+        ("flush.lsn.source", "false"),
+        ("slot.name", "a_name_of_fifty_eight_letters_which_is_allowed_for_one_slot"),
+    ] {
+        let said = with(key, value);
+        let named = if key == "flush.lsn.source" { "lsn.flush.mode" } else { key };
+        assert!(said.iter().any(|message| message.contains(&format!("'{named}'"))), "{key}={value}: {said:?}");
+    }
+    let notified = [
+        ("notification.enabled.channels", "log"),
+        ("headwater.slots", "2"),
+        ("publication.autocreate.mode", "filtered"),
+    ];
+    assert_eq!(messages(&notified.map(|(key, value)| (key, Some(value)))).len(), 1);
+    assert_eq!(
+        messages(&[("headwater.slots", Some("1")), ("provide.transaction.metadata", Some("true"))]),
+        Vec::<String>::new()
+    );
+}
