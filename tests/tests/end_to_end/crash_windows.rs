@@ -39,7 +39,7 @@ async fn streamer_ends_at(name: &str, place: &str, support: &str) -> anyhow::Res
     worker.into_process().stop().await
 }
 
-async fn crashes(process: &mut Process, place: &str) -> anyhow::Result<()> {
+pub(super) async fn crashes(process: &mut Process, place: &str) -> anyhow::Result<()> {
     let is_clean = process.ended(Duration::from_secs(90)).await?;
     assert!(!is_clean, "it ended by itself, and not at {place}");
     Ok(())

@@ -34,6 +34,7 @@ mod proxy;
 mod rest;
 mod rest_access;
 mod restarts;
+mod several_slots;
 mod sink_owners;
 mod slot_life;
 mod snapshots;
