@@ -31,9 +31,21 @@ impl Default for Limits {
     }
 }
 
+/// How a Java is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Jvm {
+    /// It is up soon, and never gets as fast as it could.
+    #[default]
+    SoonUp,
+    /// As Kafka's own scripts start it (`kafka-run-class.sh`).
+    AsShipped,
+}
+
 /// How a broker is to be.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    /// How its Java is started.
+    pub jvm: Jvm,
     /// The port of clients that reach it as it is.
     pub port: u16,
     /// What it may use, and what it takes.
@@ -87,7 +99,7 @@ impl Kafka {
         if !data.exists() {
             std::fs::create_dir_all(&data)?;
             std::fs::write(&properties, configuration(settings, ports::free()?, &data))?;
-            let mut format = java(artifacts, 128, directory);
+            let mut format = java(artifacts, 128, directory, Jvm::SoonUp);
             format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
             format.args(settings.users.iter().flat_map(|user| ["--add-scram", user]));
             let output = format.output().context("java")?;
@@ -104,7 +116,7 @@ impl Kafka {
 
     /// What starts a broker whose storage is formatted.
     pub fn command(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> Command {
-        let mut command = java(artifacts, settings.limits.heap, directory);
+        let mut command = java(artifacts, settings.limits.heap, directory, settings.jvm);
         command.arg("kafka.Kafka").arg(directory.join("kafka.properties"));
         command.env("JAVA_TOOL_OPTIONS", &settings.java_options);
         command
@@ -144,11 +156,22 @@ impl Kafka {
 }
 
 /// Java with Kafka's classes, `heap` megabytes, in a directory that its files go to.
-pub(crate) fn java(artifacts: &Artifacts, heap: u32, directory: &Path) -> Command {
+pub(crate) fn java(artifacts: &Artifacts, heap: u32, directory: &Path, jvm: Jvm) -> Command {
     let mut command = crate::java::java();
+    let how: &[&str] = match jvm {
+        Jvm::SoonUp => &["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+        Jvm::AsShipped => &[
+            "-server",
+            "-XX:+UseG1GC",
+            "-XX:MaxGCPauseMillis=20",
+            "-XX:InitiatingHeapOccupancyPercent=35",
+            "-XX:+ExplicitGCInvokesConcurrent",
+        ],
+    };
     command
         .arg(format!("-Xmx{heap}m"))
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-Djava.awt.headless=true"])
+        .args(how)
+        .args(["-Duser.timezone=UTC", "-Djava.awt.headless=true"])
         .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"])
         .arg("-cp")
         .arg(artifacts.kafka_class_path())

@@ -7,7 +7,7 @@
 //! - [`wait`]: waiting for a condition
 //! - [`postgres`], [`kafka`], [`registry`], [`worker`], [`sink`]: the services
 //! - [`topic`]: what is in a topic
-//! - [`cost`]: what exactly-once support costs
+//! - [`bench`]: how fast it all is, beside Debezium and beside PostgreSQL itself
 //! - [`demo`]: all of them on the demo's ports, left running
 //! - [`memory`]: how much memory the programs take
 //! - [`happened`]: what happened in the source, and what was published of it
@@ -18,7 +18,7 @@
 //! which starts PostgreSQL twice and Kafka on free ports, tells the command where they are, and stops them behind it.
 
 pub mod artifacts;
-pub mod cost;
+pub mod bench;
 pub mod demo;
 pub mod faults;
 pub mod happened;

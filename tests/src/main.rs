@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use stack::artifacts::Artifacts;
-use stack::cost;
+use stack::bench;
 use stack::demo::{self, Pipeline};
 use stack::faults;
 use stack::kafka::Kafka;
@@ -67,8 +67,8 @@ enum Command {
     Random(random::Arguments),
     /// Break things at random while the source is written to, and look whether anything was lost, came twice or out of order
     Faults(faults::Arguments),
-    /// Measure what exactly-once support costs: throughput, CPU and latency with and without it in turn
-    Cost(cost::Arguments),
+    /// Measure how fast it all is beside Debezium and beside PostgreSQL itself, and write docs/benchmarks.md
+    Bench(bench::Arguments),
 }
 
 #[tokio::main]
@@ -93,7 +93,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run { worker, command } => return run(worker, &command).await,
         Command::Parity(arguments) => return Ok(code(parity::run(&arguments).await?)),
         Command::Memory(arguments) => return Ok(code(memory::run(&arguments).await?)),
-        Command::Cost(arguments) => cost::run(&arguments).await?,
+        Command::Bench(arguments) => bench::run(&arguments).await?,
         Command::Random(arguments) => return Ok(code(random::run(&arguments).await?)),
         Command::Faults(arguments) => return Ok(code(faults::run(&arguments).await?)),
     }

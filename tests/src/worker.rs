@@ -10,7 +10,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::artifacts::Artifacts;
-use crate::kafka::java;
+use crate::kafka::{Jvm, java};
 use crate::process::Process;
 use crate::wait::{Condition, wait_until};
 
@@ -112,12 +112,26 @@ impl Worker {
     /// # Errors
     /// The properties cannot be written.
     pub fn debezium_command(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> anyhow::Result<Command> {
+        Self::debezium_command_on(artifacts, directory, settings, Jvm::SoonUp, 768)
+    }
+
+    /// The same on a Java that is started in this way, with so many megabytes.
+    ///
+    /// # Errors
+    /// The properties cannot be written.
+    pub fn debezium_command_on(
+        artifacts: &Artifacts,
+        directory: &Path,
+        settings: &Settings,
+        jvm: Jvm,
+        heap: u32,
+    ) -> anyhow::Result<Command> {
         let mut properties = settings.properties();
         properties.entry("plugin.path".to_owned()).or_insert_with(|| artifacts.debezium().display().to_string());
         let file = directory.join("connect.properties");
         let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::write(&file, text)?;
-        let mut command = java(artifacts, 768, directory);
+        let mut command = java(artifacts, heap, directory, jvm);
         command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&file).envs(settings.environment.clone());
         Ok(command)
     }

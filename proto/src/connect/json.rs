@@ -213,13 +213,14 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut plain_from = 0;
-    for (index, character) in text.char_indices() {
-        let end = index + character.len_utf8();
-        if !matches!(character, '"' | '\\' | '\0'..='\x1f' | '\u{10000}'..) {
-            continue;
-        }
+    let mut next = 0;
+    // Byte by byte: what is escaped shows in its first byte, and most of a text is not.
+    while let Some(found) = bytes.get(next..).and_then(|rest| rest.iter().position(|byte| is_escaped(*byte))) {
+        let index = next + found;
+        let Some(character) = text.get(index..).and_then(|rest| rest.chars().next()) else { break };
         out.extend_from_slice(bytes.get(plain_from..index).unwrap_or_default());
-        plain_from = end;
+        next = index + character.len_utf8();
+        plain_from = next;
         match character {
             '"' => out.extend_from_slice(b"\\\""),
             '\\' => out.extend_from_slice(b"\\\\"),
@@ -237,6 +238,11 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(bytes.get(plain_from..).unwrap_or_default());
     out.push(b'"');
+}
+
+/// Whether a character that begins with this byte is escaped: quotes, backslashes, controls, and what UTF-16 writes as two.
+const fn is_escaped(first: u8) -> bool {
+    matches!(first, b'"' | b'\\' | 0..=0x1f | 0xf0..)
 }
 
 #[cfg(test)]

@@ -150,7 +150,9 @@ impl SourceFields {
 
 /// `source.sequence`: a JSON array of the two LSNs as strings.
 fn sequence(last_commit: Option<Lsn>, lsn: Option<Lsn>) -> String {
-    let mut text = "[".to_owned();
+    // Two numbers of 20 digits at most.
+    let mut text = String::with_capacity(48);
+    text.push('[');
     for (index, lsn) in [last_commit, lsn].into_iter().enumerate() {
         if index > 0 {
             text.push(',');

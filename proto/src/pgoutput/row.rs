@@ -133,21 +133,23 @@ impl OldTuple {
 impl Tuple {
     fn decode(cursor: &mut Cursor) -> Result<Self, DecodeError> {
         let count = cursor.u16("number of values")?;
-        let values = (0..count)
-            .map(|_| match cursor.u8("value kind")? {
-                b'n' => Ok(Datum::Null),
-                b'u' => Ok(Datum::Unchanged),
+        // A value takes a byte at least: the count alone makes no room.
+        let mut values = Vec::with_capacity(usize::from(count).min(cursor.remaining()));
+        for _ in 0..count {
+            values.push(match cursor.u8("value kind")? {
+                b'n' => Datum::Null,
+                b'u' => Datum::Unchanged,
                 b't' => {
                     let length = cursor.u32("value length")?;
-                    cursor.bytes(length, "value").map(Datum::Text)
+                    Datum::Text(cursor.bytes(length, "value")?)
                 }
                 b'b' => {
                     let length = cursor.u32("value length")?;
-                    cursor.bytes(length, "value").map(Datum::Binary)
+                    Datum::Binary(cursor.bytes(length, "value")?)
                 }
-                kind => Err(DecodeError::UnknownPart("value", kind)),
-            })
-            .collect::<Result<_, DecodeError>>()?;
+                kind => return Err(DecodeError::UnknownPart("value", kind)),
+            });
+        }
         Ok(Self { values })
     }
 }

@@ -108,7 +108,12 @@ impl ZonedTimestampForm {
         if is_infinite(text) {
             let is_lost = self.through_driver && text == "-infinity";
             let text = match is_lost {
-                true => format!("{DRIVER_NEGATIVE_INFINITY}{}Z", fraction(0, self.digits)),
+                true => {
+                    let mut text = DRIVER_NEGATIVE_INFINITY.to_owned();
+                    push_fraction(&mut text, 0, self.digits);
+                    text.push('Z');
+                    text
+                }
                 false => text.to_owned(),
             };
             return Ok((text, Kept::unless(is_lost)));
@@ -141,7 +146,8 @@ impl ZonedTimeForm {
         let (time, offset) = split_offset(text).ok_or(WHAT)?;
         let (seconds, exact) = clock(time).ok_or(WHAT)?;
         let micros = if self == ZonedTimeForm::Seconds { 0 } else { exact };
-        let text = format!("{}Z", iso_clock(seconds.wrapping_sub(offset).rem_euclid(SECONDS_PER_DAY), micros));
+        let mut text = iso_clock(seconds.wrapping_sub(offset).rem_euclid(SECONDS_PER_DAY), micros);
+        text.push('Z');
         Ok((text, Kept::unless(micros != exact || seconds >= SECONDS_PER_DAY)))
     }
 }
@@ -150,16 +156,41 @@ impl ZonedTimeForm {
 pub(super) fn iso_date(days: i64) -> String {
     let (year, month, day) = civil(days);
     match year {
-        0..=9999 => format!("{year:04}-{month:02}-{day:02}"),
+        0..=9999 => {
+            let mut text = String::with_capacity(LONGEST);
+            push_digits(&mut text, year, 4);
+            for part in [month, day] {
+                text.push('-');
+                push_digits(&mut text, part, 2);
+            }
+            text
+        }
         10_000.. => format!("+{year}-{month:02}-{day:02}"),
         _ => format!("-{:04}-{month:02}-{day:02}", -year),
     }
 }
 
+/// As long as a date with a time of day gets, mostly.
+const LONGEST: usize = "2024-02-29T13:14:15.123456Z".len();
+
+/// A number that has no more than `width` digits, with zeros in front of it: what `format!` would do, without its machinery.
+fn push_digits(text: &mut String, number: i64, width: u32) {
+    for place in (0..width).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+    }
+}
+
 /// `13:14:15.5` as Java's `ISO_LOCAL_TIME` prints it.
 pub(super) fn iso_clock(second: i64, micros: i64) -> String {
-    let fraction = fraction(micros, Digits::AsNeeded);
-    format!("{:02}:{:02}:{:02}{fraction}", second / 3600, second / 60 % 60, second % 60)
+    let mut text = String::with_capacity(LONGEST);
+    push_digits(&mut text, second / 3600, 2);
+    for part in [second / 60 % 60, second % 60] {
+        text.push(':');
+        push_digits(&mut text, part, 2);
+    }
+    push_fraction(&mut text, micros, Digits::AsNeeded);
+    text
 }
 
 /// Fractional digits as microseconds: `5` is 500000.
@@ -171,13 +202,16 @@ pub(super) fn fraction_micros(digits: &str) -> Option<i64> {
     }
 }
 
-fn fraction(micros: i64, digits: Digits) -> String {
-    let all = format!("{micros:06}");
-    let digits = match digits {
-        Digits::AsNeeded => all.trim_end_matches('0'),
-        Digits::Fixed(digits) => all.get(..digits.min(6)).unwrap_or_default(),
+/// A point and the digits behind it, or nothing where there are none.
+fn push_fraction(text: &mut String, micros: i64, digits: Digits) {
+    let begin = text.len();
+    text.push('.');
+    push_digits(text, micros, 6);
+    let kept = match digits {
+        Digits::AsNeeded => text.trim_end_matches('0').len().max(begin + 1),
+        Digits::Fixed(digits) => begin + 1 + digits.min(6),
     };
-    if digits.is_empty() { String::new() } else { format!(".{digits}") }
+    text.truncate(if kept == begin + 1 { begin } else { kept });
 }
 
 /// A point in time: whole seconds since 1970 and the microseconds behind them.
@@ -232,8 +266,12 @@ impl Stamp {
     /// As Java's `ISO_OFFSET_DATE_TIME` prints it in UTC.
     pub(super) fn iso(self, digits: Digits) -> String {
         let (day, second) = (self.seconds.div_euclid(SECONDS_PER_DAY), self.seconds.rem_euclid(SECONDS_PER_DAY));
-        let fraction = fraction(self.micros, digits);
-        format!("{}T{}{fraction}Z", iso_date(day), iso_clock(second, 0))
+        let mut text = iso_date(day);
+        text.push('T');
+        text.push_str(&iso_clock(second, 0));
+        push_fraction(&mut text, self.micros, digits);
+        text.push('Z');
+        text
     }
 }
 

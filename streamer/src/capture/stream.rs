@@ -26,6 +26,9 @@ use crate::source::snapshot::incremental::Incremental;
 use crate::source::wal::{WalEvent, WalStream};
 use crate::source::{session, slot};
 
+/// How many events are handled at most before signals, heartbeats and confirmed positions are looked at.
+const AT_ONCE: usize = 200;
+
 /// A running stream with everything it needs.
 #[expect(missing_debug_implementations, reason = "a tokio_postgres::Client shows nothing")]
 pub struct Streaming<'a> {
@@ -74,7 +77,7 @@ impl Streaming<'_> {
         let watched = watchdog::watch(self.context.clone(), self.producer.clone(), pulse.clone());
         let mut watched = AbortOnDropHandle::new(tokio::spawn(watched));
         let mut heartbeat = config.heartbeat.interval.map(later);
-        let cancel = self.context.cancel.clone();
+        let (cancel, producer) = (self.context.cancel.clone(), self.producer.clone());
         let mut signals = channels::open(&config)?;
         let going_on = pulse.work();
         let mut broken_off = tokio::select! {
@@ -110,16 +113,16 @@ impl Streaming<'_> {
                         }
                     }
                 }
-                event = stream.next() => {
+                event = stream.next(|| producer.nothing_more()) => {
                     let event = event?;
-                    if self.is_at_cut(&event) {
-                        is_at_cut = true;
-                        break;
-                    }
                     let _working = pulse.work();
-                    pulse.received(event.lsn());
                     tokio::select! {
-                        handled = self.handle(event) => handled?,
+                        handled = self.handle_ready(event, &mut stream) => {
+                            is_at_cut = handled?;
+                            if is_at_cut {
+                                break;
+                            }
+                        }
                         // Kafka may be away and its queue full: a stop does not wait for it.
                         () = cancel.cancelled() => {
                             broken_off = true;
@@ -178,6 +181,22 @@ impl Streaming<'_> {
     async fn drain_at_cut(&mut self) -> Result<(), TaskError> {
         self.checkpoint(Checkpoint { flush: self.context.cut.as_ref().and_then(|cut| cut.at()), offset: None });
         self.producer.drain().await
+    }
+
+    /// Handles an event, and some more of those that are there already: asking whether there is something else to do costs as
+    /// much as a row. Gives whether the task's cut was reached, before the event that says so.
+    async fn handle_ready(&mut self, event: WalEvent, stream: &mut WalStream) -> Result<bool, TaskError> {
+        let (mut event, mut left) = (Some(event), AT_ONCE);
+        while let Some(next) = event {
+            if self.is_at_cut(&next) {
+                return Ok(true);
+            }
+            self.pulse.received(next.lsn());
+            self.handle(next).await?;
+            left -= 1;
+            event = if left > 0 { stream.ready()? } else { None };
+        }
+        Ok(false)
     }
 
     async fn handle(&mut self, event: WalEvent) -> Result<(), TaskError> {

@@ -10,8 +10,8 @@ use super::connector::Keys;
 use super::slots::Share;
 use super::worker::{WorkerConfigError, invalid};
 
-/// How long a transaction is open where `transaction.boundary` is `poll`. Longer is cheaper, and so much later
-/// is a change seen by those who read what is committed.
+/// How long a transaction is open at most where `transaction.boundary` is `poll`, while there is more at hand. Longer is cheaper,
+/// and so much later is a change seen by those who read what is committed.
 const BATCH: Duration = Duration::from_millis(50);
 /// How long it may become where Kafka takes its time to end one.
 const LONGEST: Duration = Duration::from_millis(500);
@@ -39,6 +39,8 @@ pub struct ExactlyOnce {
     pub interval: Duration,
     /// And how long where ending one takes a while.
     pub longest: Duration,
+    /// Whether one ends as soon as nothing more is at hand (`transaction.boundary` is `poll`).
+    pub ends_at_rest: bool,
 }
 
 impl ExactlyOnce {
@@ -56,6 +58,7 @@ impl ExactlyOnce {
             transactional_id: format!("{}-{}-0", worker.group_id, keys.text("name").unwrap_or_default()),
             interval,
             longest,
+            ends_at_rest: !by_interval,
         })
     }
 

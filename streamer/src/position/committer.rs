@@ -37,6 +37,7 @@ pub async fn run(
         let stopping = tokio::select! {
             _ = interval.tick() => false,
             () = many(&producer) => false,
+            () = producer.rested() => false,
             () = stop.cancelled() => true,
         };
         producer.commit(stopping).await?;

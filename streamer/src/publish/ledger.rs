@@ -172,6 +172,12 @@ impl Ledger {
         self.lock().acknowledged.len()
     }
 
+    /// How many records were enqueued so far.
+    pub fn enqueued(&self) -> u64 {
+        let state = self.lock();
+        state.oldest + state.acknowledged.len() as u64
+    }
+
     /// How many records Kafka has, counted up to the oldest that is under way.
     pub fn acknowledged(&self) -> u64 {
         self.lock().oldest

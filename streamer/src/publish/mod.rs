@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`settings`]: Kafka Connect's producer properties in librdkafka's words
 //! - [`producer`]: the one place that enqueues; a full queue blocks it
+//! - `hurry`: records that shall not wait for company
 //! - [`topics`]: a topic's creation before its first record; `leaders`: whether a new one takes records
 //! - `requests`: the largest request that the brokers take
 //! - `transactions`: records and position in one Kafka transaction
@@ -13,6 +14,7 @@
 //! safe position is stored, and only a stored position is confirmed to the slot. So a crash at any moment finds the
 //! server still holding whatever Kafka does not have.
 
+mod hurry;
 mod leaders;
 pub mod ledger;
 pub mod producer;

@@ -1,6 +1,7 @@
 //! The one place that enqueues.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use access::kafka::has_lost;
@@ -10,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
+use super::hurry::Hurry;
 use super::ledger::{DeliveryFailure, Ledger, Undelivered};
 use super::settings;
 use super::topics::Topics;
@@ -59,6 +61,10 @@ pub struct RecordProducer {
     largest: usize,
     /// What it sends is smaller than the records are.
     compresses: bool,
+    /// `None` where records wait as long as somebody has said.
+    hurry: Option<Hurry>,
+    /// Whether a record was enqueued since it was last said that nothing more is at hand.
+    is_waited_with: AtomicBool,
 }
 
 impl std::fmt::Debug for RecordProducer {
@@ -121,10 +127,27 @@ impl RecordProducer {
         let (settings, limit) = settings::producer(worker, config)?;
         let largest = settings::largest_record(&settings);
         let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
-        let producer = settings
+        let producer: ThreadedProducer<_> = settings
             .create_with_context(Acknowledgements { ledger: ledger.clone() })
             .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
-        Ok(Self { producer, ledger, metrics, topics, positions, transactions, limit, largest, compresses })
+        let hurry = (!settings::has_linger(worker, config)).then(|| Hurry::new(producer.clone(), ledger.clone()));
+        let hurry = hurry
+            .transpose()
+            .map_err(|error| TaskError::retry("the system gives no thread for the producer").because(error))?;
+        let is_waited_with = AtomicBool::new(false);
+        Ok(Self {
+            producer,
+            ledger,
+            metrics,
+            topics,
+            positions,
+            transactions,
+            limit,
+            largest,
+            compresses,
+            hurry,
+            is_waited_with,
+        })
     }
 
     /// What is counted of the connector.
@@ -189,7 +212,10 @@ impl RecordProducer {
             let moved = self.ledger.moved();
             self.check()?;
             self.metrics.queue_full.increment(1);
-            let _either = tokio::time::timeout(LOOK_FOR_ROOM, moved).await;
+            if tokio::time::timeout(LOOK_FOR_ROOM, moved).await.is_err() {
+                // Many partitions, none of which has a batch full.
+                self.send_now();
+            }
         }
         let number = Numbered { ledger: &self.ledger, number: Some(self.ledger.enqueue()), bytes };
         self.ledger.occupy(bytes);
@@ -204,6 +230,7 @@ impl RecordProducer {
             match self.producer.send(pending) {
                 Ok(()) => {
                     number.accepted();
+                    self.is_waited_with.store(true, Ordering::Relaxed);
                     return Ok(());
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
@@ -211,11 +238,26 @@ impl RecordProducer {
                     self.metrics.queue_full.increment(1);
                     pending = same;
                     // librdkafka makes room only behind the report of a delivery: the last report can wake this too early,
-                    // and none follows it.
                     let _either = tokio::time::timeout(LOOK_FOR_ROOM, moved).await;
                 }
                 Err((error, _)) => return Err(refused(record.topic, bytes - OVERHEAD, &error).of_record()),
             }
+        }
+    }
+
+    /// Nothing more is at hand for now: what is enqueued is sent, and waits for no company.
+    pub fn nothing_more(&self) {
+        if self.is_waited_with.swap(false, Ordering::Relaxed) {
+            self.send_now();
+            if let Some(transactions) = &self.transactions {
+                transactions.rests();
+            }
+        }
+    }
+
+    fn send_now(&self) {
+        if let Some(hurry) = &self.hurry {
+            hurry.ask();
         }
     }
 
@@ -249,6 +291,7 @@ impl RecordProducer {
     /// # Errors
     /// The first refusal.
     pub async fn drain(&self) -> Result<(), TaskError> {
+        self.send_now();
         loop {
             let moved = self.ledger.moved();
             self.check()?;

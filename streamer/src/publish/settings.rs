@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
 
+use super::hurry::LONG_LINGER;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 
@@ -38,6 +39,9 @@ const WITHOUT_EFFECT: [&str; 14] = [
     "transaction.timeout.ms",
 ];
 
+/// How long a record waits for others.
+const LINGER: &str = "linger.ms";
+
 /// How much librdkafka's queue takes, in units of 1024 bytes, and the most that it can be told to.
 const QUEUE: &str = "queue.buffering.max.kbytes";
 const LARGEST_QUEUE: usize = 2_097_151;
@@ -61,7 +65,7 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
         .set("acks", "all")
         // Java's partitioner; librdkafka's default would send keys to other partitions than Debezium did.
         .set("partitioner", "murmur2_random")
-        .set("linger.ms", "5")
+        .set(LINGER, LONG_LINGER)
         .set("queue.buffering.max.messages", "100000")
         // Java's `buffer.memory`.
         .set(QUEUE, "32768")
@@ -86,6 +90,11 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
     let room = (limit.saturating_add(largest_record(&settings)) / 1024 + 1).min(LARGEST_QUEUE);
     settings.set(QUEUE, room.to_string());
     Ok((settings, limit))
+}
+
+/// Whether records wait for others as long as somebody has said (`linger.ms`).
+pub fn has_linger(worker: &WorkerConfig, config: &ConnectorConfig) -> bool {
+    worker.producer_properties.contains_key(LINGER) || config.producer_overrides.contains_key(LINGER)
 }
 
 /// How many bytes a record may have for a producer of these settings.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use proto::failpoint;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use super::producer::{Record, RecordProducer};
 use crate::config::{ConnectorConfig, ExactlyOnce, WorkerConfig};
@@ -25,6 +25,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const OPEN_TO_ENDING: u32 = 4;
 const MANY: u64 = 500;
 
+/// How long no new transaction begins behind the end of the last one. The end is answered before every partition has it
+/// (`TransactionCoordinator.endTransaction`); who begins the next one meanwhile is refused (CONCURRENT_TRANSACTIONS), and
+/// librdkafka asks again 20 ms later.
+const SETTLING: Duration = Duration::from_millis(4);
+
 /// How one connector publishes in transactions.
 pub(super) struct Transactions {
     settings: ExactlyOnce,
@@ -33,6 +38,8 @@ pub(super) struct Transactions {
     /// When a position was last stored that nothing was published for, and how often that may be.
     quiet: Mutex<Option<Instant>>,
     quiet_interval: Duration,
+    /// Nothing more is at hand.
+    rest: Notify,
     /// Held while a record is enqueued and while a transaction ends: nothing is enqueued meanwhile.
     open: Mutex<Open>,
 }
@@ -44,6 +51,8 @@ pub(super) struct Open {
     behind: u64,
     /// How long one of many records is to be open.
     lasts: Duration,
+    /// When the last one ended.
+    ended: Option<Instant>,
 }
 
 impl Open {
@@ -73,15 +82,23 @@ impl Transactions {
                 config.name
             )));
         }
-        let open = Open { since: None, behind: 0, lasts: settings.interval };
+        let open = Open { since: None, behind: 0, lasts: settings.interval, ended: None };
         Ok(Some(Self {
             settings,
             connector: config.name.clone(),
             positions,
             quiet: Mutex::new(None),
             quiet_interval: worker.offset_flush_interval,
+            rest: Notify::new(),
             open: Mutex::new(open),
         }))
+    }
+
+    /// Nothing more is at hand for now: where a transaction may end because of that, who ends it is woken.
+    pub(super) fn rests(&self) {
+        if self.settings.ends_at_rest {
+            self.rest.notify_one();
+        }
     }
 
     fn failed(&self, doing: &str, error: &KafkaError) -> TaskError {
@@ -135,16 +152,24 @@ impl RecordProducer {
     pub(super) async fn in_transaction(&self) -> Result<Option<MutexGuard<'_, Open>>, TaskError> {
         let Some(transactions) = &self.transactions else { return Ok(None) };
         let mut open = transactions.open.lock().await;
-        if open.is_due(transactions.settings.interval, self.enqueued()) {
+        if open.is_due(transactions.settings.interval, self.ledger().enqueued()) {
             self.end(transactions, &mut open).await?;
         }
-        self.begin(transactions, &mut open)?;
+        self.begin(transactions, &mut open).await?;
         Ok(Some(open))
     }
 
     /// How often [`RecordProducer::commit`] is to be called, `None` without transactions.
     pub fn commit_interval(&self) -> Option<Duration> {
         self.transactions.as_ref().map(|transactions| transactions.settings.interval.max(Duration::from_millis(1)))
+    }
+
+    /// Completes when a transaction is to be ended because nothing more is at hand, and only then.
+    pub async fn rested(&self) {
+        match &self.transactions {
+            Some(transactions) => transactions.rest.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Whether it publishes in transactions, and the position with them.
@@ -160,8 +185,8 @@ impl RecordProducer {
     pub async fn commit(&self, is_last: bool) -> Result<(), TaskError> {
         let Some(transactions) = &self.transactions else { return Ok(()) };
         let mut open = transactions.open.lock().await;
-        let is_of_many = self.enqueued().saturating_sub(open.behind) >= MANY;
-        if is_of_many && !open.is_due(transactions.settings.interval, self.enqueued()) && !is_last {
+        let is_of_many = self.ledger().enqueued().saturating_sub(open.behind) >= MANY;
+        if is_of_many && !open.is_due(transactions.settings.interval, self.ledger().enqueued()) && !is_last {
             return Ok(());
         }
         self.end(transactions, &mut open).await
@@ -179,15 +204,14 @@ impl RecordProducer {
         }
     }
 
-    fn enqueued(&self) -> u64 {
-        self.ledger().acknowledged() + self.ledger().in_flight() as u64
-    }
-
-    fn begin(&self, transactions: &Transactions, open: &mut Open) -> Result<(), TaskError> {
+    async fn begin(&self, transactions: &Transactions, open: &mut Open) -> Result<(), TaskError> {
         if open.since.is_none() {
+            if let Some(ended) = open.ended {
+                tokio::time::sleep_until((ended + SETTLING).into()).await;
+            }
             let begun = self.producer.begin_transaction();
             begun.map_err(|error| transactions.failed("beginning a transaction failed", &error))?;
-            (open.since, open.behind) = (Some(Instant::now()), self.enqueued());
+            (open.since, open.behind) = (Some(Instant::now()), self.ledger().enqueued());
         }
         Ok(())
     }
@@ -205,7 +229,7 @@ impl RecordProducer {
         let (begun, settings) = (Instant::now(), &transactions.settings);
         let offset = transactions.positions.of(&checkpoint)?;
         if let Some(offset) = &offset {
-            self.begin(transactions, open)?;
+            self.begin(transactions, open).await?;
             let (topic, key, value) = transactions.positions.record(offset)?;
             let record =
                 Record { topic, partition: None, key: Some(&key), value: Some(&value), headers: None, timestamp: None };
@@ -217,7 +241,7 @@ impl RecordProducer {
             failpoint::reached("transaction-not-committed");
             tokio::task::block_in_place(|| self.producer.commit_transaction(ANSWER_TIMEOUT))
                 .map_err(|error| transactions.failed("Kafka did not confirm the end of a transaction", &error))?;
-            open.since = None;
+            (open.since, open.ended) = (None, Some(Instant::now()));
             open.lasts = (begun.elapsed() * OPEN_TO_ENDING).clamp(settings.interval, settings.longest);
             failpoint::reached("transaction-committed");
             self.metrics().kafka_transactions.increment(1);

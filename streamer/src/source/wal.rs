@@ -33,6 +33,10 @@ const LARGE: usize = 8 << 20;
 /// How long the server may take to end the session. One that sends a large transaction looks up late.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// How long a server that is ahead is let alone: awake readers have it send a row at a time, and wake them for each. Its own clock
+/// makes the runtime's millisecond of it.
+const PILING_UP: Duration = Duration::from_millis(1);
+
 /// What the stream brings.
 #[derive(Debug)]
 pub enum WalEvent {
@@ -148,54 +152,83 @@ impl WalStream {
         self.process
     }
 
-    /// The next event. Cancel safe.
+    /// The next event. `idle` is called when the server has sent nothing more for now. Cancel safe.
     ///
     /// # Errors
     /// Retry when the session ended; stop when the server can no longer serve the slot, or sent what cannot be decoded.
-    pub async fn next(&mut self) -> Result<WalEvent, TaskError> {
+    pub async fn next(&mut self, idle: impl Fn()) -> Result<WalEvent, TaskError> {
         // A server that is ahead would never let go of this thread otherwise.
         tokio::task::coop::consume_budget().await;
-        let broken = |slot: &str, error: &PgWireError| replication_error(&format!("reading slot {slot}"), error);
         loop {
-            let arrived = self.arrived();
-            let arrived = arrived.await.map_err(|error| broken(&self.slot, &error))?;
-            match arrived {
+            if let Some(event) = self.ready()? {
+                return Ok(event);
+            }
+            if self.inbox.lets_pile_up() {
+                tokio::time::sleep(PILING_UP).await;
+                self.inbox.has_piled_up();
+            }
+            let arrived = self.arrived(&idle).await;
+            match arrived.map_err(|error| self.broken(&error))? {
                 Arrived::Large(row) => return Ok(WalEvent::Large(row)),
-                Arrived::Message(b'd', body) => {
-                    match parse_copy_data(body).map_err(|error| broken(&self.slot, &error))? {
-                        ReplicationCopyData::KeepAlive { wal_end, reply_requested, .. } => {
-                            if reply_requested {
-                                self.status.is_asked.notify_one();
-                            }
-                            return Ok(WalEvent::Keepalive(Lsn::from(wal_end.as_u64())));
-                        }
-                        ReplicationCopyData::XLogData { wal_start, data, .. } => {
-                            let lsn = Lsn::from(wal_start.as_u64());
-                            let message = self.decode(lsn, data)?;
-                            let lsn = match &message {
-                                Message::Begin(begin) => begin.final_lsn,
-                                Message::Commit(commit) => commit.end_lsn,
-                                Message::LogicalMessage(message) => message.lsn,
-                                _ => lsn,
-                            };
-                            return Ok(WalEvent::Message(lsn, message));
-                        }
+                Arrived::Message(kind, body) => {
+                    if let Some(event) = self.event(kind, body)? {
+                        return Ok(event);
                     }
                 }
-                // CopyDone, CommandComplete, ReadyForQuery.
-                Arrived::Message(b'c' | b'C' | b'Z', _) => {
-                    return Err(TaskError::retry(format!(
-                        "the server ended the replication session of slot {}",
-                        self.slot
-                    )));
-                }
-                // A notice, a changed parameter.
-                Arrived::Message(..) => {}
             }
         }
     }
 
-    async fn arrived(&mut self) -> Result<Arrived, PgWireError> {
+    /// The next event, if all of it is here already.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn ready(&mut self) -> Result<Option<WalEvent>, TaskError> {
+        while let Some((kind, body)) = self.inbox.whole(LARGE).map_err(|error| self.broken(&error))? {
+            let event = self.event(kind, body)?;
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+        Ok(None)
+    }
+
+    fn broken(&self, error: &PgWireError) -> TaskError {
+        replication_error(&format!("reading slot {}", self.slot), error)
+    }
+
+    /// What a message of the server's means; `None` for a notice or a changed parameter.
+    fn event(&self, kind: u8, body: Bytes) -> Result<Option<WalEvent>, TaskError> {
+        match kind {
+            b'd' => {}
+            // CopyDone, CommandComplete, ReadyForQuery.
+            b'c' | b'C' | b'Z' => {
+                return Err(TaskError::retry(format!("the server ended the replication session of slot {}", self.slot)));
+            }
+            _ => return Ok(None),
+        }
+        match parse_copy_data(body).map_err(|error| self.broken(&error))? {
+            ReplicationCopyData::KeepAlive { wal_end, reply_requested, .. } => {
+                if reply_requested {
+                    self.status.is_asked.notify_one();
+                }
+                Ok(Some(WalEvent::Keepalive(Lsn::from(wal_end.as_u64()))))
+            }
+            ReplicationCopyData::XLogData { wal_start, data, .. } => {
+                let lsn = Lsn::from(wal_start.as_u64());
+                let message = self.decode(lsn, data)?;
+                let lsn = match &message {
+                    Message::Begin(begin) => begin.final_lsn,
+                    Message::Commit(commit) => commit.end_lsn,
+                    Message::LogicalMessage(message) => message.lsn,
+                    _ => lsn,
+                };
+                Ok(Some(WalEvent::Message(lsn, message)))
+            }
+        }
+    }
+
+    async fn arrived(&mut self, idle: impl Fn()) -> Result<Arrived, PgWireError> {
         let read = async {
             let (kind, bytes) = self.inbox.head(&mut self.socket).await?;
             if kind == b'd' && bytes > LARGE && !self.is_announced {
@@ -209,6 +242,14 @@ impl WalStream {
             self.is_announced = false;
             Ok(Arrived::Message(kind, body))
         };
+        let mut read = std::pin::pin!(read);
+        let read = std::future::poll_fn(|context| {
+            let read = read.as_mut().poll(context);
+            if read.is_pending() {
+                idle();
+            }
+            read
+        });
         tokio::select! {
             biased;
             arrived = read => arrived,

@@ -31,6 +31,9 @@ const PROTOCOL: i32 = 3 << 16;
 /// How much room a read of the socket has. A walsender that is ahead fills it, and what lies in it costs no further call.
 const READ_AT_ONCE: usize = 256 << 10;
 
+/// Who gets so much by one read of the socket is behind.
+const MUCH: usize = 32 << 10;
+
 /// No message is larger: the server's own limit (`MaxAllocSize`).
 const LARGEST: usize = 1 << 30;
 
@@ -290,6 +293,8 @@ impl Session {
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     bytes: BytesMut,
+    /// How many bytes the last read brought.
+    brought: usize,
 }
 
 impl Inbox {
@@ -303,6 +308,10 @@ impl Inbox {
     pub(super) async fn message(&mut self, socket: &mut (impl AsyncRead + Unpin)) -> Result<(u8, Bytes), PgWireError> {
         let (kind, length) = self.head(socket).await?;
         self.fill(socket, Self::HEAD + length).await?;
+        self.take(kind, length)
+    }
+
+    fn take(&mut self, kind: u8, length: usize) -> Result<(u8, Bytes), PgWireError> {
         self.bytes.advance(Self::HEAD);
         let body = self.bytes.split_to(length).freeze();
         match kind {
@@ -311,18 +320,36 @@ impl Inbox {
         }
     }
 
+    /// The next message, if all of it is here and its body has no more than `limit` bytes.
+    ///
+    /// # Errors
+    /// What is no message; [`PgWireError::Server`] for an ErrorResponse.
+    pub(super) fn whole(&mut self, limit: usize) -> Result<Option<(u8, Bytes)>, PgWireError> {
+        let Some(head) = self.bytes.get(..Self::HEAD) else { return Ok(None) };
+        let (kind, length) = parse_head(head)?;
+        if length > limit || self.bytes.len() < Self::HEAD + length {
+            return Ok(None);
+        }
+        self.take(kind, length).map(Some)
+    }
+
+    /// Whether the server is ahead, and it is better to let it go on for a moment than to read what little it has sent since.
+    pub(super) fn lets_pile_up(&self) -> bool {
+        self.brought >= MUCH && self.brought < READ_AT_ONCE
+    }
+
+    /// The moment is over.
+    pub(super) fn has_piled_up(&mut self) {
+        self.brought = 0;
+    }
+
     /// The next message's kind and the length of its body. It is not taken. Cancel safe.
     ///
     /// # Errors
     /// The socket's, and what is no message.
     pub(super) async fn head(&mut self, socket: &mut (impl AsyncRead + Unpin)) -> Result<(u8, usize), PgWireError> {
         self.fill(socket, Self::HEAD).await?;
-        let mut head = &self.bytes[..];
-        let (kind, length) = (head.get_u8(), head.get_i32());
-        match usize::try_from(length).ok().and_then(|length| length.checked_sub(4)) {
-            Some(length) if length <= LARGEST => Ok((kind, length)),
-            _ => Err(PgWireError::Protocol(format!("a message of {length} bytes"))),
-        }
+        parse_head(&self.bytes)
     }
 
     /// The first `count` bytes of the next message's body. It is not taken. Cancel safe.
@@ -341,11 +368,22 @@ impl Inbox {
     async fn fill(&mut self, socket: &mut (impl AsyncRead + Unpin), wanted: usize) -> Result<(), PgWireError> {
         while self.bytes.len() < wanted {
             self.bytes.reserve(READ_AT_ONCE.max(wanted - self.bytes.len()));
-            if socket.read_buf(&mut self.bytes).await? == 0 {
+            self.brought = socket.read_buf(&mut self.bytes).await?;
+            if self.brought == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         }
         Ok(())
+    }
+}
+
+/// A message's kind, and the length of its body, of its first five bytes.
+fn parse_head(mut head: &[u8]) -> Result<(u8, usize), PgWireError> {
+    let ended = |_| PgWireError::Protocol("a message that ends early".to_owned());
+    let (kind, length) = (head.try_get_u8().map_err(ended)?, head.try_get_i32().map_err(ended)?);
+    match usize::try_from(length).ok().and_then(|length| length.checked_sub(4)) {
+        Some(length) if length <= LARGEST => Ok((kind, length)),
+        _ => Err(PgWireError::Protocol(format!("a message of {length} bytes"))),
     }
 }
 

@@ -1,0 +1,153 @@
+//! A backlog of changes into Kafka: the same WAL for everybody, from copies of one slot.
+
+use anyhow::Context as _;
+use tokio_postgres::Client;
+
+use super::bare::{self, Drained};
+use super::carrier::{Carrier, drop_slots};
+use super::ends::Ends;
+use super::result::{Measured, Part, Round};
+use super::stage::{DATABASE, Stage};
+use super::table::Backlog;
+use super::watched::Watched;
+use super::{Arguments, Work};
+
+/// The slot that the others are copies of.
+const BASE: &str = "base";
+
+/// Who takes a turn.
+enum System {
+    Carrier(Carrier),
+    /// A socket whose reader rests.
+    Rested,
+    /// PostgreSQL's own client.
+    Eager,
+}
+
+/// Measures one kind of backlog.
+///
+/// # Errors
+/// What did not come.
+pub(super) async fn run(stage: &Stage, work: Work, arguments: &Arguments) -> anyhow::Result<Measured> {
+    let backlog = Backlog::of(work);
+    let source = stage.source().await?;
+    backlog.make(&source).await?;
+    source.batch_execute(&format!("CREATE PUBLICATION {DATABASE} FOR ALL TABLES")).await?;
+    source.execute("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", &[&BASE]).await?;
+    eprintln!("{work:?}: writing the backlog");
+    let written = backlog.write(&source, arguments.rows).await?;
+    let end: String = source.query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).await?.get(0);
+    let (title, about) = words(work, written, &backlog);
+    let mut measured = Measured::new(work, title, about);
+    for round in 0..arguments.rounds {
+        let mut systems = systems(work, arguments);
+        let count = systems.len();
+        systems.rotate_left(round % count);
+        for (number, system) in systems.iter().enumerate() {
+            let slot = format!("r{round}_{number}");
+            source.execute("SELECT pg_copy_logical_replication_slot($1, $2)", &[&BASE, &slot]).await?;
+            let (name, part, found) = match system {
+                System::Carrier(carrier) => {
+                    let round = carry(stage, &source, carrier, &slot, &backlog, written).await;
+                    (carrier.name.as_str(), carrier.part, round.context(carrier.name.clone())?)
+                }
+                System::Rested => {
+                    let (port, slot) = (stage.source_port(), slot.clone());
+                    let drained = tokio::task::spawn_blocking(move || bare::rested(port, &slot, written)).await??;
+                    ("bare socket, resting", Part::Ceiling, as_round(drained))
+                }
+                System::Eager => {
+                    let (programs, url) = (stage.artifacts.postgres_client(), stage.source_url());
+                    let (slot, end) = (slot.clone(), end.clone());
+                    let drain = move || bare::eager(&programs, &url, &slot, &end, written);
+                    ("pg_recvlogical, eager", Part::Bare, as_round(tokio::task::spawn_blocking(drain).await??))
+                }
+            };
+            drop_slots(&source, &slot).await?;
+            eprintln!("{work:?}, round {}: {name}: {:.0} rows/s", round + 1, found.rows.unwrap_or_default());
+            measured.push(name, part, found);
+        }
+    }
+    drop_slots(&source, BASE).await?;
+    Ok(measured)
+}
+
+fn as_round(drained: Drained) -> Round {
+    let known = |value: f64| Some(value).filter(|value| !value.is_nan());
+    Round { rows: Some(drained.rows), cpu: known(drained.cpu), server_cpu: known(drained.server_cpu), ..Round::default() }
+}
+
+fn systems(work: Work, arguments: &Arguments) -> Vec<System> {
+    let with = |carrier: Carrier| match work {
+        Work::Schemas => carrier
+            .connector("key.converter.schemas.enable", "true")
+            .connector("value.converter.schemas.enable", "true"),
+        Work::Transform => carrier
+            .connector("transforms", "unwrap")
+            .connector("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState"),
+        _ => carrier,
+    };
+    let mut systems = vec![System::Rested, System::Eager, System::Carrier(with(Carrier::streamer_with(arguments)))];
+    if work == Work::Drain {
+        let exactly_once = Carrier::streamer_with(arguments).called("streamer, exactly once");
+        systems.push(System::Carrier(exactly_once.worker("exactly.once.source.support", "enabled")));
+    }
+    if !arguments.alone {
+        systems.push(System::Carrier(with(Carrier::debezium())));
+    }
+    systems
+}
+
+async fn carry(
+    stage: &Stage,
+    source: &Client,
+    carrier: &Carrier,
+    name: &str,
+    backlog: &Backlog,
+    written: usize,
+) -> anyhow::Result<Round> {
+    let topics = backlog.tables.iter().map(|table| format!("{name}.public.{table}")).collect();
+    let ends = Ends::create(&stage.bootstrap_servers(), topics).await?;
+    let carrying = carrier.start(stage, name).await?;
+    // From the first record on: how long a start takes is not the question.
+    let (first, begun) = ends.reach(1).await?;
+    let active = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1";
+    let walsender: Option<i32> = source.query_one(active, &[&name]).await?.get(0);
+    let walsender = Watched::begin(u32::try_from(walsender.context("nobody reads the slot")?)?)?;
+    let (worker, broker) = (carrying.watched()?, Watched::begin(stage.broker()?)?);
+    let (last, ended) = ends.reach(written).await?;
+    let count = (last - first) as f64;
+    let millions = count / 1e6;
+    let round = Round {
+        rows: Some(count / ended.duration_since(begun).as_secs_f64()),
+        cpu: Some(worker.cpu()? / millions),
+        server_cpu: Some(walsender.cpu()? / millions),
+        broker_cpu: Some(broker.cpu()? / millions),
+        peak_mb: Some(worker.peak_mb()?),
+        bytes: Some(ends.bytes(&stage.kafka_log())? as f64 / last as f64),
+        ..Round::default()
+    };
+    carrying.stop(source).await?;
+    ends.delete().await?;
+    Ok(round)
+}
+
+fn words(work: Work, written: usize, backlog: &Backlog) -> (&'static str, String) {
+    let (changes, tables) = (backlog.changes, backlog.tables.len());
+    let rows = format!("{written} changes in transactions of {changes}");
+    match work {
+        Work::Schemas => ("Backlog, JSON with schemas", format!("{rows}; 12 columns; the schema in every record.")),
+        Work::Wide => ("Backlog, 60 columns", format!("{rows}; text, numbers, timestamps, booleans.")),
+        Work::Documents => ("Backlog, JSON documents", format!("{rows}; jsonb of some 2 kB.")),
+        Work::Toast => (
+            "Backlog, TOASTed values",
+            format!("{rows}; updates of rows with a value of 8 kB that does not change and is not sent."),
+        ),
+        Work::Pgbench => {
+            ("Backlog, small transactions", format!("{rows}, as pgbench makes them: three updates, one insert, four tables."))
+        }
+        Work::Tables => ("Backlog, many tables", format!("{rows}, one in each of {tables} tables.")),
+        Work::Transform => ("Backlog, with a transform", format!("{rows}; 12 columns; ExtractNewRecordState.")),
+        _ => ("Backlog, JSON without schemas", format!("{rows}; 12 columns, some 150 bytes a row.")),
+    }
+}
