@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -158,6 +158,20 @@ pub fn end(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize> {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
     let end: i64 = watermarks(&consumer, topic)?.iter().map(|(_, _, end)| end).sum();
     Ok(usize::try_from(end)?)
+}
+
+/// Creates a topic with so many partitions.
+///
+/// # Errors
+/// Kafka does not.
+pub async fn create(bootstrap_servers: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    for result in admin.create_topics(&[new], &AdminOptions::new().operation_timeout(Some(ANSWER))).await? {
+        result.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
+    }
+    Ok(())
 }
 
 /// Deletes a topic, and waits until it is gone.

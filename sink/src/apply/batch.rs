@@ -1,15 +1,15 @@
 //! A batch of records, applied.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use proto::failpoint;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
-use super::ledger::{self, Next};
-use super::owner::Claim;
-use super::statements;
+use super::ledger::{self, Next, Place};
+use super::{fence, statements};
 use crate::error::SinkError;
 use crate::parse::record::{self, Change, Row, TableChange};
 use crate::parse::value::{self, Cell};
@@ -66,13 +66,14 @@ pub struct Applied {
     pub applied: u64,
     /// Records that were set aside.
     pub set_aside: u64,
+    /// The offset of the record that the batch ended before, because it waits for changes of other partitions.
+    pub waits: Option<i64>,
     /// When the newest change was committed in the source, in milliseconds since 1970.
     pub newest_ts_ms: Option<i64>,
 }
 
 /// A session that applies records.
 pub struct Applier {
-    claim: Claim,
     client: Client,
 }
 
@@ -82,22 +83,37 @@ impl std::fmt::Debug for Applier {
     }
 }
 
-/// What is known of a topic in the target.
+/// What is known of a topic's partition in the target.
 #[derive(Debug)]
-pub struct TopicState {
+pub struct PartitionState {
     /// The topic.
-    pub name: String,
-    /// Where its partitions are.
-    pub next: BTreeMap<i32, Next>,
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Where it is.
+    pub next: Option<Next>,
+    /// Whether the topic has other partitions: their changes come in no order with those of this one.
+    pub is_one_of_several: bool,
+    /// Since when the target refuses a record for what the changes of another partition may mend.
+    pub refused: Option<Instant>,
     tables: HashMap<(String, String), Arc<TargetTable>>,
 }
 
-impl TopicState {
+impl PartitionState {
     /// Nothing is known yet.
-    pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), next: BTreeMap::new(), tables: HashMap::new() }
+    pub fn new((topic, partition): Place) -> Self {
+        Self { topic, partition, next: None, is_one_of_several: false, refused: None, tables: HashMap::new() }
+    }
+
+    /// The same with nothing known of the tables: what was known may be why a batch failed.
+    #[must_use]
+    pub fn afresh(self) -> Self {
+        Self { tables: HashMap::new(), next: None, ..self }
     }
 }
+
+/// How long a record that is refused for a missing row, or for a constraint, waits for the changes of other partitions.
+const OTHERS_TIME: Duration = Duration::from_secs(10);
 
 /// A record with what it asks for.
 struct Planned<'a> {
@@ -131,7 +147,7 @@ impl Applier {
     ///
     /// # Errors
     /// Stop when the role may not set `session_replication_role`.
-    pub async fn connect(target: &Database, claim: Claim) -> Result<Self, SinkError> {
+    pub async fn connect(target: &Database) -> Result<Self, SinkError> {
         let client = target.connect("batch").await?;
         client.batch_execute("SET session_replication_role = replica").await.map_err(|error| {
             SinkError::from(error).while_doing(&format!(
@@ -140,45 +156,53 @@ impl Applier {
                 identifier(target.user())
             ))
         })?;
-        Ok(Self { claim, client })
+        Ok(Self { client })
     }
 
-    /// Where reading of topics goes on, by topic and partition.
+    /// Where reading of partitions goes on.
     ///
     /// # Errors
     /// The server's.
-    pub async fn offsets(&self, topics: &[String]) -> Result<HashMap<String, BTreeMap<i32, Next>>, SinkError> {
-        ledger::offsets(&self.client, topics).await
+    pub async fn offsets(&self, places: &[Place]) -> Result<HashMap<Place, Next>, SinkError> {
+        ledger::offsets(&self.client, places).await
     }
 
-    /// Applies records of a topic, in the order they have in their partitions, and stores the offsets behind them, in one
-    /// transaction.
+    /// Applies records of a partition, in their order, and stores the offset behind them, in one transaction. With `gives_way`
+    /// it does not wait long for what others have locked.
     ///
     /// # Errors
-    /// Retry when the target went away, or somebody else changed the stored offsets; stop when a table or column is missing
-    /// there, or may not be written, or another sink has taken over. Nothing of the batch is applied then.
-    pub async fn apply(&mut self, topic: &mut TopicState, records: Vec<Record>) -> Result<Applied, SinkError> {
+    /// Retry when the target went away, or somebody else changed the stored offset; stop when a table or column is missing
+    /// there, or may not be written. Nothing of the batch is applied then.
+    pub async fn apply(
+        &mut self,
+        topic: &mut PartitionState,
+        records: Vec<Record>,
+        gives_way: bool,
+    ) -> Result<Applied, SinkError> {
         let mut outcome = Applied::default();
         let mut planned = Vec::with_capacity(records.len());
         for record in &records {
             let work = self.plan(topic, record, &mut outcome).await?;
             planned.push(Planned { record, work });
         }
-        let TopicState { name: topic, next: known, .. } = topic;
+        let PartitionState { topic, partition, next: known, is_one_of_several, refused, .. } = topic;
         let mut transaction = self.client.transaction().await?;
-        self.claim.hold(&transaction).await?;
-        if ledger::lock_offsets(&transaction, topic).await? != *known {
+        fence::take(&transaction, topic, *partition, gives_way).await?;
+        if ledger::lock_offset(&transaction, topic, *partition).await? != *known {
             return Err(SinkError::retry(format!(
-                "somebody changed the stored offsets of topic {topic} (headwater.offsets in the target). Nothing of the batch at \
-                 hand was applied; reading goes on from what is stored now"
+                "somebody changed the stored offset of partition {partition} of topic {topic} (headwater.offsets in the target). \
+                 Nothing of the batch at hand was applied; reading goes on from what is stored now"
             )));
         }
-        outcome.applied = planned.len() as u64;
         if let Err(error) = together(&mut transaction, &planned).await {
             tracing::debug!(%topic, reason = %reason(&error), "applying a batch record by record");
             retryable(error)?;
-            one_by_one(&mut transaction, &mut planned).await?;
+            let refused = is_one_of_several.then_some(&mut *refused);
+            let taken = one_by_one(&mut transaction, &mut planned, refused).await?;
+            outcome.waits = planned.get(taken).map(|planned| planned.record.offset);
+            planned.truncate(taken);
         }
+        outcome.applied = planned.len() as u64;
         for Planned { record, work } in &planned {
             if let Work::SetAside(reason) = work {
                 set_aside(&transaction, topic, record, reason).await?;
@@ -186,24 +210,39 @@ impl Applier {
             }
         }
         outcome.applied -= outcome.set_aside;
-        let last: BTreeMap<i32, &Record> = records.iter().map(|record| (record.partition, record)).collect();
-        let next = last.into_iter().map(|(partition, record)| {
-            (partition, Next { offset: record.offset + 1, last_record: Some(record.mark()) })
-        });
-        let next: BTreeMap<i32, Next> = next.collect();
-        ledger::put_offsets(&transaction, topic, &next).await?;
+        let last = planned.last().map(|planned| planned.record);
+        let next = last.map(|last| Next { offset: last.offset + 1, last_record: Some(last.mark()) });
+        if let Some(next) = next {
+            ledger::put_offset(&transaction, topic, *partition, next).await?;
+        }
         failpoint::reached("batch-not-committed");
         transaction.commit().await?;
         failpoint::reached("batch-committed");
-        known.extend(next);
+        *known = next.or(*known);
+        if outcome.waits.is_none() {
+            *refused = None;
+        }
         Ok(outcome)
     }
 
-    async fn plan(&self, topic: &mut TopicState, record: &Record, outcome: &mut Applied) -> Result<Work, SinkError> {
+    async fn plan(
+        &self,
+        topic: &mut PartitionState,
+        record: &Record,
+        outcome: &mut Applied,
+    ) -> Result<Work, SinkError> {
         let change = record::read(record.key.as_deref(), record.value.as_deref(), record.new_key.as_deref());
         let (table, step) = match change {
             Ok(Change::Nothing) => return Ok(Work::Nothing),
             Err(unreadable) => return Ok(Work::SetAside(unreadable.to_string())),
+            Ok(Change::Truncate { .. }) if topic.is_one_of_several => {
+                return Ok(Work::SetAside(
+                    "a truncate of a table whose topic has several partitions: which rows of the other partitions are older \
+                     than it cannot be told. Remove the rows that the source does not have, as `sink verify` finds them; give \
+                     the topic of a table that is truncated one partition"
+                        .to_owned(),
+                ));
+            }
             Ok(Change::Truncate { schema, table }) => (self.table(topic, &schema, &table).await?, Ok(Step::Truncate)),
             Ok(Change::Upsert(change)) => {
                 let table = self.table_of(topic, &change, outcome).await?;
@@ -229,7 +268,7 @@ impl Applier {
 
     async fn table_of(
         &self,
-        topic: &mut TopicState,
+        topic: &mut PartitionState,
         change: &TableChange,
         outcome: &mut Applied,
     ) -> Result<Arc<TargetTable>, SinkError> {
@@ -237,7 +276,7 @@ impl Applier {
         self.table(topic, &change.schema, &change.table).await
     }
 
-    async fn table(&self, topic: &mut TopicState, schema: &str, name: &str) -> Result<Arc<TargetTable>, SinkError> {
+    async fn table(&self, topic: &mut PartitionState, schema: &str, name: &str) -> Result<Arc<TargetTable>, SinkError> {
         let known = (schema.to_owned(), name.to_owned());
         if let Some(table) = topic.tables.get(&known) {
             return Ok(table.clone());
@@ -246,14 +285,14 @@ impl Applier {
             SinkError::stop(format!(
                 "table {schema}.{name} is not in the target. Its changes wait in topic {}; create the table there as it is \
                  in the source, and they are applied",
-                topic.name
+                topic.topic
             ))
         })?;
         if table.key.is_empty() {
             return Err(SinkError::stop(format!(
                 "table {schema}.{name} has no primary key in the target, and an upsert cannot find its rows. Its changes wait \
                  in topic {}; ALTER TABLE {} ADD PRIMARY KEY (…), in source and target",
-                topic.name,
+                topic.topic,
                 table.sql_name()
             )));
         }
@@ -321,9 +360,15 @@ async fn together(transaction: &mut Transaction<'_>, planned: &[Planned<'_>]) ->
     Ok(())
 }
 
-/// Each by itself, in order; what the target does not take is marked to be set aside.
-async fn one_by_one(transaction: &mut Transaction<'_>, planned: &mut [Planned<'_>]) -> Result<(), SinkError> {
-    for planned in planned {
+/// Each by itself, in order; what the target does not take is marked to be set aside. Where the topic has other partitions, whose
+/// changes may have to come first, there is a place for since when that is waited for. How many were applied: what stands before a
+/// record that waits is committed, for two partitions may wait for each other.
+async fn one_by_one(
+    transaction: &mut Transaction<'_>,
+    planned: &mut [Planned<'_>],
+    mut refused: Option<&mut Option<Instant>>,
+) -> Result<usize, SinkError> {
+    for (index, planned) in planned.iter_mut().enumerate() {
         let Work::Step(table, step) = &planned.work else { continue };
         let savepoint = transaction.savepoint("record").await?;
         let mut result = Ok(());
@@ -337,13 +382,18 @@ async fn one_by_one(transaction: &mut Transaction<'_>, planned: &mut [Planned<'_
             Ok(()) => savepoint.commit().await?,
             Err(error) => {
                 savepoint.rollback().await?;
+                if let Some(refused) = refused.as_deref_mut().filter(|_| is_order_s(&error))
+                    && refused.get_or_insert_with(Instant::now).elapsed() < OTHERS_TIME
+                {
+                    return Ok(index);
+                }
                 let reason = reason(&error);
                 retryable(error)?;
                 planned.work = Work::SetAside(reason);
             }
         }
     }
-    Ok(())
+    Ok(planned.len())
 }
 
 /// Lets pass what is the record's fault: the type does not take its value (class 22), a constraint does not (class 23), its
@@ -355,6 +405,14 @@ fn retryable(error: StepError) -> Result<(), SinkError> {
             let is_record_s = error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23")));
             if is_record_s { Ok(()) } else { Err(error.into()) }
         }
+    }
+}
+
+/// Whether changes in another order may have been taken.
+fn is_order_s(error: &StepError) -> bool {
+    match error {
+        StepError::MissingRow => true,
+        StepError::Server(error) => error.code().is_some_and(|code| code.code().starts_with("23")),
     }
 }
 

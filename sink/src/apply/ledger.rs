@@ -1,10 +1,9 @@
 //! The sink's own tables in the target, schema `headwater`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use tokio_postgres::{Client, Row, Transaction};
 
-use super::owner;
 use crate::error::SinkError;
 
 /// The schema's name; it is left out of copies and comparisons.
@@ -16,7 +15,7 @@ pub const SCHEMA: &str = "headwater";
 /// Stop when the role may not.
 pub async fn create(client: &Client) -> Result<(), SinkError> {
     client
-        .batch_execute(&format!(
+        .batch_execute(
             "CREATE SCHEMA IF NOT EXISTS headwater;
              CREATE TABLE IF NOT EXISTS headwater.copies (
                  topic_prefix text PRIMARY KEY,
@@ -39,10 +38,8 @@ pub async fn create(client: &Client) -> Result<(), SinkError> {
                  topic text, partition int, record_offset bigint,
                  key bytea, value bytea, reason text NOT NULL,
                  set_aside_at timestamptz NOT NULL DEFAULT now(),
-                 PRIMARY KEY (topic, partition, record_offset));
-             {};",
-            owner::TABLE
-        ))
+                 PRIMARY KEY (topic, partition, record_offset));",
+        )
         .await
         .map_err(|error| SinkError::from(error).while_doing("creating the sink's schema headwater in the target"))
 }
@@ -111,59 +108,60 @@ pub struct Next {
 }
 
 /// The mark counts only where it is of the record before the offset: whoever sets an offset by hand need not know it.
-const SELECT: &str = "SELECT partition, next_offset, CASE WHEN last_offset = next_offset - 1 THEN last_record END";
+const SELECT: &str = "SELECT next_offset, CASE WHEN last_offset = next_offset - 1 THEN last_record END";
 
-fn next(row: &Row) -> (i32, Next) {
-    (row.get(0), Next { offset: row.get(1), last_record: row.get(2) })
+fn next(row: &Row) -> Next {
+    Next { offset: row.get(0), last_record: row.get(1) }
 }
 
-/// Where reading goes on, of every partition of some topics that something is stored for.
+/// A partition of a topic.
+pub type Place = (String, i32);
+
+/// Where reading goes on, of those partitions that something is stored for.
 ///
 /// # Errors
 /// The server's.
-pub async fn offsets(client: &Client, topics: &[String]) -> Result<HashMap<String, BTreeMap<i32, Next>>, SinkError> {
-    let mut all: HashMap<String, BTreeMap<i32, Next>> = HashMap::new();
-    let sql = format!("{SELECT}, topic FROM headwater.offsets WHERE topic = ANY ($1)");
-    for row in client.query(&sql, &[&topics]).await? {
-        let (partition, next) = next(&row);
-        all.entry(row.get(3)).or_default().insert(partition, next);
-    }
-    Ok(all)
+pub async fn offsets(client: &Client, places: &[Place]) -> Result<HashMap<Place, Next>, SinkError> {
+    let (topics, partitions): (Vec<&str>, Vec<i32>) = places.iter().map(|(topic, at)| (topic.as_str(), *at)).unzip();
+    let sql = format!(
+        "{SELECT}, topic, partition FROM headwater.offsets
+         JOIN unnest($1::text[], $2::int[]) AS asked (topic, partition) USING (topic, partition)"
+    );
+    let rows = client.query(&sql, &[&topics, &partitions]).await?;
+    Ok(rows.iter().map(|row| ((row.get(2), row.get(3)), next(row))).collect())
 }
 
-/// The same of one topic, locked for this transaction: nobody changes them until it ends.
+/// The same of one partition, locked for this transaction: nobody changes it until it ends.
 ///
 /// # Errors
 /// The server's.
-pub async fn lock_offsets(
+pub async fn lock_offset(
     transaction: &Transaction<'_>,
     topic: &str,
-) -> Result<BTreeMap<i32, Next>, tokio_postgres::Error> {
-    let sql = format!("{SELECT} FROM headwater.offsets WHERE topic = $1 ORDER BY partition FOR UPDATE");
-    Ok(transaction.query(&sql, &[&topic]).await?.iter().map(next).collect())
+    partition: i32,
+) -> Result<Option<Next>, tokio_postgres::Error> {
+    let sql = format!("{SELECT} FROM headwater.offsets WHERE topic = $1 AND partition = $2 FOR UPDATE");
+    Ok(transaction.query_opt(&sql, &[&topic, &partition]).await?.as_ref().map(next))
 }
 
 /// Stores where reading goes on.
 ///
 /// # Errors
 /// The server's.
-pub async fn put_offsets(
+pub async fn put_offset(
     transaction: &Transaction<'_>,
     topic: &str,
-    next: &BTreeMap<i32, Next>,
+    partition: i32,
+    next: Next,
 ) -> Result<(), tokio_postgres::Error> {
-    let partitions: Vec<i32> = next.keys().copied().collect();
-    let (offsets, marks): (Vec<i64>, Vec<Option<i64>>) =
-        next.values().map(|next| (next.offset, next.last_record)).unzip();
     transaction
         .execute(
             "INSERT INTO headwater.offsets (topic, partition, next_offset, last_offset, last_record)
-             SELECT $1, partition, next, next - 1, mark FROM unnest($2::int[], $3::bigint[], $4::bigint[])
-                 AS v (partition, next, mark)
+             VALUES ($1, $2, $3::bigint, $3 - 1, $4)
              ON CONFLICT (topic, partition) DO UPDATE SET
                  next_offset = EXCLUDED.next_offset, last_offset = EXCLUDED.last_offset,
                  last_record = EXCLUDED.last_record, changed_at = now()",
-            &[&topic, &partitions, &offsets, &marks],
+            &[&topic, &partition, &next.offset, &next.last_record],
         )
         .await?;
     Ok(())

@@ -4,6 +4,7 @@
 //! - [`steps`]: what is printed
 //! - [`worker`]: the worker's REST API
 //! - [`services`]: waiting for those that are needed
+//! - [`turn`]: one sink at a time is at its start
 //! - [`connector`]: the connector, from its file or as this sink needs it, and its deployment over REST
 //! - [`preflight`]: everything that can be wrong with source and target, at once
 //! - [`slot`]: the replication slot and its snapshot
@@ -21,6 +22,7 @@ pub mod services;
 pub mod slot;
 pub mod steps;
 pub mod test_rows;
+pub mod turn;
 pub mod worker;
 
 use std::time::Duration;
@@ -30,7 +32,6 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::ledger::{self, CopyState};
-use crate::apply::owner::Claim;
 use crate::config::RunConfig;
 use crate::consume::{self, topics};
 use crate::error::SinkError;
@@ -55,40 +56,21 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     steps.done("all answer");
 
     let target = config.target.connect("bootstrap").await?;
-    ledger::create(&target).await?;
-    let claim = Claim::take(&config.target, &config.topic_prefix, || {
-        steps.begin("standing by: another sink applies the topics of this prefix to postgres2");
+    turn::take(&target, &config.topic_prefix, || {
+        steps.begin("standing by: another sink of this prefix is at its start");
     })
     .await?;
-    tokio::select! {
-        result = go_on(config, &claim, &connector, target, &mut steps, health, cancel) => result,
-        lost = claim.lost() => {
-            cancel.cancel();
-            Err(lost)
-        }
-    }
-}
-
-/// The sequence, once this sink is the one that applies.
-async fn go_on(
-    config: &RunConfig,
-    claim: &Claim,
-    connector: &Connector,
-    target: Client,
-    steps: &mut Steps,
-    health: &Health,
-    cancel: &CancellationToken,
-) -> Result<(), SinkError> {
+    ledger::create(&target).await?;
     let copied = match ledger::copy_state(&target, &config.topic_prefix).await? {
         state @ (Some(CopyState::Copied) | Some(CopyState::Complete)) => {
             steps.begin("the copy was made before: going on where it was");
-            slot::require(config, connector).await?;
-            preflight::still_fits(config, connector).await?;
+            slot::require(config, &connector).await?;
+            preflight::still_fits(config, &connector).await?;
             steps.done("the replication slot still keeps what is not in Kafka yet");
             state
         }
         begun => {
-            copy_all(config, connector, &target, begun, steps).await?;
+            copy_all(config, &connector, &target, begun, &mut steps).await?;
             Some(CopyState::Copied)
         }
     };
@@ -101,8 +83,8 @@ async fn go_on(
 
     steps.begin("applying changes");
     let consumers = tokio::spawn({
-        let (config, claim, health, cancel) = (config.clone(), claim.clone(), health.clone(), cancel.clone());
-        async move { consume::run(&config, &claim, &health, &cancel).await }
+        let (config, health, cancel) = (config.clone(), health.clone(), cancel.clone());
+        async move { consume::run(&config, &health, &cancel).await }
     });
     steps.done("running");
 
@@ -120,6 +102,7 @@ async fn go_on(
         steps.done(&format!("all there, the slowest after {} ms", slowest.as_millis()));
     }
     ledger::put_copy_state(&target, &config.topic_prefix, &connector.slot, CopyState::Complete).await?;
+    // The next one's turn.
     drop(target);
     steps.complete();
 

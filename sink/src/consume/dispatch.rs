@@ -1,7 +1,7 @@
-//! Records to their topics, batches to the sessions.
+//! Records to their partitions, batches to the sessions.
 //!
-//! What waits for a session is bounded in bytes, of a topic and of all together. Where it is full, nothing more is read, and
-//! Kafka keeps the rest. A topic whose batch takes long, because its table is locked, does not hold up the others: what waits
+//! What waits for a session is bounded in bytes, of a partition and of all together. Where it is full, nothing more is read, and
+//! Kafka keeps the rest. A partition whose batch takes long, because its table is locked, does not hold up the others: what waits
 //! of it is dropped, and read again behind that batch.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -12,11 +12,10 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::partition::Partition;
 use super::reader::{Reader, Received};
-use super::resume;
-use super::topic::Topic;
-use crate::apply::batch::{Applied, Applier, TopicState};
-use crate::apply::owner::Claim;
+use crate::apply::batch::{Applied, Applier, PartitionState, Record};
+use crate::apply::ledger::Place;
 use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::metrics::health::Health;
@@ -25,7 +24,7 @@ use crate::metrics::names;
 /// How many batches are applied at once, each in a session of its own.
 const SESSIONS: usize = 8;
 
-/// What waits for a session, of all topics together, in bytes.
+/// What waits for a session, of all partitions together, in bytes.
 const WAITING_BYTES: usize = 16 << 20;
 
 /// What is applied at once, in units of 1024 bytes: a batch takes several times its records' bytes. A larger record is applied
@@ -35,10 +34,10 @@ const APPLIED_KB: u32 = 8 << 10;
 /// How often new topics are looked for.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often it is looked which topics are to be read again.
+/// How often it is looked which partitions are to be read again, and whether the group has changed.
 const ASSIGN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a full topic may stop the reading of the others.
+/// How long a full partition may stop the reading of the others.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How many records are taken in before sessions get their work.
@@ -46,27 +45,31 @@ const AT_ONCE: usize = 1000;
 
 /// Everything between Kafka and the target.
 pub(super) struct Dispatcher<'a> {
-    config: &'a RunConfig,
-    claim: &'a Claim,
-    health: &'a Health,
-    reader: Reader,
-    topics: HashMap<String, Topic>,
-    /// Topics with a batch to apply.
-    ready: VecDeque<String>,
+    pub(super) config: &'a RunConfig,
+    pub(super) health: &'a Health,
+    pub(super) reader: Reader,
+    /// The topics of the prefix, with their numbers of partitions.
+    pub(super) topics: BTreeMap<String, usize>,
+    pub(super) partitions: HashMap<Place, Partition>,
+    /// Since when the group waits for what it takes away.
+    pub(super) awaited: Option<Instant>,
+    pub(super) waiting_bytes: usize,
+    /// Partitions with a batch to apply.
+    ready: VecDeque<Place>,
     /// Sessions without work.
-    idle: Vec<Applier>,
+    pub(super) idle: Vec<Applier>,
     batches: JoinSet<Done>,
+    /// How many of them are of a topic.
+    busy: HashMap<String, usize>,
     budget: Arc<Semaphore>,
-    waiting_bytes: usize,
-    /// Since when nothing is read, and the topic that is full.
+    /// Since when nothing is read, and the partition that is full.
     stalled: Option<Instant>,
-    full: Option<String>,
+    full: Option<Place>,
 }
 
 /// A batch that was applied, or not.
 struct Done {
-    topic: String,
-    state: TopicState,
+    state: PartitionState,
     session: Option<Applier>,
     result: Result<Applied, SinkError>,
 }
@@ -76,28 +79,31 @@ impl<'a> Dispatcher<'a> {
     ///
     /// # Errors
     /// As [`Reader::new`].
-    pub(super) fn new(config: &'a RunConfig, claim: &'a Claim, health: &'a Health) -> Result<Self, SinkError> {
+    pub(super) fn new(config: &'a RunConfig, health: &'a Health) -> Result<Self, SinkError> {
         Ok(Self {
             config,
-            claim,
             health,
             reader: Reader::new(config)?,
-            topics: HashMap::new(),
+            topics: BTreeMap::new(),
+            partitions: HashMap::new(),
+            awaited: None,
+            waiting_bytes: 0,
             ready: VecDeque::new(),
             idle: Vec::new(),
             batches: JoinSet::new(),
+            busy: HashMap::new(),
             budget: Arc::new(Semaphore::new(APPLIED_KB as usize)),
-            waiting_bytes: 0,
             stalled: None,
             full: None,
         })
     }
 
-    /// Runs until cancelled, or another sink has taken over.
+    /// Runs until cancelled; the group is left behind the last batch.
     pub(super) async fn run(mut self, cancel: &CancellationToken) {
         let mut discovery = tokio::time::interval(DISCOVERY_INTERVAL);
         let mut assigning = tokio::time::interval(ASSIGN_INTERVAL);
-        while !self.claim.is_lost() {
+        loop {
+            self.follow_group();
             self.start_batches();
             let has_room = self.has_room();
             let patience = self.stalled.map_or_else(Instant::now, |since| since + PATIENCE);
@@ -113,11 +119,12 @@ impl<'a> Dispatcher<'a> {
         while let Some(done) = self.batches.join_next().await {
             self.done(done);
         }
+        self.reader.close().await;
     }
 
     /// Whether more may be read.
     fn has_room(&mut self) -> bool {
-        let is_full = self.full.as_ref().and_then(|full| self.topics.get(full)).is_some_and(Topic::is_full);
+        let is_full = self.full.as_ref().and_then(|full| self.partitions.get(full)).is_some_and(Partition::is_full);
         let has_room = !is_full && self.waiting_bytes < WAITING_BYTES;
         self.stalled = if has_room { None } else { self.stalled.or_else(|| Some(Instant::now())) };
         has_room
@@ -125,70 +132,94 @@ impl<'a> Dispatcher<'a> {
 
     fn start_batches(&mut self) {
         while self.batches.len() < SESSIONS {
-            let Some(name) = self.ready.pop_front() else { return };
-            let Some(topic) = self.topics.get_mut(&name) else { continue };
-            topic.is_queued = false;
-            if !topic.is_ready() {
+            let Some(place) = self.ready.pop_front() else { return };
+            let Some(partition) = self.partitions.get_mut(&place) else { continue };
+            partition.is_queued = false;
+            if !partition.is_ready() {
                 continue;
             }
-            let Some(mut state) = topic.state.take() else { continue };
-            let (records, bytes) = topic.take_batch();
-            topic.busy_since = Some(Instant::now());
+            let Some(mut state) = partition.state.take() else { continue };
+            let (records, bytes) = partition.take_batch();
+            partition.busy_since = Some(Instant::now());
             self.waiting_bytes -= bytes;
+            state.is_one_of_several = self.topics.get(&place.0).is_some_and(|partitions| *partitions > 1);
+            // A locked table takes one session: the other partitions do not wait for it in theirs.
+            let busy = self.busy.entry(place.0).or_default();
+            let gives_way = *busy > 0;
+            *busy += 1;
             let kilobytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(APPLIED_KB);
-            let (session, budget) = (self.idle.pop(), self.budget.clone());
-            let (target, claim) = (self.config.target.clone(), self.claim.clone());
+            let (session, budget, target) = (self.idle.pop(), self.budget.clone(), self.config.target.clone());
             self.batches.spawn(async move {
                 // Never closed: without it a batch would only be applied beside others.
                 let _permit = budget.acquire_many(kilobytes).await;
                 let connected = match session {
                     Some(session) => Ok(session),
-                    None => Applier::connect(&target, claim).await,
+                    None => Applier::connect(&target).await,
                 };
                 let (session, result) = match connected {
                     Ok(mut session) => {
-                        let result = session.apply(&mut state, records).await;
+                        let result = session.apply(&mut state, records, gives_way).await;
                         (Some(session).filter(|_| result.is_ok()), result)
                     }
                     Err(error) => (None, Err(error)),
                 };
-                Done { topic: name, state, session, result }
+                Done { state, session, result }
             });
         }
     }
 
     fn done(&mut self, done: Result<Done, JoinError>) {
-        let Done { topic: name, state, session, result } = match done {
+        let Done { state, session, result } = match done {
             Ok(done) => done,
             Err(error) => {
-                // Its topic stays busy: what broke off would break off again. The log says so, and so does `/health`.
-                tracing::error!(%error, "applying a batch broke off; the topic stands still until the sink is started again");
-                self.health.topic("(broken off)", |topic| topic.error = Some(error.to_string()));
+                // Its partition stays busy: what broke off would break off again. The log says so, and so does `/health`.
+                tracing::error!(%error, "applying a batch broke off; the partition stands still until the sink is started again");
+                self.health.group(Some(format!("applying a batch broke off: {error}")));
                 return;
             }
         };
         self.idle.extend(session);
-        let Some(topic) = self.topics.get_mut(&name) else { return };
-        match result {
-            Ok(applied) => {
-                self.reader.show(&name, state.next.iter().map(|(partition, next)| (*partition, next.offset)));
-                topic.applied(state);
-                report(&name, &applied, self.health);
-                queue(&mut self.ready, &name, topic);
-            }
-            Err(error) => {
-                (topic.state, topic.busy_since) = (Some(TopicState::new(&name)), None);
-                self.fail(&name, &error);
+        let place = (state.topic.clone(), state.partition);
+        if let Some(busy) = self.busy.get_mut(&place.0) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(&place.0);
             }
         }
+        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        match result {
+            Ok(applied) => {
+                report(&place, &applied, self.health);
+                if let Some(next) = state.next {
+                    self.reader.show(&place, next.offset);
+                }
+                partition.applied(state);
+                match applied.waits {
+                    None => queue(&mut self.ready, &place, partition),
+                    Some(offset) => self.fail(
+                        &place,
+                        &SinkError::retry(format!(
+                            "the target does not take the record at offset {offset} yet: a change that comes through another \
+                             partition of the topic may have to be there first"
+                        )),
+                    ),
+                }
+            }
+            Err(error) => {
+                (partition.state, partition.busy_since) = (Some(state.afresh()), None);
+                self.fail(&place, &error);
+            }
+        }
+        self.forget(&place);
     }
 
     async fn receive(&mut self, received: Received) {
         let mut next = Some(received);
         for _ in 0..AT_ONCE {
             match next {
-                Some(Received::Record(name, record)) => self.take_in(&name, record),
+                Some(Received::Record(topic, record)) => self.take_in(topic, record),
                 Some(Received::OutOfRange) => self.explain().await,
+                Some(Received::Refused(error)) => self.refused(&error),
                 Some(Received::Nothing) => {}
                 None => return,
             }
@@ -197,183 +228,56 @@ impl<'a> Dispatcher<'a> {
             }
             next = self.reader.try_receive();
         }
-        if let Some(Received::Record(name, record)) = next {
-            self.take_in(&name, record);
+        if let Some(Received::Record(topic, record)) = next {
+            self.take_in(topic, record);
         }
     }
 
-    fn take_in(&mut self, name: &str, record: crate::apply::batch::Record) {
-        let Some(topic) = self.topics.get_mut(name) else { return };
-        match topic.take_in(name, record) {
+    fn take_in(&mut self, topic: String, record: Record) {
+        let place = (topic, record.partition);
+        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        match partition.take_in(&place.0, record) {
             Ok(bytes) => self.waiting_bytes += bytes,
-            Err(error) => return self.fail(name, &error),
+            Err(error) => return self.fail(&place, &error),
         }
-        if topic.is_full() {
-            self.full = Some(name.to_owned());
-        }
-        queue(&mut self.ready, name, topic);
-    }
-
-    /// Looks for new topics, and for topics that are gone.
-    async fn discover(&mut self) {
-        let found = match self.reader.topics(self.config).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "topics cannot be listed");
-                if self.reader.has_lost_kafka(self.config).await {
-                    self.read_anew();
-                }
-                return;
-            }
-        };
-        let is_gone = |(name, topic): &(&String, &Topic)| topic.is_there && !found.contains_key(*name);
-        let gone: Vec<String> = self.topics.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
-        for name in gone {
-            self.fail(&name, &SinkError::retry(format!("topic {name} is gone from Kafka")));
-            if let Some(topic) = self.topics.get_mut(&name) {
-                topic.is_there = false;
-            }
-        }
-        for (name, partitions) in found {
-            let topic = self.topics.entry(name.clone()).or_insert_with(|| Topic::new(&name, partitions));
-            topic.is_there = true;
-            if topic.partitions != partitions {
-                tracing::info!(topic = %name, partitions, "the topic has more partitions now");
-                self.reader.unassign(&name, topic.partitions);
-                self.waiting_bytes -= topic.release();
-                (topic.partitions, topic.due) = (partitions, Some(Instant::now()));
-            }
+        queue(&mut self.ready, &place, partition);
+        if partition.is_full() {
+            self.full = Some(place);
         }
     }
 
-    /// Reads everything with a new client, from the stored offsets.
-    fn read_anew(&mut self) {
-        let reader = match Reader::new(self.config) {
-            Ok(reader) => reader,
-            Err(error) => return tracing::error!(%error, "the consumer cannot be made"),
-        };
-        tracing::warn!(
-            "the Kafka client has lost its brokers, and does not find them again by itself: a new one goes on from the stored \
-             offsets"
-        );
-        std::mem::replace(&mut self.reader, reader).close();
-        for topic in self.topics.values_mut().filter(|topic| topic.is_assigned) {
-            self.waiting_bytes -= topic.release();
-            topic.due = Some(Instant::now());
-        }
-    }
-
-    /// Reads those topics whose time it is, from the stored offsets.
-    async fn assign(&mut self) {
-        let now = Instant::now();
-        let due: Vec<String> =
-            self.topics.iter().filter(|(_, topic)| topic.is_due(now)).map(|(name, _)| name.clone()).collect();
-        if due.is_empty() {
-            return;
-        }
-        if let Err(error) = self.assign_all(&due).await {
-            for name in &due {
-                self.fail(name, &error);
-            }
-        }
-    }
-
-    async fn assign_all(&mut self, due: &[String]) -> Result<(), SinkError> {
-        let session = match self.idle.pop() {
-            Some(session) => session,
-            None => Applier::connect(&self.config.target, self.claim.clone()).await?,
-        };
-        let mut stored = session.offsets(due).await?;
-        self.idle.push(session);
-        let mut places = Vec::with_capacity(due.len());
-        for name in due {
-            let Some(topic) = self.topics.get_mut(name) else { continue };
-            if let Some(state) = &mut topic.state {
-                state.next = stored.remove(name).unwrap_or_default();
-            }
-            places.extend(topic.begin());
-            self.health.topic(name, |topic| topic.error = None);
-        }
-        tracing::debug!(topics = due.len(), partitions = places.len(), "consuming");
-        self.reader.assign(&places)
-    }
-
-    /// A topic cannot go on: it is read again from the stored offsets, later.
-    fn fail(&mut self, name: &str, error: &SinkError) {
-        let Some(topic) = self.topics.get_mut(name) else { return };
-        if topic.is_assigned {
-            self.reader.unassign(name, topic.partitions);
-        }
-        self.waiting_bytes -= topic.release();
-        let pause = topic.failed(error);
-        if self.claim.is_lost() {
-            // The whole sink ends, and says why.
-            return;
-        }
-        match error {
-            SinkError::Retry(text) => {
-                tracing::warn!(topic = name, ?pause, "{text}; trying again from the stored offsets");
-            }
-            SinkError::Stop(text) => tracing::error!(topic = name, "{text}"),
-        }
-        metrics::counter!(names::RETRIES, "topic" => name.to_owned()).increment(1);
-        self.health.topic(name, |topic| topic.error = Some(error.to_string()));
-    }
-
-    /// Of the topics that are full while their batch takes long, what waits is dropped, and read again behind that batch.
+    /// Of the partitions that are full while their batch takes long, what waits is dropped, and read again behind that batch.
     fn release_slow(&mut self) {
         (self.stalled, self.full) = (None, None);
-        let is_slow = |topic: &Topic| topic.busy_since.is_some_and(|since| since.elapsed() >= PATIENCE);
-        for (name, topic) in self.topics.iter_mut().filter(|(_, topic)| topic.is_assigned && is_slow(topic)) {
-            self.reader.unassign(name, topic.partitions);
-            self.waiting_bytes -= topic.release();
+        let is_slow = |partition: &Partition| partition.busy_since.is_some_and(|since| since.elapsed() >= PATIENCE);
+        for (place, partition) in
+            self.partitions.iter_mut().filter(|(_, partition)| partition.is_read && is_slow(partition))
+        {
+            self.reader.leave(place);
+            self.waiting_bytes -= partition.release();
         }
-    }
-
-    /// Finds out which topics have no record at the offset that was to be read, and what that means.
-    async fn explain(&mut self) {
-        // Those that are busy are looked at when they are read again.
-        let idle = self.topics.iter().filter_map(|(name, topic)| {
-            let state = topic.state.as_ref().filter(|_| topic.is_assigned)?;
-            Some((name.clone(), (topic.partitions, state.next.clone())))
-        });
-        let idle: BTreeMap<_, _> = idle.collect();
-        match resume::explain(self.config, &idle).await {
-            Ok(explained) => {
-                for (name, meaning) in explained {
-                    match meaning {
-                        Err(error) => self.fail(&name, &error),
-                        Ok(()) => {
-                            let Some(topic) = self.topics.get_mut(&name) else { continue };
-                            self.reader.unassign(&name, topic.partitions);
-                            self.waiting_bytes -= topic.release();
-                            topic.begin_behind();
-                        }
-                    }
-                }
-            }
-            Err(error) => {
-                for name in idle.keys() {
-                    self.fail(name, &error);
-                }
-            }
+        // All sessions have slow ones: what waits for one is given up as well, so that the group's questions are heard.
+        if self.waiting_bytes >= WAITING_BYTES
+            && let Some((place, partition)) =
+                self.partitions.iter_mut().max_by_key(|(_, partition)| partition.waiting_bytes())
+        {
+            self.reader.leave(place);
+            self.waiting_bytes -= partition.release();
+            partition.due = Some(Instant::now() + PATIENCE);
         }
     }
 }
 
 /// Its turn comes when there is a session.
-fn queue(ready: &mut VecDeque<String>, name: &str, topic: &mut Topic) {
-    if topic.is_ready() && !std::mem::replace(&mut topic.is_queued, true) {
-        ready.push_back(name.to_owned());
+fn queue(ready: &mut VecDeque<Place>, place: &Place, partition: &mut Partition) {
+    if partition.is_ready() && !std::mem::replace(&mut partition.is_queued, true) {
+        ready.push_back(place.clone());
     }
 }
 
-fn report(topic: &str, applied: &Applied, health: &Health) {
-    health.topic(topic, |topic| {
-        topic.applied += applied.applied;
-        topic.set_aside += applied.set_aside;
-        topic.error = None;
-    });
+fn report((topic, partition): &Place, applied: &Applied, health: &Health) {
+    health.applied(topic, applied.applied, applied.set_aside);
+    health.partition(topic, *partition, None);
     metrics::counter!(names::APPLIED, "topic" => topic.to_owned()).increment(applied.applied);
     metrics::counter!(names::SET_ASIDE, "topic" => topic.to_owned()).increment(applied.set_aside);
     metrics::counter!(names::TRANSACTIONS, "topic" => topic.to_owned()).increment(1);

@@ -1,17 +1,21 @@
-//! Every table topic of the prefix into the target: one Kafka consumer, a few sessions, and memory that does not grow with
+//! The table topics of the prefix into the target: one Kafka consumer, a few sessions, and memory that does not grow with
 //! the number of tables.
 //!
 //! # Layout
 //! - [`topics`]: which topics there are
+//! - `group`: which partitions of them are this sink's, as Kafka's group protocol says
 //! - `reader`: the one Kafka consumer
-//! - `topic`: one topic between Kafka and the target
-//! - `resume`: whether a topic is still the one that was read before
-//! - `dispatch`: records to their topics, batches to the sessions
+//! - `partition`: one partition between Kafka and the target
+//! - `resume`: whether a partition's topic is still the one that was read before
+//! - `share`: what to do when the share changes, or a partition cannot go on
+//! - `dispatch`: records to their partitions, batches to the sessions
 
 mod dispatch;
+mod group;
+mod partition;
 mod reader;
 mod resume;
-mod topic;
+mod share;
 pub mod topics;
 
 use std::time::Duration;
@@ -20,7 +24,6 @@ use rdkafka::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
 use self::dispatch::Dispatcher;
-use crate::apply::owner::Claim;
 use crate::config::RunConfig;
 use crate::metrics::health::Health;
 
@@ -32,14 +35,15 @@ pub fn kafka_client(config: &RunConfig) -> ClientConfig {
     client
 }
 
-/// Consumes every table topic of the prefix, those that appear later included, until cancelled or another sink has taken
-/// over; returns when all have finished the batch they were at.
+/// Consumes this sink's share of the prefix's table topics, those that appear later included, until cancelled; returns when all
+/// batches under way have ended.
 ///
-/// A topic that fails is tried again from the stored offsets, also when a person must act: the moment they have, it goes on.
+/// A partition that fails is tried again from the stored offset, also when a person must act: the moment they have, it goes on.
 /// Meanwhile the others go on, and `/health` says what stands still, and why.
-pub async fn run(config: &RunConfig, claim: &Claim, health: &Health, cancel: &CancellationToken) {
+pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) {
+    health.consumes();
     loop {
-        match Dispatcher::new(config, claim, health) {
+        match Dispatcher::new(config, health) {
             Ok(dispatcher) => return dispatcher.run(cancel).await,
             Err(error) => tracing::error!(%error, "the consumer cannot be made"),
         }

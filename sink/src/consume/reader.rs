@@ -1,10 +1,11 @@
-//! The one Kafka consumer that reads all topics.
+//! The one Kafka consumer that reads all partitions that are this sink's.
 //!
 //! librdkafka keeps what it has read ahead in one queue, whose limit holds for all partitions together. A consumer a table
 //! would have a queue, a connection and three threads a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::kafka::has_lost;
 use futures_util::FutureExt as _;
@@ -13,14 +14,19 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::group::{self, Member};
 use super::{kafka_client, topics};
 use crate::apply::batch::Record;
+use crate::apply::ledger::Place;
 use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::parse::record::NEW_KEY;
 
-/// Where to read: topic, partition, and the offset, `None` for the beginning.
-pub(super) type Place = (String, i32, Option<i64>);
+/// Where to read: the partition, and the offset, `None` for the beginning.
+pub(super) type Begin = (Place, Option<i64>);
+
+/// How long leaving the group may take.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// What came from Kafka.
 pub(super) enum Received {
@@ -28,23 +34,27 @@ pub(super) enum Received {
     Record(String, Record),
     /// Somewhere there is no record at the offset that was to be read; the client does not say where.
     OutOfRange,
+    /// The group does not let this sink in.
+    Refused(SinkError),
     /// What the client mends itself, or who lists the topics sees.
     Nothing,
 }
 
-/// The consumer. Partitions are assigned to it one by one, each from the offset that the target has.
+/// The consumer. Of the partitions that the group gives, each is read from the offset that the target has.
 pub(super) struct Reader {
-    consumer: Arc<StreamConsumer>,
+    consumer: Arc<StreamConsumer<Member>>,
+    config: RunConfig,
 }
 
 impl Reader {
-    /// Reads nothing yet.
+    /// Reads nothing yet, and is in no group.
     ///
     /// # Errors
     /// Retry with the client's words.
     pub(super) fn new(config: &RunConfig) -> Result<Self, SinkError> {
-        let consumer: StreamConsumer = kafka_client(config)
-            .set("group.id", format!("headwater-sink-{}", config.topic_prefix))
+        let mut client = kafka_client(config);
+        group::configure(&mut client, config);
+        let consumer: StreamConsumer<Member> = client
             .set("enable.auto.commit", "false")
             // Records that retention took away must be missed aloud.
             .set("auto.offset.reset", "error")
@@ -54,91 +64,110 @@ impl Reader {
             .set("fetch.max.bytes", "4194304")
             // Not memory, but what an answer may claim to be long: a record as large as Kafka takes any.
             .set("receive.message.max.bytes", "2147483647")
-            .create()
-            .map_err(|error| failed(&error))?;
-        Ok(Self { consumer: Arc::new(consumer) })
+            .create_with_context(Member::default())
+            .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
+        Ok(Self { consumer: Arc::new(consumer), config: config.clone() })
     }
 
     /// The topics of the prefix, as this client sees them.
     ///
     /// # Errors
     /// Retry when Kafka does not answer.
-    pub(super) async fn topics(&self, config: &RunConfig) -> Result<BTreeMap<String, usize>, SinkError> {
-        topics::list_by(self.consumer.clone(), config).await
+    pub(super) async fn topics(&self) -> Result<BTreeMap<String, usize>, SinkError> {
+        topics::list_by(self.consumer.clone(), &self.config).await
     }
 
-    /// Whether only this client does not find Kafka: [`has_lost`].
-    pub(super) async fn has_lost_kafka(&self, config: &RunConfig) -> bool {
-        let (consumer, settings) = (self.consumer.clone(), kafka_client(config));
+    /// Takes part in the reading of these topics, and of no others.
+    ///
+    /// # Errors
+    /// Retry with the client's words.
+    pub(super) fn subscribe<'a>(&self, topics: impl Iterator<Item = &'a String>) -> Result<(), SinkError> {
+        let topics: Vec<&str> = topics.map(String::as_str).collect();
+        if topics.is_empty() {
+            self.consumer.unsubscribe();
+            return Ok(());
+        }
+        self.consumer.subscribe(&topics).map_err(|error| SinkError::retry(format!("Kafka: {error}")))
+    }
+
+    /// Which partitions are this sink's, if that has changed since it was asked last.
+    pub(super) fn changed(&self) -> Option<BTreeSet<Place>> {
+        self.consumer.context().changed()
+    }
+
+    /// Whether the group waits for [`give_back`](Self::give_back).
+    pub(super) fn is_awaited(&self) -> bool {
+        self.consumer.context().is_awaited()
+    }
+
+    /// Gives back what the group took away.
+    pub(super) fn give_back(&self) {
+        self.consumer.context().give_back(self.consumer.as_ref());
+    }
+
+    /// Whether this client will not find Kafka, or its group, again: [`has_lost`].
+    pub(super) async fn has_lost_kafka(&self) -> bool {
+        let (consumer, settings) = (self.consumer.clone(), kafka_client(&self.config));
         topics::blocking(move || Ok(has_lost(consumer.client(), None, &settings))).await.unwrap_or(false)
     }
 
-    /// Ends it; closing the client takes a moment.
-    pub(super) fn close(self) {
-        tokio::task::spawn_blocking(move || drop(self));
+    /// Why this client has given up for good, if it has.
+    pub(super) fn fatal(&self) -> Option<String> {
+        self.consumer.client().fatal_error().map(|(_, reason)| reason)
+    }
+
+    /// Leaves the group, and ends the client, which takes a moment.
+    pub(super) async fn close(self) {
+        self.consumer.context().close();
+        let closing = tokio::task::spawn_blocking(move || drop(self));
+        if tokio::time::timeout(LEAVING, closing).await.is_err() {
+            tracing::debug!("Kafka does not answer that the group was left");
+        }
     }
 
     /// Reads partitions from now on.
     ///
     /// # Errors
     /// Retry with the client's words.
-    pub(super) fn assign(&self, places: &[Place]) -> Result<(), SinkError> {
-        let mut list = TopicPartitionList::with_capacity(places.len());
-        for (topic, partition, offset) in places {
-            let offset = offset.map_or(Offset::Beginning, Offset::Offset);
-            list.add_partition_offset(topic, *partition, offset).map_err(|error| failed(&error))?;
-        }
-        self.consumer.incremental_assign(&list).map_err(|error| failed(&error))
+    pub(super) fn read(&self, begins: &[Begin]) -> Result<(), SinkError> {
+        self.consumer.context().read(self.consumer.as_ref(), begins)
     }
 
-    /// Reads a topic no longer; what was read ahead of it does not come any more.
-    pub(super) fn unassign(&self, topic: &str, partitions: usize) {
-        let mut list = TopicPartitionList::new();
-        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-            list.add_partition(topic, partition);
-        }
-        if let Err(error) = self.consumer.incremental_unassign(&list) {
-            tracing::debug!(topic, %error, "the topic was not read");
-        }
+    /// Reads a partition no longer; what was read ahead of it does not come any more.
+    pub(super) fn leave(&self, place: &Place) {
+        self.consumer.context().leave(self.consumer.as_ref(), place);
     }
 
     /// Waits for what comes next. Cancel safe.
     pub(super) async fn receive(&self) -> Received {
-        received(self.consumer.recv().await)
+        self.received(self.consumer.recv().await)
     }
 
     /// What is there already.
     pub(super) fn try_receive(&self) -> Option<Received> {
-        self.consumer.recv().now_or_never().map(received)
+        self.consumer.recv().now_or_never().map(|received| self.received(received))
     }
 
     /// The offsets that count are the target's. Kafka's own copy is for those who look at consumer lag there.
-    pub(super) fn show(&self, topic: &str, next: impl Iterator<Item = (i32, i64)>) {
+    pub(super) fn show(&self, (topic, partition): &Place, next: i64) {
         let mut offsets = TopicPartitionList::new();
-        for (partition, offset) in next {
-            if offsets.add_partition_offset(topic, partition, Offset::Offset(offset)).is_err() {
-                return;
-            }
-        }
-        if let Err(error) = self.consumer.commit(&offsets, CommitMode::Async) {
-            tracing::debug!(topic, %error, "offsets are not shown in Kafka");
+        if offsets.add_partition_offset(topic, *partition, Offset::Offset(next)).is_ok()
+            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Async)
+        {
+            tracing::debug!(topic, partition, %error, "the offset is not shown in Kafka");
         }
     }
-}
 
-fn failed(error: &KafkaError) -> SinkError {
-    SinkError::retry(format!("Kafka: {error}"))
-}
-
-fn received(received: Result<BorrowedMessage<'_>, KafkaError>) -> Received {
-    match received {
-        Ok(message) => Received::Record(message.topic().to_owned(), record(&message)),
-        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
-            Received::OutOfRange
-        }
-        Err(error) => {
-            tracing::debug!(%error, "kafka");
-            Received::Nothing
+    fn received(&self, received: Result<BorrowedMessage<'_>, KafkaError>) -> Received {
+        match received {
+            Ok(message) => Received::Record(message.topic().to_owned(), record(&message)),
+            Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+            )) => Received::OutOfRange,
+            Err(error) => {
+                tracing::debug!(%error, "kafka");
+                group::refusal(&error, &self.config).map_or(Received::Nothing, Received::Refused)
+            }
         }
     }
 }

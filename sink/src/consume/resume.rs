@@ -7,27 +7,26 @@ use std::collections::BTreeMap;
 
 use super::topics;
 use crate::apply::batch::Record;
-use crate::apply::ledger::Next;
+use crate::apply::ledger::{Next, Place};
 use crate::config::RunConfig;
 use crate::error::SinkError;
 
-/// The partitions whose last applied record is still to be seen again.
+/// A partition whose last applied record is still to be seen again.
 #[derive(Debug, Default)]
 pub(super) struct Resume {
-    awaited: BTreeMap<i32, Next>,
+    awaited: Option<Next>,
 }
 
 impl Resume {
-    /// For what is stored of a topic.
-    pub(super) fn of(stored: &BTreeMap<i32, Next>) -> Self {
-        let is_known = |next: &Next| next.offset > 0 && next.last_record.is_some();
-        Self { awaited: stored.iter().filter(|(_, next)| is_known(next)).map(|(at, next)| (*at, *next)).collect() }
+    /// For what is stored of a partition.
+    pub(super) fn of(stored: Option<Next>) -> Self {
+        Self { awaited: stored.filter(|next| next.offset > 0 && next.last_record.is_some()) }
     }
 
-    /// Where to begin reading a partition, `None` for its beginning.
-    pub(super) fn begin(&self, partition: i32, stored: &BTreeMap<i32, Next>) -> Option<i64> {
-        let next = stored.get(&partition)?;
-        Some(if self.awaited.contains_key(&partition) { next.offset - 1 } else { next.offset })
+    /// Where to begin reading the partition, `None` for its beginning.
+    pub(super) fn begin(&self, stored: Option<Next>) -> Option<i64> {
+        let next = stored?;
+        Some(if self.awaited.is_some() { next.offset - 1 } else { next.offset })
     }
 
     /// Whether a record is to be applied, or was.
@@ -35,7 +34,7 @@ impl Resume {
     /// # Errors
     /// Stop when another record is where the last applied one was.
     pub(super) fn admits(&mut self, topic: &str, record: &Record) -> Result<bool, SinkError> {
-        let Some(next) = self.awaited.remove(&record.partition) else { return Ok(true) };
+        let Some(next) = self.awaited.take() else { return Ok(true) };
         // Otherwise it is no longer there, by retention or compaction: then nothing can be said.
         if record.offset >= next.offset {
             return Ok(true);
@@ -44,32 +43,30 @@ impl Resume {
     }
 }
 
-/// Topics with their partitions, and what is stored of them.
-pub(super) type Stored = BTreeMap<String, (usize, BTreeMap<i32, Next>)>;
+/// What is stored of partitions.
+pub(super) type Stored = BTreeMap<Place, Next>;
 
-/// Which of some topics have no record at the offset that was to be read: `Ok` where the next record to apply is there, and only
-/// the one before it is not, which is as well where nothing seems to be wrong and no other topic is the reason.
+/// Which of some partitions have no record at the offset that was to be read: `Ok` where the next record to apply is there, and only
+/// the one before it is not, which is as well where nothing seems to be wrong and no other partition is the reason.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
 pub(super) async fn explain(
     config: &RunConfig,
     stored: &Stored,
-) -> Result<Vec<(String, Result<(), SinkError>)>, SinkError> {
-    let topics = stored.iter().map(|(name, (partitions, _))| (name.clone(), *partitions)).collect();
+) -> Result<Vec<(Place, Result<(), SinkError>)>, SinkError> {
+    // All partitions up to the last one.
+    let topics =
+        stored.keys().map(|(topic, at)| (topic.clone(), usize::try_from(at + 1).unwrap_or_default())).collect();
     let begins = topics::begins(config, &topics).await?;
     let ends = topics::ends(config, &topics).await?;
-    let mut explained = Vec::new();
-    for (name, (_, stored)) in stored {
-        let meanings = stored.iter().filter_map(|(partition, next)| {
-            let at = (name.clone(), *partition);
-            meaning(name, *partition, *next, *begins.get(&at)?, *ends.get(&at)?)
-        });
-        // What is lost is said first.
-        explained.extend(meanings.max_by_key(Result::is_err).map(|meaning| (name.clone(), meaning)));
-    }
+    let meanings = stored.iter().filter_map(|(place, next)| {
+        let meaning = meaning(&place.0, place.1, *next, *begins.get(place)?, *ends.get(place)?)?;
+        Some((place.clone(), meaning))
+    });
+    let mut explained: Vec<_> = meanings.collect();
     if explained.is_empty() {
-        explained = stored.keys().map(|name| (name.clone(), Ok(()))).collect();
+        explained = stored.keys().map(|place| (place.clone(), Ok(()))).collect();
     }
     Ok(explained)
 }
@@ -91,7 +88,7 @@ fn meaning(topic: &str, partition: i32, next: Next, begin: i64, end: i64) -> Opt
 fn made_again(topic: &str, partition: i32, next: Next) -> SinkError {
     SinkError::stop(format!(
         "topic {topic} is not the one that was read before: it was deleted and made again, or cut short (partition {partition} has \
-         another record, or none, before offset {}). Nothing of it is applied. If all of the old topic was applied, begin with \
+         another record, or none, before offset {}). Nothing of that partition is applied. If all of the old topic was applied, begin with \
          the new one: DELETE FROM headwater.offsets WHERE topic = '{}' in the target. Otherwise the target lacks changes: copy \
          anew, as docs/operations.md says",
         next.offset,
@@ -114,28 +111,28 @@ mod tests {
         }
     }
 
-    fn stored(last: &Record) -> BTreeMap<i32, Next> {
-        BTreeMap::from([(0, Next { offset: last.offset + 1, last_record: Some(last.mark()) })])
+    fn stored(last: &Record) -> Option<Next> {
+        Some(Next { offset: last.offset + 1, last_record: Some(last.mark()) })
     }
 
     #[test]
     fn the_last_applied_record_is_seen_again_and_not_applied() {
         let last = record(7, 1);
-        let mut resume = Resume::of(&stored(&last));
-        assert_eq!(resume.begin(0, &stored(&last)), Some(7));
+        let mut resume = Resume::of(stored(&last));
+        assert_eq!(resume.begin(stored(&last)), Some(7));
         assert!(resume.admits("t", &last).is_ok_and(|admits| !admits));
         assert!(resume.admits("t", &record(8, 2)).is_ok_and(|admits| admits));
     }
 
     #[test]
     fn the_same_change_at_the_same_offset_at_another_time_is_of_another_topic() {
-        let mut resume = Resume::of(&stored(&record(7, 1)));
+        let mut resume = Resume::of(stored(&record(7, 1)));
         assert!(resume.admits("t", &record(7, 2)).is_err());
     }
 
     #[test]
     fn a_record_that_retention_took_says_nothing() {
-        let mut resume = Resume::of(&stored(&record(7, 1)));
+        let mut resume = Resume::of(stored(&record(7, 1)));
         assert!(resume.admits("t", &record(9, 2)).is_ok_and(|admits| admits));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`names`]: the metrics' names
-//! - [`health`]: every table's state
+//! - [`health`]: how the sink is, and each topic
 //! - [`http`]: `/metrics` and `/health`
 
 pub mod health;

@@ -35,7 +35,7 @@ mod rest;
 mod rest_access;
 mod restarts;
 mod several_slots;
-mod sink_owners;
+mod sink_group;
 mod slot_life;
 mod snapshots;
 mod standstill;

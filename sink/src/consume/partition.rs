@@ -1,31 +1,34 @@
-//! One topic between Kafka and the target.
+//! One partition of a topic, between Kafka and the target.
 
 use std::time::{Duration, Instant};
 
-use super::reader::Place;
+use super::reader::Begin;
 use super::resume::Resume;
-use crate::apply::batch::{Record, TopicState};
+use crate::apply::batch::{PartitionState, Record};
+use crate::apply::ledger::Place;
 use crate::error::SinkError;
 
 /// The largest batch: one transaction's work, and what is held in memory.
 const BATCH_RECORDS: usize = 1000;
 const BATCH_BYTES: usize = 4 << 20;
 
+/// What waits at most. Kafka's answers bring one partition's records behind another's, so that the next partition's are only seen
+/// when there is room for these.
+const FULL_RECORDS: usize = 4 * BATCH_RECORDS;
+
 /// Pauses between attempts: short while time may mend it, longer when a person must.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A topic of the prefix.
-pub(super) struct Topic {
-    /// How many partitions it has.
-    pub(super) partitions: usize,
+/// A partition that the group gave to this sink.
+pub(super) struct Partition {
     /// Where it is in the target; not here while a batch of it is applied.
-    pub(super) state: Option<TopicState>,
-    /// Whether Kafka has it.
-    pub(super) is_there: bool,
+    pub(super) state: Option<PartitionState>,
+    /// Whether it is still this sink's; one that is not stays until its batch has ended.
+    pub(super) is_mine: bool,
     /// Whether it is read.
-    pub(super) is_assigned: bool,
-    /// When to read it from the stored offsets.
+    pub(super) is_read: bool,
+    /// When to read it from the stored offset.
     pub(super) due: Option<Instant>,
     /// Since when a batch of it is applied.
     pub(super) busy_since: Option<Instant>,
@@ -38,14 +41,13 @@ pub(super) struct Topic {
     waiting_bytes: usize,
 }
 
-impl Topic {
+impl Partition {
     /// One that is to be read.
-    pub(super) fn new(name: &str, partitions: usize) -> Self {
+    pub(super) fn new(place: &Place) -> Self {
         Self {
-            partitions,
-            state: Some(TopicState::new(name)),
-            is_there: true,
-            is_assigned: false,
+            state: Some(PartitionState::new(place.clone())),
+            is_mine: true,
+            is_read: false,
             due: Some(Instant::now()),
             busy_since: None,
             is_queued: false,
@@ -57,22 +59,21 @@ impl Topic {
         }
     }
 
-    /// Whether it is time to read it from the stored offsets.
+    /// Whether it is time to read it from the stored offset.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.is_there && self.state.is_some() && self.due.is_some_and(|due| due <= now)
+        self.is_mine && self.state.is_some() && self.due.is_some_and(|due| due <= now)
     }
 
-    /// It is read from here on, from what the state knows; the places to read.
-    pub(super) fn begin(&mut self) -> Vec<Place> {
-        let Some(state) = &self.state else { return Vec::new() };
+    /// It is read from here on, from what the state knows; where to begin.
+    pub(super) fn begin(&mut self) -> Option<Begin> {
+        let state = self.state.as_ref()?;
         self.resume =
-            if std::mem::replace(&mut self.verifies, true) { Resume::of(&state.next) } else { Resume::default() };
-        (self.is_assigned, self.due) = (true, None);
-        let partitions = 0..i32::try_from(self.partitions).unwrap_or(i32::MAX);
-        partitions.map(|at| (state.name.clone(), at, self.resume.begin(at, &state.next))).collect()
+            if std::mem::replace(&mut self.verifies, true) { Resume::of(state.next) } else { Resume::default() };
+        (self.is_read, self.due) = (true, None);
+        Some(((state.topic.clone(), state.partition), self.resume.begin(state.next)))
     }
 
-    /// It is read again, from the same offsets, without its last applied record, which is not there any more.
+    /// It is read again, from the same offset, without its last applied record, which is not there any more.
     pub(super) fn begin_behind(&mut self) {
         self.verifies = false;
         self.due = Some(Instant::now());
@@ -82,8 +83,8 @@ impl Topic {
     ///
     /// # Errors
     /// As [`Resume::admits`].
-    pub(super) fn take_in(&mut self, name: &str, record: Record) -> Result<usize, SinkError> {
-        if !self.is_assigned || !self.resume.admits(name, &record)? {
+    pub(super) fn take_in(&mut self, topic: &str, record: Record) -> Result<usize, SinkError> {
+        if !self.is_read || !self.resume.admits(topic, &record)? {
             return Ok(0);
         }
         let bytes = record.size();
@@ -92,9 +93,14 @@ impl Topic {
         Ok(bytes)
     }
 
-    /// Whether more than the next batch waits.
+    /// Whether more than the next batches waits.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= BATCH_RECORDS || self.waiting_bytes >= BATCH_BYTES
+        self.waiting.len() >= FULL_RECORDS || self.waiting_bytes >= BATCH_BYTES
+    }
+
+    /// What waits, in bytes.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 
     /// Whether a batch can be applied.
@@ -120,15 +126,15 @@ impl Topic {
 
     /// It is read no longer; gives the bytes that do not wait any more.
     pub(super) fn release(&mut self) -> usize {
-        self.is_assigned = false;
+        self.is_read = false;
         self.waiting = Vec::new();
         std::mem::take(&mut self.waiting_bytes)
     }
 
     /// A batch was applied.
-    pub(super) fn applied(&mut self, state: TopicState) {
+    pub(super) fn applied(&mut self, state: PartitionState) {
         (self.state, self.busy_since, self.pause) = (Some(state), None, FIRST_PAUSE);
-        if !self.is_assigned && self.due.is_none() {
+        if !self.is_read && self.due.is_none() {
             self.due = Some(Instant::now());
         }
     }
