@@ -12,9 +12,11 @@ use tokio_postgres::{Client, Config};
 
 use crate::error::SinkError;
 
-/// The settings that fix how values are printed and read. `lc_monetary` has no symbol that depends on the place.
+/// The settings that fix how values are printed and read. `lc_monetary` has no symbol that depends on the place. And the server soon
+/// ends the session of a machine that is gone, with what it has locked.
 const PINNED_SETTINGS: &str = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres \
-     -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C";
+     -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C \
+     -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
 
 /// A database's address. Printing it leaves the password out.
 #[derive(Clone)]

@@ -114,6 +114,20 @@ impl Kafka {
         Ok(kafka)
     }
 
+    /// Runs one of Kafka's own tools against it: its class, and what it is told.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn tool(&self, artifacts: &Artifacts, directory: &Path, class: &str, told: &[&str]) -> anyhow::Result<()> {
+        let mut tool = java(artifacts, 128, directory);
+        tool.args([class, "--bootstrap-server", &self.bootstrap_servers()]).args(told);
+        let output = tool.output().context("java")?;
+        if !output.status.success() {
+            bail!("{class} failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
     /// What starts a broker whose storage is formatted.
     pub fn command(artifacts: &Artifacts, directory: &Path, settings: &Settings) -> Command {
         let mut command = java(artifacts, settings.limits.heap, directory, settings.jvm);

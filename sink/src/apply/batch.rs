@@ -113,7 +113,7 @@ impl PartitionState {
 }
 
 /// How long a record that is refused for a missing row, or for a constraint, waits for the changes of other partitions.
-const OTHERS_TIME: Duration = Duration::from_secs(10);
+const OTHERS_TIME: Duration = Duration::from_secs(30);
 
 /// A record with what it asks for.
 struct Planned<'a> {
@@ -385,6 +385,10 @@ async fn one_by_one(
                 if let Some(refused) = refused.as_deref_mut().filter(|_| is_order_s(&error))
                     && refused.get_or_insert_with(Instant::now).elapsed() < OTHERS_TIME
                 {
+                    if index > 0 {
+                        // It is the first to wait from here on.
+                        *refused = Some(Instant::now());
+                    }
                     return Ok(index);
                 }
                 let reason = reason(&error);

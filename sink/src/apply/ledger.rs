@@ -38,10 +38,20 @@ pub async fn create(client: &Client) -> Result<(), SinkError> {
                  topic text, partition int, record_offset bigint,
                  key bytea, value bytea, reason text NOT NULL,
                  set_aside_at timestamptz NOT NULL DEFAULT now(),
-                 PRIMARY KEY (topic, partition, record_offset));",
+                 PRIMARY KEY (topic, partition, record_offset));
+             CREATE TABLE IF NOT EXISTS headwater.target (one bool PRIMARY KEY DEFAULT true CHECK (one), id text NOT NULL);
+             INSERT INTO headwater.target (id) VALUES (md5(random()::text || clock_timestamp()::text)) ON CONFLICT DO NOTHING;",
         )
         .await
         .map_err(|error| SinkError::from(error).while_doing("creating the sink's schema headwater in the target"))
+}
+
+/// By what this target is told from any other.
+///
+/// # Errors
+/// The server's.
+pub async fn target_id(client: &Client) -> Result<String, SinkError> {
+    Ok(client.query_one("SELECT id FROM headwater.target", &[]).await?.get(0))
 }
 
 /// How far the first copy is.

@@ -84,7 +84,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     steps.begin("applying changes");
     let consumers = tokio::spawn({
         let (config, health, cancel) = (config.clone(), health.clone(), cancel.clone());
-        async move { consume::run(&config, &health, &cancel).await }
+        let target_id = ledger::target_id(&target).await?;
+        async move { consume::run(&config, &target_id, &health, &cancel).await }
     });
     steps.done("running");
 

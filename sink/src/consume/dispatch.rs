@@ -46,6 +46,7 @@ const AT_ONCE: usize = 1000;
 /// Everything between Kafka and the target.
 pub(super) struct Dispatcher<'a> {
     pub(super) config: &'a RunConfig,
+    pub(super) target_id: &'a str,
     pub(super) health: &'a Health,
     pub(super) reader: Reader,
     /// The topics of the prefix, with their numbers of partitions.
@@ -79,11 +80,12 @@ impl<'a> Dispatcher<'a> {
     ///
     /// # Errors
     /// As [`Reader::new`].
-    pub(super) fn new(config: &'a RunConfig, health: &'a Health) -> Result<Self, SinkError> {
+    pub(super) fn new(config: &'a RunConfig, target_id: &'a str, health: &'a Health) -> Result<Self, SinkError> {
         Ok(Self {
             config,
+            target_id,
             health,
-            reader: Reader::new(config)?,
+            reader: Reader::new(config, target_id)?,
             topics: BTreeMap::new(),
             partitions: HashMap::new(),
             awaited: None,
@@ -193,16 +195,15 @@ impl<'a> Dispatcher<'a> {
                 if let Some(next) = state.next {
                     self.reader.show(&place, next.offset);
                 }
-                partition.applied(state);
                 match applied.waits {
-                    None => queue(&mut self.ready, &place, partition),
-                    Some(offset) => self.fail(
-                        &place,
-                        &SinkError::retry(format!(
-                            "the target does not take the record at offset {offset} yet: a change that comes through another \
-                             partition of the topic may have to be there first"
-                        )),
-                    ),
+                    None => {
+                        partition.applied(state);
+                        queue(&mut self.ready, &place, partition);
+                    }
+                    Some(offset) => {
+                        (partition.state, partition.busy_since) = (Some(state), None);
+                        self.wait_for_others(&place, offset, applied.applied > 0);
+                    }
                 }
             }
             Err(error) => {

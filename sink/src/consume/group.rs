@@ -6,9 +6,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::groups::GroupInfo;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
@@ -23,15 +25,24 @@ const SESSION_TIMEOUT_MS: &str = "6000";
 /// How often it says that it is there, and hears that the group changes.
 const HEARTBEAT_MS: &str = "500";
 
+/// How long Kafka may take to say who is in the group.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// The group's name.
 pub(super) fn name(config: &RunConfig) -> String {
     format!("headwater-sink-{}", config.topic_prefix)
 }
 
+/// What a member calls itself: the group is told from its members whether they have one target.
+fn client_id(target_id: &str) -> String {
+    format!("headwater-sink-{target_id}")
+}
+
 /// What a member is configured with.
-pub(super) fn configure(client: &mut ClientConfig, config: &RunConfig) {
+pub(super) fn configure(client: &mut ClientConfig, config: &RunConfig, target_id: &str) {
     client
         .set("group.id", name(config))
+        .set("client.id", client_id(target_id))
         .set("session.timeout.ms", SESSION_TIMEOUT_MS)
         .set("heartbeat.interval.ms", HEARTBEAT_MS)
         // Who joins or leaves stops the reading of those partitions only that move.
@@ -187,6 +198,24 @@ impl ConsumerContext for Member {
             self.give_back(consumer);
         }
     }
+}
+
+/// Says which members of the group are no sinks of this target: what the group gave to them would be missing here. It blocks.
+pub(super) fn others<C: Consumer<Member>>(consumer: &C, group: &str, target_id: &str) -> Option<SinkError> {
+    let list = consumer.client().fetch_group_list(Some(group), ANSWER).ok()?;
+    let mine = client_id(target_id);
+    let members = list.groups().iter().filter(|found| found.name() == group).flat_map(GroupInfo::members);
+    let others: Vec<String> = members
+        .filter(|member| member.client_id() != mine)
+        .map(|member| format!("{} at {}", member.client_id(), member.client_host()))
+        .collect();
+    (!others.is_empty()).then(|| {
+        SinkError::stop(format!(
+            "group {group} has members that are no sinks of this target: {}. Partitions that the group gave to them would be missing \
+             here, so this sink does not join, and applies nothing. Stop them: a topic prefix has one target",
+            others.join(", ")
+        ))
+    })
 }
 
 /// What keeps this sink out of the group, if an error says so.

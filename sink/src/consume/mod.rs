@@ -40,10 +40,10 @@ pub fn kafka_client(config: &RunConfig) -> ClientConfig {
 ///
 /// A partition that fails is tried again from the stored offset, also when a person must act: the moment they have, it goes on.
 /// Meanwhile the others go on, and `/health` says what stands still, and why.
-pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) {
+pub async fn run(config: &RunConfig, target_id: &str, health: &Health, cancel: &CancellationToken) {
     health.consumes();
     loop {
-        match Dispatcher::new(config, health) {
+        match Dispatcher::new(config, target_id, health) {
             Ok(dispatcher) => return dispatcher.run(cancel).await,
             Err(error) => tracing::error!(%error, "the consumer cannot be made"),
         }

@@ -139,6 +139,11 @@ impl Partition {
         }
     }
 
+    /// It failed, but got on: it is read again at once.
+    pub(super) fn moved(&mut self) {
+        (self.due, self.pause) = (Some(Instant::now()), FIRST_PAUSE);
+    }
+
     /// It failed: how long to wait before it is read again.
     pub(super) fn failed(&mut self, error: &SinkError) -> Duration {
         if !error.is_retry() {

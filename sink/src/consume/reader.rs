@@ -44,6 +44,7 @@ pub(super) enum Received {
 pub(super) struct Reader {
     consumer: Arc<StreamConsumer<Member>>,
     config: RunConfig,
+    target_id: String,
 }
 
 impl Reader {
@@ -51,9 +52,9 @@ impl Reader {
     ///
     /// # Errors
     /// Retry with the client's words.
-    pub(super) fn new(config: &RunConfig) -> Result<Self, SinkError> {
+    pub(super) fn new(config: &RunConfig, target_id: &str) -> Result<Self, SinkError> {
         let mut client = kafka_client(config);
-        group::configure(&mut client, config);
+        group::configure(&mut client, config, target_id);
         let consumer: StreamConsumer<Member> = client
             .set("enable.auto.commit", "false")
             // Records that retention took away must be missed aloud.
@@ -66,7 +67,7 @@ impl Reader {
             .set("receive.message.max.bytes", "2147483647")
             .create_with_context(Member::default())
             .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
-        Ok(Self { consumer: Arc::new(consumer), config: config.clone() })
+        Ok(Self { consumer: Arc::new(consumer), config: config.clone(), target_id: target_id.to_owned() })
     }
 
     /// The topics of the prefix, as this client sees them.
@@ -75,6 +76,12 @@ impl Reader {
     /// Retry when Kafka does not answer.
     pub(super) async fn topics(&self) -> Result<BTreeMap<String, usize>, SinkError> {
         topics::list_by(self.consumer.clone(), &self.config).await
+    }
+
+    /// Why this sink must not join the group: others than the sinks of its target are in it.
+    pub(super) async fn beside_others(&self) -> Option<SinkError> {
+        let (consumer, group, target_id) = (self.consumer.clone(), group::name(&self.config), self.target_id.clone());
+        topics::blocking(move || Ok(group::others(consumer.as_ref(), &group, &target_id))).await.ok().flatten()
     }
 
     /// Takes part in the reading of these topics, and of no others.

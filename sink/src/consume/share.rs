@@ -98,6 +98,11 @@ impl Dispatcher<'_> {
                 return;
             }
         };
+        if self.topics.is_empty()
+            && let Some(error) = self.reader.beside_others().await
+        {
+            return self.refused(&error);
+        }
         let gone: Vec<String> = self.topics.keys().filter(|topic| !found.contains_key(*topic)).cloned().collect();
         for topic in &gone {
             let error = SinkError::retry(format!("topic {topic} is gone from Kafka"));
@@ -131,7 +136,7 @@ impl Dispatcher<'_> {
 
     /// Reads everything with a new client, which joins the group anew.
     async fn read_anew(&mut self, why: &str) {
-        let reader = match Reader::new(self.config) {
+        let reader = match Reader::new(self.config, self.target_id) {
             Ok(reader) => reader,
             Err(error) => return tracing::error!(%error, "the consumer cannot be made"),
         };
@@ -205,6 +210,18 @@ impl Dispatcher<'_> {
         }
         metrics::counter!(names::RETRIES, "topic" => topic.to_owned()).increment(1);
         self.health.partition(topic, *at, Some(error.to_string()));
+    }
+
+    /// A record waits for changes of other partitions: it is read again soon, at once where others were applied before it.
+    pub(super) fn wait_for_others(&mut self, place: &Place, offset: i64, has_moved: bool) {
+        let why = SinkError::retry(format!(
+            "the target does not take the record at offset {offset} yet: a change that comes through another partition of the topic \
+             may have to be there first"
+        ));
+        self.fail(place, &why);
+        if let Some(partition) = self.partitions.get_mut(place).filter(|partition| has_moved && partition.is_mine) {
+            partition.moved();
+        }
     }
 
     /// The group does not let this sink in.

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use stack::artifacts::Artifacts;
+use stack::kafka::{self, Kafka};
 use stack::sink::Sink;
 use stack::wait::{Condition, wait_until};
 use stack::worker::{Rest, Worker};
-use stack::{process, topic};
+use stack::{ports, process, topic};
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::Pipeline;
@@ -196,7 +200,7 @@ async fn frozen_in_a_batch(name: &str, is_first_batch: bool) -> anyhow::Result<(
         Duration::from_secs(60),
         async || {
             let said = frozen.process().output();
-            let is_so = said.contains("partitions=0 new=0 gone=1");
+            let is_so = said.contains("partitions=0 new=0 gone=");
             Ok(if is_so { Condition::Met(()) } else { Condition::NotYet(said) })
         },
     )
@@ -295,9 +299,85 @@ async fn a_changed_key_that_another_partition_brings_first_is_waited_for() -> an
     // Rows that take the places of others in other partitions, with values that the records do not bring.
     pipeline.run("UPDATE t SET id = id + 1000").await?;
     pipeline.run("UPDATE t SET code = code + 1000; UPDATE t SET code = 1061 - code").await?;
-    pipeline.equal().await?;
-    pipeline.target_has("SELECT count(*) FROM headwater.set_aside", "0").await?;
+    let differs = pipeline.equal().await;
+    pipeline.target_has("SELECT coalesce(string_agg(reason, '; '), 'none') FROM headwater.set_aside", "none").await?;
+    differs?;
     sink.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_does_not_join_a_group_that_has_another_target() -> anyhow::Result<()> {
+    let pipeline = with_partitions("sink_other_target", 2).await?;
+    let other: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &pipeline.kafka)
+        .set("group.id", "headwater-sink-sink_other_target")
+        .set("client.id", "headwater-sink-of-another-target")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .create()?;
+    other.subscribe(&[&pipeline.topic("t")])?;
+    // It is in the group when it has its partitions; it has nothing to read.
+    wait_until("the other to be in the group", Duration::from_secs(30), async || {
+        _ = tokio::time::timeout(Duration::from_millis(500), other.recv()).await;
+        let count = other.assignment()?.count();
+        Ok(if count == 2 { Condition::Met(()) } else { Condition::NotYet(count.to_string()) })
+    })
+    .await?;
+    let worker = pipeline.streamer().await?;
+    let (mut sink, port) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    wait_until("the sink to say who is in its group", Duration::from_secs(30), async || {
+        let (status, health) = Rest::new(port).get("/health").await.unwrap_or_default();
+        let told = health["group"].as_str().unwrap_or_default().contains("headwater-sink-of-another-target at");
+        Ok(if told && status == 503 { Condition::Met(()) } else { Condition::NotYet(health.to_string()) })
+    })
+    .await?;
+    tokio::task::spawn_blocking(move || drop(other)).await?;
+    shared(&[port], &pipeline.topic("t"), &[2]).await?;
+    pipeline.run("INSERT INTO t VALUES (1, 1)").await?;
+    pipeline.equal().await?;
+    sink.into_process().stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_acls_close_is_named_until_they_open_it() -> anyhow::Result<()> {
+    let mut pipeline = Pipeline::new("sink_closed_group").await?;
+    let (artifacts, own) = (Artifacts::fetch()?, tempfile::Builder::new().prefix("headwater-acls-").tempdir()?);
+    let settings = kafka::Settings {
+        port: ports::free()?,
+        more: "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+               allow.everyone.if.no.acl.found=true\n"
+            .to_owned(),
+        ..kafka::Settings::default()
+    };
+    let broker = Kafka::start_with(&artifacts, own.path(), &settings).await?;
+    pipeline.kafka = broker.bootstrap_servers();
+    // Where somebody is let in, others are not.
+    let acl = |what: &[&str], who: &str| {
+        let whom = ["--allow-principal", who, "--operation", "Read", "--group", "headwater-sink-sink_closed_group"];
+        tokio::task::block_in_place(|| {
+            broker.tool(&artifacts, own.path(), "org.apache.kafka.tools.AclCommand", &[what, &whom].concat())
+        })
+    };
+    acl(&["--add"], "User:somebody")?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    let worker = pipeline.streamer().await?;
+    let (mut sink, port) = pipeline.sink(&worker)?;
+    sink.wait_complete(1, |_| {}).await?;
+    wait_until("the sink to say what it lacks", Duration::from_secs(30), async || {
+        let (status, health) = Rest::new(port).get("/health").await.unwrap_or_default();
+        let said = health["group"].as_str().unwrap_or_default();
+        let told = said.contains("allow it READ on group headwater-sink-sink_closed_group");
+        Ok(if told && status == 503 { Condition::Met(()) } else { Condition::NotYet(health.to_string()) })
+    })
+    .await?;
+    acl(&["--add"], "User:ANONYMOUS")?;
+    shared(&[port], &pipeline.topic("t"), &[1]).await?;
+    pipeline.run("INSERT INTO t VALUES (1)").await?;
+    pipeline.equal().await?;
+    let (status, health) = Rest::new(port).get("/health").await?;
+    assert_eq!((status, health["group"].is_null()), (200, true), "{health}");
+    sink.into_process().stop().await?;
+    worker.into_process().stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
