@@ -119,7 +119,7 @@ impl Kafka {
     /// # Errors
     /// It fails.
     pub fn tool(&self, artifacts: &Artifacts, directory: &Path, class: &str, told: &[&str]) -> anyhow::Result<()> {
-        let mut tool = java(artifacts, 128, directory);
+        let mut tool = java(artifacts, 128, directory, Jvm::SoonUp);
         tool.args([class, "--bootstrap-server", &self.bootstrap_servers()]).args(told);
         let output = tool.output().context("java")?;
         if !output.status.success() {
