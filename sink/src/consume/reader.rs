@@ -63,6 +63,8 @@ impl Reader {
             // Of all partitions together: what is read ahead, and what one answer brings. A larger record comes alone.
             .set("queued.max.messages.kbytes", "4096")
             .set("fetch.max.bytes", "4194304")
+            // Where so much waits, it is looked again so soon; a second otherwise, in which nothing is left to apply.
+            .set("fetch.queue.backoff.ms", "5")
             // Not memory, but what an answer may claim to be long: a record as large as Kafka takes any.
             .set("receive.message.max.bytes", "2147483647")
             .create_with_context(Member::default())
