@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+use access::allocator::share_one_arena;
 use clap::Parser as _;
 use sink::config::{Arguments, Command, RunConfig};
 use sink::error::SinkError;
@@ -10,8 +11,13 @@ use sink::metrics::health::Health;
 use sink::{bootstrap, metrics, verify};
 use tokio_util::sync::CancellationToken;
 
+fn main() -> ExitCode {
+    share_one_arena();
+    start()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn start() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging();
     let result = match arguments.command {

@@ -14,7 +14,6 @@
 //! - [`worker`]: the REST API, connectors' life cycle, the worker's topics
 //! - [`metrics`]: what is counted
 //! - [`error`]: the two kinds of failure
-//! - [`allocator`]: where memory comes from
 //!
 //! # Invariants
 //! 1. The slot is told `flushed` only up to a commit whose every record Kafka has acknowledged, and whose position is
@@ -29,7 +28,6 @@
 //! 7. There are two kinds of failure, in the types: try again, and stop because a person must act. A pipeline that stands
 //!    still is not RUNNING.
 
-pub mod allocator;
 pub mod capture;
 pub mod config;
 pub mod convert;

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::allocator::share_one_arena;
 use access::kafka::{self, Cluster, Refusal};
 use anyhow::Context as _;
 use axum::Router;
 use clap::Parser;
-use streamer::allocator::share_one_arena;
 use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::error::TaskError;

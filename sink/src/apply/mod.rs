@@ -3,10 +3,14 @@
 //! # Layout
 //! - [`ledger`]: the sink's own tables in the target: offsets, what was set aside, how far the first copy is
 //! - `fence`: one transaction at a time applies records of a partition
-//! - [`statements`]: SQL for a table
 //! - [`batch`]: a batch of records, applied
+//! - `planner`: its records into stages
+//! - `write`: a stage into the target
+//! - [`statements`]: SQL for a table
 
 pub mod batch;
 mod fence;
 pub mod ledger;
+mod planner;
 pub mod statements;
+mod write;

@@ -9,7 +9,7 @@ use crate::apply::ledger::Place;
 use crate::error::SinkError;
 
 /// The largest batch: one transaction's work, and what is held in memory.
-const BATCH_RECORDS: usize = 1000;
+const BATCH_RECORDS: usize = 10_000;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// What waits at most. Kafka's answers bring one partition's records behind another's, so that the next partition's are only seen

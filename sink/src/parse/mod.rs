@@ -2,11 +2,16 @@
 //!
 //! # Layout
 //! - [`record`]: key, value and headers into what happened
+//! - [`row`]: a row's JSON into its columns
 //! - [`value`]: a JSON value into the text that the column's type reads
-//! - `array`: arrays
+//! - `envelope`: an envelope's fields
+//! - `array`, `datetime`: arrays, dates and times
 
 mod array;
+mod datetime;
+mod envelope;
 pub mod record;
+pub mod row;
 pub mod value;
 
 /// Why a record cannot be understood; it is set aside with this. It never quotes a value.

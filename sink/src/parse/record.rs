@@ -1,46 +1,48 @@
 //! Key, value and headers into what happened.
+//!
+//! Only what is asked for is read: `before` and a schema are passed over, and the row itself is left to who knows its columns.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
 
 use super::Unreadable;
-
-/// A JSON object: a row, or a key.
-pub type Row = Map<String, Value>;
+use super::envelope::{Fields, Scalar, Source};
 
 /// What a record says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<'a> {
     /// The row is like this now.
-    Upsert(TableChange),
+    Upsert(TableChange<'a>),
     /// The row with this key is gone.
-    Delete(TableChange),
+    Delete(TableChange<'a>),
     /// The row got another key; what else changed comes with the next record.
     Rename {
         /// The old key.
-        old: TableChange,
-        /// The new one.
-        new_key: Row,
+        old: TableChange<'a>,
+        /// The new one: an object's JSON.
+        new_key: &'a str,
     },
     /// The table is empty now.
     Truncate {
         /// The table's schema.
-        schema: String,
+        schema: Cow<'a, str>,
         /// The table.
-        table: String,
+        table: Cow<'a, str>,
     },
     /// Nothing for this database: a tombstone, a heartbeat, a message.
     Nothing,
 }
 
 /// A row of a table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TableChange {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableChange<'a> {
     /// The table's schema in the source.
-    pub schema: String,
+    pub schema: Cow<'a, str>,
     /// The table in the source.
-    pub table: String,
-    /// An upsert's row, a delete's key.
-    pub row: Row,
+    pub table: Cow<'a, str>,
+    /// An upsert's row, a delete's key: an object's JSON.
+    pub row: &'a str,
     /// When it was committed, in milliseconds since 1970.
     pub ts_ms: i64,
 }
@@ -48,85 +50,133 @@ pub struct TableChange {
 /// Debezium's header on the delete of a changed key.
 pub const NEW_KEY: &str = "__debezium.newkey";
 
-/// Reads a record.
-///
-/// # Errors
-/// When it is no Debezium envelope, or lacks what its operation needs.
-pub fn read(key: Option<&[u8]>, value: Option<&[u8]>, new_key: Option<&[u8]>) -> Result<Change, Unreadable> {
-    // A tombstone: its delete came before it.
-    let Some(value) = value else { return Ok(Change::Nothing) };
-    let envelope = payload(value, "value")?;
-    let Some(op) = envelope.get("op").and_then(Value::as_str) else {
-        // A heartbeat has nothing but a time.
-        return if envelope.contains_key("ts_ms") && envelope.len() == 1 {
-            Ok(Change::Nothing)
-        } else {
-            Err(Unreadable::new("the value is no Debezium envelope: it has no op"))
+/// Reads records, one after the other.
+#[derive(Debug, Default)]
+pub struct Reader {
+    /// The head of a value with its schema, up to the payload. The next record of the topic has the same.
+    head: Vec<u8>,
+}
+
+impl Reader {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When it is no Debezium envelope, or lacks what its operation needs.
+    pub fn read<'a>(
+        &mut self,
+        key: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+        new_key: Option<&'a [u8]>,
+    ) -> Result<Change<'a>, Unreadable> {
+        // A tombstone: its delete came before it.
+        let Some(value) = value else { return Ok(Change::Nothing) };
+        let envelope = self.envelope(value)?;
+        let is_heartbeat = envelope.has_only_time();
+        let Some(op) = envelope.op.and_then(Scalar::text) else {
+            return match is_heartbeat {
+                true => Ok(Change::Nothing),
+                false => Err(Unreadable::new("the value is no Debezium envelope: it has no op")),
+            };
         };
-    };
-    if op == "m" {
-        return Ok(Change::Nothing);
-    }
-    let source = envelope.get("source").and_then(Value::as_object);
-    let text = |name: &str| {
-        source
-            .and_then(|source| source.get(name))
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .ok_or_else(|| Unreadable::new(format!("the envelope has no source.{name}")))
-    };
-    let (schema, table) = (text("schema")?, text("table")?);
-    let ts_ms = source.and_then(|source| source.get("ts_ms")).and_then(Value::as_i64).unwrap_or_default();
-    let change = |row| TableChange { schema: schema.clone(), table: table.clone(), row, ts_ms };
-    match op {
-        "t" => Ok(Change::Truncate { schema, table }),
-        "c" | "u" | "r" => {
-            let after = envelope.get("after").and_then(Value::as_object);
-            let row = after.ok_or_else(|| Unreadable::new(format!("the envelope with op {op} has no after")))?;
-            Ok(Change::Upsert(change(row.clone())))
+        if op == "m" {
+            return Ok(Change::Nothing);
         }
-        "d" => {
-            let key = key.ok_or_else(|| {
-                Unreadable::new(
-                    "a delete without a record key: the table has no primary key, so the row cannot be told",
-                )
-            })?;
-            let old = change(payload(key, "key")?);
-            match new_key {
-                Some(header) => Ok(Change::Rename { old, new_key: payload(header, "newkey header")? }),
-                None => Ok(Change::Delete(old)),
+        let Source { schema, table, ts_ms } = envelope.source.unwrap_or_default();
+        let lacks = |name| move || Unreadable::new(format!("the envelope has no source.{name}"));
+        let schema = schema.and_then(Scalar::text).ok_or_else(lacks("schema"))?;
+        let table = table.and_then(Scalar::text).ok_or_else(lacks("table"))?;
+        let ts_ms = if let Some(Scalar::Integer(ts_ms)) = ts_ms { ts_ms } else { 0 };
+        match op.as_ref() {
+            "t" => Ok(Change::Truncate { schema, table }),
+            "c" | "u" | "r" => {
+                let row = envelope
+                    .after
+                    .and_then(object)
+                    .ok_or_else(|| Unreadable::new(format!("the envelope with op {op} has no after")))?;
+                Ok(Change::Upsert(TableChange { schema, table, row, ts_ms }))
             }
+            "d" => {
+                let key = key.ok_or_else(|| {
+                    Unreadable::new(
+                        "a delete without a record key: the table has no primary key, so the row cannot be told",
+                    )
+                })?;
+                let old = TableChange { schema, table, row: payload(key, "key")?, ts_ms };
+                match new_key {
+                    Some(header) => Ok(Change::Rename { old, new_key: payload(header, "newkey header")? }),
+                    None => Ok(Change::Delete(old)),
+                }
+            }
+            other => Err(Unreadable::new(format!("op {other} is not known"))),
         }
-        other => Err(Unreadable::new(format!("op {other} is not known"))),
+    }
+
+    fn envelope<'a>(&mut self, value: &'a [u8]) -> Result<Fields<'a>, Unreadable> {
+        if let Some(fields) = self.behind_head(value) {
+            return Ok(fields);
+        }
+        let (text, fields) = fields(value, "value")?;
+        let Some(payload) = fields.wrapped() else { return Ok(fields) };
+        self.learn(text, payload);
+        let payload = object(payload).ok_or_else(|| Unreadable::new("the value's payload is no JSON object"))?;
+        Ok(self::fields(payload.as_bytes(), "value's payload")?.1)
+    }
+
+    /// The payload of a value with the known head. Whatever else is not as expected, the long way finds out.
+    fn behind_head<'a>(&self, value: &'a [u8]) -> Option<Fields<'a>> {
+        if self.head.is_empty() {
+            return None;
+        }
+        let payload = value.strip_prefix(self.head.as_slice())?.trim_ascii_end().strip_suffix(b"}")?;
+        // The head ended where a character began.
+        serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()
+    }
+
+    /// Keeps the head of a value whose payload is the last field.
+    fn learn(&mut self, text: &str, payload: &RawValue) {
+        self.head.clear();
+        let inside = text.trim_ascii_end().strip_suffix('}').map(str::trim_ascii_end).unwrap_or_default();
+        let begin = payload.get().as_ptr() as usize - text.as_ptr() as usize;
+        if begin + payload.get().len() == inside.len() {
+            self.head.extend_from_slice(inside.get(..begin).unwrap_or_default().as_bytes());
+        }
     }
 }
 
-/// A JSON object, out of its `{"schema": …, "payload": …}` if it is in one.
-fn payload(bytes: &[u8], what: &str) -> Result<Row, Unreadable> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-        Unreadable::new(format!("the {what} is not JSON (line {}, column {})", error.line(), error.column()))
+/// An object's JSON, out of its `{"schema": …, "payload": …}` if it is in one.
+fn payload<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Unreadable> {
+    let (text, fields) = fields(bytes, what)?;
+    let Some(payload) = fields.wrapped() else { return Ok(text) };
+    object(payload).ok_or_else(|| Unreadable::new(format!("the {what}'s payload is no JSON object")))
+}
+
+fn object(value: &RawValue) -> Option<&str> {
+    Some(value.get()).filter(|text| text.starts_with('{'))
+}
+
+fn fields<'a>(bytes: &'a [u8], what: &str) -> Result<(&'a str, Fields<'a>), Unreadable> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Unreadable::new(format!("the {what} is not JSON (no UTF-8 at byte {})", error.valid_up_to() + 1))
     })?;
-    let Value::Object(mut object) = value else {
-        return Err(Unreadable::new(format!("the {what} is no JSON object")));
-    };
-    if object.len() == 2 && object.contains_key("schema") {
-        return match object.remove("payload") {
-            Some(Value::Object(payload)) => Ok(payload),
-            Some(_) => Err(Unreadable::new(format!("the {what}'s payload is no JSON object"))),
-            None => Ok(object),
-        };
+    match serde_json::from_str(text) {
+        Ok(fields) => Ok((text, fields)),
+        Err(error) if error.is_data() => Err(Unreadable::new(format!("the {what} is no JSON object"))),
+        Err(error) => {
+            Err(Unreadable::new(format!("the {what} is not JSON (line {}, column {})", error.line(), error.column())))
+        }
     }
-    Ok(object)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value};
+
     use super::*;
 
     const SOURCE: &str = r#""source":{"schema":"public","table":"t","ts_ms":5}"#;
 
-    fn read_value(value: &str) -> Result<Change, Unreadable> {
-        read(Some(br#"{"id":1}"#), Some(value.as_bytes()), None)
+    fn read_value(value: &str) -> Result<Change<'_>, Unreadable> {
+        Reader::default().read(Some(br#"{"id":1}"#), Some(value.as_bytes()), None)
     }
 
     #[test]
@@ -134,23 +184,63 @@ mod tests {
         let bare = format!(r#"{{"before":null,"after":{{"id":1}},{SOURCE},"op":"c"}}"#);
         let wrapped = format!(r#"{{"schema":{{"type":"struct"}},"payload":{bare}}}"#);
         let Ok(Change::Upsert(change)) = read_value(&bare) else { panic!("not an upsert") };
-        assert_eq!((change.table.as_str(), change.row["id"].as_i64(), change.ts_ms), ("t", Some(1), 5));
+        assert_eq!((change.table.as_ref(), change.row, change.ts_ms), ("t", r#"{"id":1}"#, 5));
         assert_eq!(read_value(&wrapped), Ok(Change::Upsert(change)));
+    }
+
+    #[test]
+    fn the_next_record_with_the_same_schema_is_read_behind_it() {
+        let envelope = |id: i64| format!(r#"{{"before":null,"after":{{"id":{id}}},{SOURCE},"op":"c"}}"#);
+        let wrapped =
+            |envelope: &str, behind: &str| format!(r#"{{"schema":{{"type":"struct"}},"payload":{envelope}{behind}}} "#);
+        let mut reader = Reader::default();
+        let mut read = |value: &str| {
+            reader.read(None, Some(value.as_bytes()), None).map(|change| match change {
+                Change::Upsert(change) => change.row.to_owned(),
+                _ => panic!("not an upsert"),
+            })
+        };
+        assert_eq!(read(&wrapped(&envelope(1), "")).unwrap(), r#"{"id":1}"#);
+        assert_eq!(read(&wrapped(&envelope(2), " ")).unwrap(), r#"{"id":2}"#);
+        for other in [
+            wrapped(&envelope(3), ",\"more\":1"),
+            wrapped(&envelope(3), "]"),
+            wrapped("[]", ""),
+            wrapped("null", ""),
+            wrapped(&envelope(3), "").replacen("}}", "}", 1),
+        ] {
+            assert_eq!(read(&other), Reader::default().read(None, Some(other.as_bytes()), None).map(|_| String::new()));
+        }
+        assert_eq!(read(&envelope(4)).unwrap(), r#"{"id":4}"#);
+    }
+
+    #[test]
+    fn a_field_that_ends_as_the_payload_does_is_not_taken_for_it() {
+        let envelope = format!(r#"{{"after":{{"id":1}},{SOURCE},"op":"c"}}"#);
+        let payload_first = format!(r#"{{"payload":{envelope},"schema":{envelope}}}"#);
+        let other = format!(r#"{{"payload":{envelope},"schema":{}}}"#, envelope.replace("\"id\":1", "\"id\":2"));
+        let mut reader = Reader::default();
+        let first = reader.read(None, Some(payload_first.as_bytes()), None);
+        assert!(first.is_ok());
+        assert_eq!(reader.read(None, Some(other.as_bytes()), None), first);
     }
 
     #[test]
     fn a_delete_goes_by_its_key_and_its_tombstone_is_nothing() {
         let delete = format!(r#"{{"before":{{"id":1}},"after":null,{SOURCE},"op":"d"}}"#);
-        assert!(matches!(read_value(&delete), Ok(Change::Delete(_))));
-        assert_eq!(read(Some(br#"{"id":1}"#), None, None), Ok(Change::Nothing));
-        assert!(read(None, Some(delete.as_bytes()), None).is_err(), "without a key the row cannot be told");
+        assert!(matches!(read_value(&delete), Ok(Change::Delete(change)) if change.row == r#"{"id":1}"#));
+        let mut reader = Reader::default();
+        assert_eq!(reader.read(Some(br#"{"id":1}"#), None, None), Ok(Change::Nothing));
+        assert!(reader.read(None, Some(delete.as_bytes()), None).is_err(), "without a key the row cannot be told");
     }
 
     #[test]
     fn the_delete_of_a_changed_key_is_a_rename() {
         let delete = format!(r#"{{"before":{{"id":1}},"after":null,{SOURCE},"op":"d"}}"#);
-        let change = read(Some(br#"{"id":1}"#), Some(delete.as_bytes()), Some(br#"{"id":2}"#)).unwrap();
-        assert!(matches!(change, Change::Rename { new_key, .. } if new_key["id"] == 2));
+        let new_key = br#"{"schema":{},"payload":{"id":2}}"#;
+        let mut reader = Reader::default();
+        let change = reader.read(Some(br#"{"id":1}"#), Some(delete.as_bytes()), Some(new_key)).unwrap();
+        assert!(matches!(change, Change::Rename { new_key, .. } if new_key == r#"{"id":2}"#));
     }
 
     #[test]
@@ -160,8 +250,84 @@ mod tests {
             ("[1]", "the value is no JSON object"),
             (r#"{"a":1}"#, "the value is no Debezium envelope: it has no op"),
             (r#"{"op":"c"}"#, "the envelope has no source.schema"),
+            (r#"{"schema":{},"payload":[1]}"#, "the value's payload is no JSON object"),
         ] {
             assert_eq!(read_value(value), Err(Unreadable::new(why)), "{value}");
+        }
+    }
+
+    /// What a record says, told of the whole JSON as a tree.
+    fn told(value: &str) -> Result<String, ()> {
+        let of = |value: Value| if let Value::Object(fields) = value { Ok(fields) } else { Err(()) };
+        let mut fields = of(serde_json::from_str(value).map_err(|_| ())?)?;
+        if fields.len() == 2 && fields.contains_key("schema") && fields.contains_key("payload") {
+            fields = of(fields.remove("payload").ok_or(())?)?;
+        }
+        let Some(op) = fields.get("op").and_then(Value::as_str) else {
+            return if fields.len() == 1 && fields.contains_key("ts_ms") { Ok("nothing".to_owned()) } else { Err(()) };
+        };
+        if op == "m" {
+            return Ok("nothing".to_owned());
+        }
+        let source = fields.get("source").and_then(Value::as_object).ok_or(())?;
+        let text = |name: &str| source.get(name).and_then(Value::as_str).ok_or(());
+        let (schema, table) = (text("schema")?, text("table")?);
+        let ts_ms = source.get("ts_ms").and_then(Value::as_i64).unwrap_or_default();
+        match op {
+            "t" => Ok(format!("truncate {schema} {table}")),
+            "c" => {
+                let row: &Map<String, Value> = fields.get("after").and_then(Value::as_object).ok_or(())?;
+                Ok(format!("upsert {schema} {table} {ts_ms} {}", Value::Object(row.clone())))
+            }
+            _ => Err(()),
+        }
+    }
+
+    fn found(reader: &mut Reader, value: &str) -> Result<String, ()> {
+        match reader.read(None, Some(value.as_bytes()), None) {
+            Ok(Change::Nothing) => Ok("nothing".to_owned()),
+            Ok(Change::Truncate { schema, table }) => Ok(format!("truncate {schema} {table}")),
+            Ok(Change::Upsert(TableChange { schema, table, row, ts_ms })) => {
+                let row: Value = serde_json::from_str(row).unwrap();
+                Ok(format!("upsert {schema} {table} {ts_ms} {row}"))
+            }
+            Ok(_) => panic!("neither"),
+            Err(_) => Err(()),
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+        /// Fields in any order, twice, missing, of another type, in a schema's company or not.
+        #[test]
+        fn a_record_says_what_its_json_says(
+            fields in proptest::collection::vec((0..12_usize, 0..9_usize), 0..9),
+            around in proptest::collection::vec((0..3_usize, 0..3_usize), 0..4),
+        ) {
+            const NAMES: [&str; 12] = [
+                "op", "op", "source", "source", "after", "after", "ts_ms", "before", "\\u006fp", "schema", "payload", "é\\n",
+            ];
+            const VALUES: [&str; 9] = [
+                "null", "\"c\"", "\"t\"", "\"\\u0063\"", "17", "-1.5e3", "[1,{\"a\":[]}]",
+                r#"{"schema":"public","table":"t","ts_ms":5,"x":{"y":[1]}}"#,
+                r#"{"schema":"p\u00fc\"","table":"é","ts_ms":5.5,"table":"u"}"#,
+            ];
+            let list = |fields: &[(usize, usize)]| {
+                let fields: Vec<String> =
+                    fields.iter().map(|(name, value)| format!("\"{}\" :{}", NAMES[*name], VALUES[*value])).collect();
+                format!("{{{}}}", fields.join(", "))
+            };
+            let envelope = list(&fields);
+            let around: Vec<String> = around
+                .iter()
+                .map(|(name, value)| format!("\"{}\":{}", ["schema", "payload", "op"][*name], [&envelope, "{}", "1"][*value]))
+                .collect();
+            let around = format!("{{\"schema\":{{}},\"payload\":{envelope},{}}}", around.join(",")).replace(",}", "}");
+            let mut reader = Reader::default();
+            for value in [&envelope, &around, &around, &format!("{{\"schema\":{{}},\"payload\":{envelope}}}")] {
+                proptest::prop_assert_eq!(found(&mut reader, value), told(value), "{}", value);
+            }
         }
     }
 }

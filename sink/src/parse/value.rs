@@ -1,20 +1,27 @@
 //! A JSON value into the text that the column's type reads: the way back from Debezium's default handling of types.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proto::types::array::name_uuid;
-use proto::types::datetime::{DATE_INFINITY, TIMESTAMP_INFINITY, civil};
 use proto::types::decimal::Decimal;
-use serde_json::Value;
+use serde::Deserialize as _;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 
+use super::datetime::{date, time, timestamp, zoned_timestamp};
 use super::{Unreadable, array};
 use crate::plan::table::{ColumnType, TypeKind};
 
-/// A column's new value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell {
-    /// This text, or NULL.
-    Value(Option<String>),
+/// What a field's value means for its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Its text, which was appended.
+    Text,
+    /// NULL.
+    Null,
     /// A TOASTed value that the change did not touch: it stays.
     Unchanged,
 }
@@ -22,97 +29,210 @@ pub enum Cell {
 /// Debezium's mark for values that were not sent (`unavailable.value.placeholder`).
 pub const PLACEHOLDER: &str = "__debezium_unavailable_value";
 
-/// The cell that a field's value means for its column.
-///
-/// # Errors
-/// When the value is not of a form that Debezium gives the type.
-pub fn cell(value: &Value, column: &ColumnType) -> Result<Cell, Unreadable> {
-    if is_placeholder(value, column) {
-        return Ok(Cell::Unchanged);
-    }
-    text(value, column).map(Cell::Value)
+/// The same as a `bytea` comes.
+const PLACEHOLDER_BYTES: &str = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
+
+/// Reads a field's value into the text that its column's type reads, at the end of `text`. Where the value is
+/// [`Unreadable`], of a form that Debezium does not give the type, something may be there already.
+pub struct ValueOf<'a> {
+    /// The column's type.
+    pub column: &'a ColumnType,
+    /// Where the text goes.
+    pub text: &'a mut String,
 }
 
-fn is_placeholder(value: &Value, column: &ColumnType) -> bool {
-    match (value, &column.kind) {
-        (Value::String(text), TypeKind::Base) => match column.name.as_str() {
-            "bytea" => STANDARD.decode(text).is_ok_and(|bytes| bytes == PLACEHOLDER.as_bytes()),
-            "hstore" => text.starts_with("{\"") && text.contains(PLACEHOLDER) && text.matches(PLACEHOLDER).count() == 2,
-            _ => text == PLACEHOLDER,
-        },
-        (Value::String(text), _) => text == PLACEHOLDER,
-        (Value::Array(elements), TypeKind::Array(element)) => match elements.as_slice() {
-            [Value::String(only)] if element.name == "uuid" => *only == name_uuid(PLACEHOLDER.as_bytes()),
-            [Value::String(only)] => only == PLACEHOLDER,
-            bytes => {
-                bytes.len() == PLACEHOLDER.len()
-                    && bytes.iter().zip(PLACEHOLDER.bytes()).all(|(value, byte)| value.as_u64() == Some(byte.into()))
-            }
-        },
-        _ => false,
+impl<'de> DeserializeSeed<'de> for ValueOf<'_> {
+    type Value = Result<Written, Unreadable>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-/// A value as the text that its type's input function reads; `None` for NULL.
-pub(super) fn text(value: &Value, column: &ColumnType) -> Result<Option<String>, Unreadable> {
-    if value.is_null() {
-        return Ok(None);
+/// Strings and numbers are not copied on their way; arrays and objects are few, and become a [`Value`] first.
+impl<'de> Visitor<'de> for ValueOf<'_> {
+    type Value = Result<Written, Unreadable>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
     }
-    match &column.kind {
-        TypeKind::Array(element) if matches!(column.name.as_str(), "int2vector" | "oidvector") => {
-            array::words(value, element).map(Some)
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Ok(Written::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(flag(value, self.column, self.text))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(number(&value.into(), self.column, self.text))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(number(&value.into(), self.column, self.text))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        // JSON has no others than finite numbers.
+        let value = Number::from_f64(value).ok_or_else(|| unexpected(self.column));
+        Ok(value.and_then(|value| number(&value, self.column, self.text)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(match is_placeholder(value, self.column) {
+            true => Ok(Written::Unchanged),
+            false => string(value, self.column, self.text),
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Self::Value, A::Error> {
+        let elements = Vec::<Value>::deserialize(SeqAccessDeserializer::new(elements))?;
+        Ok(match is_placeholder_array(&elements, self.column) {
+            true => Ok(Written::Unchanged),
+            false => array(&elements, self.column, self.text),
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+        let fields = Map::deserialize(MapAccessDeserializer::new(fields))?;
+        Ok(object(&fields, self.column, self.text))
+    }
+}
+
+fn is_placeholder(text: &str, column: &ColumnType) -> bool {
+    match (&column.kind, column.name.as_str()) {
+        (TypeKind::Base, "bytea") => text == PLACEHOLDER_BYTES,
+        (TypeKind::Base, "hstore") => {
+            text.starts_with("{\"") && text.contains(PLACEHOLDER) && text.matches(PLACEHOLDER).count() == 2
         }
-        TypeKind::Array(element) => array::literal(value, element).map(Some),
-        TypeKind::Other => string(value, column).map(Some),
-        TypeKind::Base => base(value, column).map(Some),
+        _ => text == PLACEHOLDER,
     }
 }
 
-fn base(value: &Value, column: &ColumnType) -> Result<String, Unreadable> {
-    match (column.name.as_str(), value) {
-        ("numeric", Value::String(encoded)) => decimal(encoded, column.numeric_scale(), column),
-        ("numeric", Value::Object(variable)) => {
-            let scale = variable.get("scale").and_then(Value::as_u64).and_then(|scale| u32::try_from(scale).ok());
+fn is_placeholder_array(elements: &[Value], column: &ColumnType) -> bool {
+    let TypeKind::Array(element) = &column.kind else { return false };
+    match elements {
+        [Value::String(only)] if element.name == "uuid" => *only == name_uuid(PLACEHOLDER.as_bytes()),
+        [Value::String(only)] => only == PLACEHOLDER,
+        bytes => {
+            bytes.len() == PLACEHOLDER.len()
+                && bytes.iter().zip(PLACEHOLDER.bytes()).all(|(value, byte)| value.as_u64() == Some(byte.into()))
+        }
+    }
+}
+
+/// An element of an array as the text that its type's input function reads; `None` for NULL.
+pub(super) fn element(value: &Value, column: &ColumnType) -> Result<Option<String>, Unreadable> {
+    let mut text = String::new();
+    let written = match value {
+        Value::Null => Ok(Written::Null),
+        Value::Bool(value) => flag(*value, column, &mut text),
+        Value::Number(value) => number(value, column, &mut text),
+        Value::String(value) => string(value, column, &mut text),
+        Value::Array(elements) => array(elements, column, &mut text),
+        Value::Object(fields) => object(fields, column, &mut text),
+    };
+    Ok((written? == Written::Text).then_some(text))
+}
+
+fn flag(value: bool, column: &ColumnType, text: &mut String) -> Result<Written, Unreadable> {
+    text.push_str(match (base_name(column)?, value) {
+        ("bit" | "varbit", true) => "1",
+        ("bit" | "varbit", false) => "0",
+        (_, true) => "true",
+        (_, false) => "false",
+    });
+    Ok(Written::Text)
+}
+
+fn number(value: &Number, column: &ColumnType, text: &mut String) -> Result<Written, Unreadable> {
+    let integer = || value.as_i64().ok_or_else(|| unexpected(column));
+    match base_name(column)? {
+        "date" => text.push_str(&i32::try_from(integer()?).map(date).map_err(|_| unexpected(column))?),
+        "time" => {
+            let micros = integer()?.checked_mul(column.micros_per_unit());
+            text.push_str(&micros.map(time).ok_or_else(|| unexpected(column))?);
+        }
+        "timestamp" => text.push_str(&timestamp(integer()?, column.micros_per_unit())?),
+        "interval" => append(text, format_args!("{} microseconds", integer()?)),
+        _ => append(text, format_args!("{value}")),
+    }
+    Ok(Written::Text)
+}
+
+fn string(value: &str, column: &ColumnType, text: &mut String) -> Result<Written, Unreadable> {
+    let name = match &column.kind {
+        TypeKind::Base => column.name.as_str(),
+        TypeKind::Array(_) => return Err(no_array(column)),
+        TypeKind::Other => "",
+    };
+    match name {
+        "numeric" => decimal(value, column.numeric_scale(), column, text)?,
+        "money" => decimal(value, 2, column, text)?,
+        "bytea" => hex(&bytes(value, column)?, text),
+        "bit" | "varbit" => text.push_str(&bits(&bytes(value, column)?, column)),
+        "timestamptz" => text.push_str(&zoned_timestamp(value)),
+        "hstore" => text.push_str(&hstore(value, column)?),
+        _ => text.push_str(value),
+    }
+    Ok(Written::Text)
+}
+
+fn array(elements: &[Value], column: &ColumnType, text: &mut String) -> Result<Written, Unreadable> {
+    let TypeKind::Array(element) = &column.kind else { return Err(unexpected(column)) };
+    match column.name.as_str() {
+        "int2vector" | "oidvector" => text.push_str(&array::words(elements, element)?),
+        _ => array::literal(elements, element, text)?,
+    }
+    Ok(Written::Text)
+}
+
+fn object(fields: &Map<String, Value>, column: &ColumnType, text: &mut String) -> Result<Written, Unreadable> {
+    match base_name(column)? {
+        "numeric" => {
+            let scale = fields.get("scale").and_then(Value::as_u64).and_then(|scale| u32::try_from(scale).ok());
             let scale = scale.filter(|scale| *scale <= Decimal::MOST_BEHIND_POINT);
-            let encoded = variable.get("value").and_then(Value::as_str);
-            match (scale, encoded) {
-                (Some(scale), Some(encoded)) => decimal(encoded, scale, column),
-                _ => Err(unexpected(column)),
-            }
+            let (Some(scale), Some(encoded)) = (scale, fields.get("value").and_then(Value::as_str)) else {
+                return Err(unexpected(column));
+            };
+            decimal(encoded, scale, column, text)?;
         }
-        ("money", Value::String(encoded)) => decimal(encoded, 2, column),
-        ("bytea", Value::String(encoded)) => Ok(format!("\\x{}", hex(&bytes(encoded, column)?))),
-        ("bit" | "varbit", Value::String(encoded)) => Ok(bits(&bytes(encoded, column)?, column)),
-        ("bit" | "varbit", Value::Bool(set)) => Ok(if *set { "1" } else { "0" }.to_owned()),
-        ("date", Value::Number(_)) => i32::try_from(integer(value, column)?).map(date).map_err(|_| unexpected(column)),
-        ("time", Value::Number(_)) => {
-            let micros = integer(value, column)?.checked_mul(column.micros_per_unit());
-            micros.map(time).ok_or_else(|| unexpected(column))
+        "point" => {
+            let coordinate = |name| fields.get(name).and_then(plain).ok_or_else(|| unexpected(column));
+            append(text, format_args!("({},{})", coordinate("x")?, coordinate("y")?));
         }
-        ("timestamp", Value::Number(_)) => timestamp(integer(value, column)?, column.micros_per_unit()),
-        ("timestamptz", Value::String(iso)) => Ok(zoned_timestamp(iso)),
-        ("interval", Value::Number(_)) => Ok(format!("{} microseconds", integer(value, column)?)),
-        ("hstore", Value::String(json)) => hstore(json, column),
-        ("point", Value::Object(point)) => match (point.get("x"), point.get("y")) {
-            (Some(x), Some(y)) => Ok(format!("({},{})", plain(x, column)?, plain(y, column)?)),
-            _ => Err(unexpected(column)),
-        },
-        _ => plain(value, column),
+        _ => return Err(unexpected(column)),
     }
+    Ok(Written::Text)
 }
 
 /// Numbers, booleans and texts as they are.
-fn plain(value: &Value, column: &ColumnType) -> Result<String, Unreadable> {
+fn plain(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        _ => Err(unexpected(column)),
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
     }
 }
 
-fn string(value: &Value, column: &ColumnType) -> Result<String, Unreadable> {
-    value.as_str().map(str::to_owned).ok_or_else(|| unexpected(column))
+/// The name of a type that values other than texts may be of.
+fn base_name(column: &ColumnType) -> Result<&str, Unreadable> {
+    match column.kind {
+        TypeKind::Base => Ok(&column.name),
+        TypeKind::Array(_) => Err(no_array(column)),
+        TypeKind::Other => Err(unexpected(column)),
+    }
+}
+
+fn no_array(column: &ColumnType) -> Unreadable {
+    Unreadable::new(format!("a value of type {} is no JSON array", column.name))
+}
+
+fn append(text: &mut String, what: fmt::Arguments<'_>) {
+    // Writing into a String cannot fail.
+    let _infallible = fmt::Write::write_fmt(text, what);
 }
 
 fn unexpected(column: &ColumnType) -> Unreadable {
@@ -122,25 +242,41 @@ fn unexpected(column: &ColumnType) -> Unreadable {
     ))
 }
 
-fn integer(value: &Value, column: &ColumnType) -> Result<i64, Unreadable> {
-    value.as_i64().ok_or_else(|| unexpected(column))
-}
-
 fn bytes(encoded: &str, column: &ColumnType) -> Result<Vec<u8>, Unreadable> {
     STANDARD.decode(encoded).map_err(|_| unexpected(column))
 }
 
-fn decimal(encoded: &str, scale: u32, column: &ColumnType) -> Result<String, Unreadable> {
-    Ok(Decimal::from_unscaled_bytes(&bytes(encoded, column)?, scale).to_string())
+fn decimal(encoded: &str, scale: u32, column: &ColumnType, text: &mut String) -> Result<(), Unreadable> {
+    // Most have no more than eight bytes, and go without big numbers.
+    let mut short = [0; 12];
+    let fits = STANDARD.decode_slice(encoded, &mut short).ok().filter(|length| *length <= size_of::<i64>());
+    match fits.and_then(|length| short.get(..length)) {
+        Some(bytes) => {
+            let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
+            let start = if negative { -1 } else { 0 };
+            let unscaled = bytes.iter().fold(start, |number: i64, byte| number << 8 | i64::from(*byte));
+            small_decimal(unscaled, scale as usize, text);
+        }
+        None => append(text, format_args!("{}", Decimal::from_unscaled_bytes(&bytes(encoded, column)?, scale))),
+    }
+    Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+fn small_decimal(unscaled: i64, scale: usize, text: &mut String) {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    // At least a digit in front of the point.
+    append(text, format_args!("{sign}{:0>width$}", unscaled.unsigned_abs(), width = scale + 1));
+    if scale > 0 {
+        text.insert(text.len() - scale, '.');
+    }
+}
+
+fn hex(bytes: &[u8], text: &mut String) {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    text.reserve(2 + bytes.len() * 2);
+    text.push_str("\\x");
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    text.extend(digits.filter_map(|digit| DIGITS.get(usize::from(digit))));
 }
 
 /// Lowest bit first, to the column's length. A `varbit` has lost the zeros in front of its first one.
@@ -152,58 +288,6 @@ fn bits(bytes: &[u8], column: &ColumnType) -> String {
         _ => used,
     };
     (0..length).rev().map(|position| if bit(position) { '1' } else { '0' }).collect()
-}
-
-fn date(days: i32) -> String {
-    if days == DATE_INFINITY.0 {
-        return "infinity".to_owned();
-    }
-    if days == DATE_INFINITY.1 {
-        return "-infinity".to_owned();
-    }
-    let (date, era) = calendar(days.into());
-    format!("{date}{era}")
-}
-
-/// Year, month and day, and the era behind them; there is no year 0.
-fn calendar(days: i64) -> (String, &'static str) {
-    let (year, month, day) = civil(days);
-    let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
-    (format!("{year:04}-{month:02}-{day:02}"), era)
-}
-
-fn time(micros: i64) -> String {
-    let seconds = micros / 1_000_000;
-    format!("{:02}:{:02}:{:02}.{:06}", seconds / 3600, seconds / 60 % 60, seconds % 60, micros % 1_000_000)
-}
-
-fn timestamp(number: i64, micros_per_unit: i64) -> Result<String, Unreadable> {
-    const MICROS_PER_DAY: i64 = 86_400_000_000;
-    for (mark, name) in [(TIMESTAMP_INFINITY.0, "infinity"), (TIMESTAMP_INFINITY.1, "-infinity")] {
-        if number == mark / micros_per_unit {
-            return Ok(name.to_owned());
-        }
-    }
-    // Years beyond 294247 have overflowed on the way here.
-    let micros = i128::from(number) * i128::from(micros_per_unit);
-    let day = micros.div_euclid(MICROS_PER_DAY.into());
-    let of_day = micros.rem_euclid(MICROS_PER_DAY.into());
-    let small = |number: i128| i64::try_from(number).map_err(|_| Unreadable::new("a timestamp is out of range"));
-    let (date, era) = calendar(small(day)?);
-    Ok(format!("{date} {}{era}", time(small(of_day)?)))
-}
-
-/// Java's years: a sign in front of those beyond 9999, and those before 1 counted from 0.
-fn zoned_timestamp(iso: &str) -> String {
-    if let Some(rest) = iso.strip_prefix('+') {
-        return rest.to_owned();
-    }
-    let before = |year: &str| Some(format!("{:04}", year.parse::<i64>().ok()?.checked_add(1)?));
-    match iso.strip_prefix('-').and_then(|rest| rest.split_once('-')) {
-        Some((year, rest)) => before(year).map_or_else(|| iso.to_owned(), |year| format!("{year}-{rest} BC")),
-        None if iso.starts_with("0000-") => format!("0001{} BC", iso.trim_start_matches("0000")),
-        None => iso.to_owned(),
-    }
 }
 
 fn hstore(json: &str, column: &ColumnType) -> Result<String, Unreadable> {
@@ -232,11 +316,10 @@ mod tests {
         ColumnType { schema: "pg_catalog".to_owned(), name, typmod: -1, kind: TypeKind::Array(Box::new(element)) }
     }
 
-    fn written(value: &Value, column: &ColumnType) -> String {
-        match cell(value, column) {
-            Ok(Cell::Value(Some(text))) => text,
-            other => panic!("{other:?}"),
-        }
+    fn read(value: &Value, column: &ColumnType) -> Result<(Written, String), Unreadable> {
+        let (mut text, json) = (String::new(), value.to_string());
+        let written = ValueOf { column, text: &mut text }.deserialize(&mut serde_json::Deserializer::from_str(&json));
+        written.unwrap().map(|written| (written, text))
     }
 
     #[test]
@@ -267,7 +350,7 @@ mod tests {
             (json!(["a b", "NULL", "q\"\\", ""]), array_of(of("text", -1)), r#"{"a b","NULL","q\"\\",""}"#),
             (json!(["bg=="]), array_of(of("numeric", (5 << 16 | 2) + 4)), r#"{"1.10"}"#),
         ] {
-            assert_eq!(written(&value, &column), text, "{}", column.name);
+            assert_eq!(read(&value, &column), Ok((Written::Text, text.to_owned())), "{}", column.name);
         }
     }
 
@@ -281,21 +364,57 @@ mod tests {
             (json!(bytes), array_of(of("int4", -1))),
             (json!(["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]), array_of(of("uuid", -1))),
         ] {
-            assert_eq!(cell(&value, &column), Ok(Cell::Unchanged), "{}", column.name);
+            assert_eq!(read(&value, &column), Ok((Written::Unchanged, String::new())), "{}", column.name);
         }
     }
 
     #[test]
     fn a_value_of_another_form_is_refused_without_being_shown() {
-        let error = cell(&json!("secret!"), &of("bytea", -1)).unwrap_err().to_string();
+        let error = read(&json!("secret!"), &of("bytea", -1)).unwrap_err().to_string();
         assert!(error.contains("bytea") && !error.contains("secret"), "{error}");
-        assert!(cell(&json!({"a": 1}), &of("int4", -1)).is_err());
+        assert!(read(&json!({"a": 1}), &of("int4", -1)).is_err());
         for (value, column) in [
             (json!({"scale": u32::MAX, "value": "AQ=="}), of("numeric", -1)),
             (json!(i64::MAX), of("date", -1)),
             (json!(i64::MAX), of("time", 3)),
         ] {
-            assert!(cell(&value, &column).is_err(), "{}", column.name);
+            assert!(read(&value, &column).is_err(), "{}", column.name);
+        }
+    }
+
+    #[test]
+    fn a_number_without_a_type_of_its_own_keeps_its_value() {
+        for (json, text) in [
+            ("1.0E10", "10000000000.0"),
+            ("-0", "-0.0"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("12345678901234567890.123", "1.2345678901234567e+19"),
+            ("3.4028235E38", "3.4028235e+38"),
+        ] {
+            let (column, mut text_found) = (of("float8", -1), String::new());
+            let value = ValueOf { column: &column, text: &mut text_found };
+            value.deserialize(&mut serde_json::Deserializer::from_str(json)).unwrap().unwrap();
+            assert_eq!(text_found, text);
+            // As it was, and is where a number stands in an array.
+            assert_eq!(text_found, serde_json::from_str::<Value>(json).unwrap().to_string());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_small_decimal_is_written_as_a_large_one(bytes: Vec<u8>, scale in 0..40_u32) {
+            let mut text = String::new();
+            let encoded = STANDARD.encode(&bytes);
+            decimal(&encoded, scale, &of("numeric", -1), &mut text).unwrap();
+            proptest::prop_assert_eq!(text, Decimal::from_unscaled_bytes(&bytes, scale).to_string());
+        }
+
+        #[test]
+        fn a_decimal_of_eight_bytes_too(number: i64, scale in 0..40_u32) {
+            let (mut text, bytes) = (String::new(), number.to_be_bytes());
+            decimal(&STANDARD.encode(bytes), scale, &of("numeric", -1), &mut text).unwrap();
+            proptest::prop_assert_eq!(text, Decimal::from_unscaled_bytes(&bytes, scale).to_string());
         }
     }
 }

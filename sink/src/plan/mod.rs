@@ -2,7 +2,9 @@
 //!
 //! # Layout
 //! - [`table`]: a target table as its catalog has it
-//! - [`reduce`]: the last state of every row of a batch
+//! - [`rows`]: rows on their way into a table
+//! - [`stage`]: steps that are carried out together, reduced to the last state of every row
 
-pub mod reduce;
+pub mod rows;
+pub mod stage;
 pub mod table;

@@ -127,9 +127,10 @@ impl RecordProducer {
         let (settings, limit) = settings::producer(worker, config)?;
         let largest = settings::largest_record(&settings);
         let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
-        let producer: ThreadedProducer<_> = settings
-            .create_with_context(Acknowledgements { ledger: ledger.clone() })
-            .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
+        let producer: ThreadedProducer<_> =
+            settings
+                .create_with_context(Acknowledgements { ledger: ledger.clone() })
+                .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
         let hurry = (!settings::has_linger(worker, config)).then(|| Hurry::new(producer.clone(), ledger.clone()));
         let hurry = hurry
             .transpose()

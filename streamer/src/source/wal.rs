@@ -203,7 +203,10 @@ impl WalStream {
             b'd' => {}
             // CopyDone, CommandComplete, ReadyForQuery.
             b'c' | b'C' | b'Z' => {
-                return Err(TaskError::retry(format!("the server ended the replication session of slot {}", self.slot)));
+                return Err(TaskError::retry(format!(
+                    "the server ended the replication session of slot {}",
+                    self.slot
+                )));
             }
             _ => return Ok(None),
         }

@@ -169,7 +169,10 @@ pub(super) async fn drop_slots(source: &Client, name: &str) -> anyhow::Result<()
                 WHERE starts_with(slot_name, $1) AND active_pid IS NOT NULL";
     source.execute(held, &[&name]).await?;
     source
-        .execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE starts_with(slot_name, $1)", &[&name])
+        .execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE starts_with(slot_name, $1)",
+            &[&name],
+        )
         .await?;
     Ok(())
 }

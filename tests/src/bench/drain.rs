@@ -74,7 +74,12 @@ pub(super) async fn run(stage: &Stage, work: Work, arguments: &Arguments) -> any
 
 fn as_round(drained: Drained) -> Round {
     let known = |value: f64| Some(value).filter(|value| !value.is_nan());
-    Round { rows: Some(drained.rows), cpu: known(drained.cpu), server_cpu: known(drained.server_cpu), ..Round::default() }
+    Round {
+        rows: Some(drained.rows),
+        cpu: known(drained.cpu),
+        server_cpu: known(drained.server_cpu),
+        ..Round::default()
+    }
 }
 
 fn systems(work: Work, arguments: &Arguments) -> Vec<System> {
@@ -143,9 +148,10 @@ fn words(work: Work, written: usize, backlog: &Backlog) -> (&'static str, String
             "Backlog, TOASTed values",
             format!("{rows}; updates of rows with a value of 8 kB that does not change and is not sent."),
         ),
-        Work::Pgbench => {
-            ("Backlog, small transactions", format!("{rows}, as pgbench makes them: three updates, one insert, four tables."))
-        }
+        Work::Pgbench => (
+            "Backlog, small transactions",
+            format!("{rows}, as pgbench makes them: three updates, one insert, four tables."),
+        ),
         Work::Tables => ("Backlog, many tables", format!("{rows}, one in each of {tables} tables.")),
         Work::Transform => ("Backlog, with a transform", format!("{rows}; 12 columns; ExtractNewRecordState.")),
         _ => ("Backlog, JSON without schemas", format!("{rows}; 12 columns, some 150 bytes a row.")),

@@ -32,7 +32,8 @@ pub(super) async fn run(stage: &Stage, arguments: &Arguments) -> anyhow::Result<
     let source = stage.source().await?;
     source.batch_execute(DEVICES).await?;
     source.batch_execute(&format!("CREATE PUBLICATION {DATABASE} FOR ALL TABLES")).await?;
-    let about = "100 commits of one row a second; from the end of a commit to a consumer that has its record.".to_owned();
+    let about =
+        "100 commits of one row a second; from the end of a commit to a consumer that has its record.".to_owned();
     let mut measured = Measured::new(Work::Latency, "Latency", about);
     for round in 0..arguments.rounds {
         for (number, carrier) in carriers(arguments).iter().enumerate() {

@@ -77,7 +77,10 @@ mod tests {
         let bar = |name, median| Bar { name, part: Part::Ours, median, range: (median, median) };
         let svg = bars("a < b", &[bar("one", 100.0), bar("two", 50.0)], |value| format!("{value}"));
         let longest = WIDTH - LEFT - RIGHT;
-        assert!(svg.contains(&format!("width=\"{longest:.1}\"")) && svg.contains(&format!("width=\"{:.1}\"", longest / 2.0)));
+        assert!(
+            svg.contains(&format!("width=\"{longest:.1}\""))
+                && svg.contains(&format!("width=\"{:.1}\"", longest / 2.0))
+        );
         assert!(svg.contains("a &lt; b"));
     }
 }

@@ -90,18 +90,19 @@ pub(super) fn table(measured: &Measured) -> String {
             let _infallible = write!(text, " {figure} |");
         }
         if let Some(debezium) = debezium {
-            let times = system.median(|round| round.rows).map_or_else(String::new, |rows| format!("{:.1}", rows / debezium));
+            let times =
+                system.median(|round| round.rows).map_or_else(String::new, |rows| format!("{:.1}", rows / debezium));
             let _infallible = write!(text, " {times} |");
         }
         text.push('\n');
     }
     let rounds = measured.systems.iter().map(|system| system.rounds.len()).max().unwrap_or_default();
     let ranges: Vec<String> = measured.systems.iter().filter_map(range).collect();
-    let _infallible = write!(text, "\nMedians of {rounds} rounds{}.\n", if ranges.is_empty() {
-        String::new()
-    } else {
-        format!("; rows/s were {}", ranges.join(", "))
-    });
+    let _infallible = write!(
+        text,
+        "\nMedians of {rounds} rounds{}.\n",
+        if ranges.is_empty() { String::new() } else { format!("; rows/s were {}", ranges.join(", ")) }
+    );
     text
 }
 
@@ -136,7 +137,8 @@ fn thousands(value: f64) -> String {
     let head = whole.len() % 3;
     let (first, rest) = whole.split_at(head);
     let groups = rest.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
-    let groups: Vec<String> = Some(first.to_owned()).filter(|first| !first.is_empty()).into_iter().chain(groups).collect();
+    let groups: Vec<String> =
+        Some(first.to_owned()).filter(|first| !first.is_empty()).into_iter().chain(groups).collect();
     groups.join(",")
 }
 

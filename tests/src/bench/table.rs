@@ -134,7 +134,9 @@ impl Backlog {
         let each = |statement: &dyn Fn(usize) -> String| (1..=count).map(statement).collect::<String>();
         Self {
             schema: each(&|number| {
-                format!("CREATE TABLE t{number} (id bigserial PRIMARY KEY, name text, changed_at timestamptz DEFAULT now());")
+                format!(
+                    "CREATE TABLE t{number} (id bigserial PRIMARY KEY, name text, changed_at timestamptz DEFAULT now());"
+                )
             }),
             transaction: each(&|number| format!("INSERT INTO t{number} (name) VALUES ('row of table {number}');")),
             changes: count,

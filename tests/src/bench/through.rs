@@ -45,9 +45,10 @@ pub(super) async fn run(stage: &Stage, arguments: &Arguments) -> anyhow::Result<
     let mut sink = Sink::start(&stage.folder("sink")?, &settings)?;
     sink.wait_complete(1, |_| {}).await?;
     let target = stage.target().await?;
-    let about = "100 commits of one row a second; from the commit in the first PostgreSQL to the commit in the second, by the \
+    let about =
+        "100 commits of one row a second; from the commit in the first PostgreSQL to the commit in the second, by the \
                  servers' own clocks (track_commit_timestamp)."
-        .to_owned();
+            .to_owned();
     let mut measured = Measured::new(Work::Through, "From database to database", about);
     for round in 0..arguments.rounds {
         let (streamer, sink) =
