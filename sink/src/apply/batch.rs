@@ -36,9 +36,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// How many bytes it has.
+    /// How many bytes it takes. Of many small ones, most is not in their keys and values.
     pub fn size(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+        let parts = [&self.key, &self.value, &self.new_key];
+        size_of::<Self>() + parts.into_iter().flatten().map(Vec::len).sum::<usize>()
     }
 
     /// What tells this record from any other at the same offset of a topic of the same name: FNV-1a over timestamp, key and
