@@ -61,15 +61,24 @@ pub async fn run(
 }
 
 /// Completes when many records are acknowledged whose position is not stored. In transactions none is without.
+///
+/// What was enqueued by somebody who does not say that nothing more is at hand, a snapshot for example, is sent meanwhile where
+/// Kafka has nothing to acknowledge otherwise.
 async fn many(producer: &RecordProducer) {
     if producer.is_transactional() {
         return std::future::pending().await;
     }
     let stored = producer.ledger().acknowledged();
+    let mut before = stored;
     loop {
         tokio::time::sleep(LOOK).await;
-        if producer.ledger().acknowledged() >= stored + MANY {
+        let acknowledged = producer.ledger().acknowledged();
+        if acknowledged >= stored + MANY {
             return;
         }
+        if acknowledged == before && producer.ledger().in_flight() > 0 {
+            producer.send_now();
+        }
+        before = acknowledged;
     }
 }

@@ -14,8 +14,8 @@ use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 
 use super::ledger::Ledger;
 
-/// What `linger.ms` is then, in milliseconds. Nothing waits so long: it is for what was enqueued by somebody who says nothing.
-pub(super) const LONG_LINGER: &str = "500";
+/// What `linger.ms` is then, in milliseconds: longer than a full queue takes to get to Kafka. Nothing waits so long.
+pub(super) const LONG_LINGER: &str = "2000";
 
 /// How long librdkafka is kept at sending at once, in milliseconds. Its threads have heard of it long before.
 const WINDOW_MS: i32 = 2;

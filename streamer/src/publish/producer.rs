@@ -256,7 +256,8 @@ impl RecordProducer {
         }
     }
 
-    fn send_now(&self) {
+    /// Has what is enqueued sent, where records wait for company.
+    pub fn send_now(&self) {
         if let Some(hurry) = &self.hurry {
             hurry.ask();
         }
