@@ -1,4 +1,5 @@
-//! A topic into the second PostgreSQL: our sink and Debezium's JDBC sink on the same records, and COPY of the same rows.
+//! A topic into the second PostgreSQL: our sink and Debezium's JDBC sink on the same records, and COPY of the same rows; and our
+//! sink with several partitions and instances.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use futures_util::{SinkExt as _, TryStreamExt as _};
 use serde_json::json;
 use tokio_postgres::Client;
 
-use super::carrier::Carrier;
+use super::carrier::{Carrier, Carrying};
 use super::ends::Ends;
 use super::result::{Measured, Part, Round};
 use super::stage::{DATABASE, Stage};
@@ -19,6 +20,7 @@ use super::{Arguments, Work};
 use crate::artifacts;
 use crate::kafka::Jvm;
 use crate::ports;
+use crate::process::Process;
 use crate::sink::{self, Sink};
 use crate::worker::{self, Worker};
 
@@ -30,47 +32,27 @@ const TOPIC: &str = "applied.public.devices";
 /// How many records the JDBC sink is given at a time, and writes at a time.
 const BATCH: &str = "3000";
 
+/// How often the table is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Measures it.
 ///
 /// # Errors
 /// What did not come.
 pub(super) async fn run(stage: &Stage, arguments: &Arguments) -> anyhow::Result<Measured> {
-    let (source, target) = (stage.source().await?, stage.target().await?);
-    source.batch_execute(DEVICES).await?;
-    source.batch_execute(&format!("CREATE PUBLICATION {DATABASE} FOR ALL TABLES")).await?;
+    let target = stage.target().await?;
     let about = format!(
         "{} inserts of 12 columns as upserts, from one partition; JSON with schemas, which the JDBC sink needs.",
         arguments.rows
     );
     let mut measured = Measured::new(Work::Apply, "Sink", about);
-    let ends = Ends::create(&stage.bootstrap_servers(), vec![TOPIC.to_owned()]).await?;
-    let streamer = Carrier::streamer()
-        .connector("key.converter.schemas.enable", "true")
-        .connector("value.converter.schemas.enable", "true")
-        // Without these our sink takes no connector: the target would not become equal.
-        .connector("skipped.operations", "none")
-        .connector("value.converter.replace.null.with.default", "false");
-    let carrying = streamer.start_idle(stage, NAME).await?;
-    let url = carrying.url();
-    // Our sink copies the empty table, and is ended; the topic fills behind it.
-    let connector = stage.folder(NAME)?.join("connector.json");
-    std::fs::write(&connector, json!({ "name": NAME, "config": streamer.config(stage, NAME) }).to_string())?;
-    let settings = sink_settings(stage, &url, &connector)?;
-    let mut first = Sink::start(&stage.folder("sink-first")?, &settings)?;
-    first.wait_complete(1, |_| {}).await?;
-    first.into_process().stop().await?;
-    let mut written = 0;
-    while written < arguments.rows {
-        source.batch_execute(&devices("devices", 1000)).await?;
-        written += 1000;
-    }
-    ends.reach(written).await?;
+    let Topic { source, carrying, settings, written } = topic(stage, 1, true, arguments.rows).await?;
     let text = copied(&source).await?;
     for round in 0..arguments.rounds {
         for number in 0..3 {
             clear(&target).await?;
             let (name, part, found) = match (number + round) % 3 {
-                0 => ("sink", Part::Ours, ours(stage, &target, &settings, round, written).await.context("sink")?),
+                0 => ("sink", Part::Ours, ours(stage, &target, &settings, (1, 1), written).await.context("sink")?),
                 1 => ("COPY FROM STDIN", Part::Ceiling, copy(&target, &text, written).await?),
                 _ if arguments.alone => continue,
                 _ => {
@@ -84,6 +66,69 @@ pub(super) async fn run(stage: &Stage, arguments: &Arguments) -> anyhow::Result<
     }
     carrying.stop(&source).await?;
     Ok(measured)
+}
+
+/// Measures how it grows with partitions and instances.
+///
+/// # Errors
+/// What did not come.
+pub(super) async fn spread(arguments: &Arguments) -> anyhow::Result<Measured> {
+    let about = format!("{} inserts of 12 columns as upserts; JSON without schemas.", arguments.rows);
+    let mut measured = Measured::new(Work::Spread, "Sink, partitions and instances", about);
+    for partitions in [1, 2, 4] {
+        let stage = Stage::start(false).await?;
+        let target = stage.target().await?;
+        let Topic { source, carrying, settings, written } = topic(&stage, partitions, false, arguments.rows).await?;
+        for round in 0..arguments.rounds {
+            for instances in [1, 2, 4].into_iter().filter(|instances| *instances <= partitions) {
+                clear(&target).await?;
+                let found = ours(&stage, &target, &settings, (partitions, instances), written).await?;
+                let name = format!("{partitions} partitions, {instances} sinks");
+                eprintln!("spread, round {}: {name}: {:.0} rows/s", round + 1, found.rows.unwrap_or_default());
+                measured.push(&name, Part::Ours, found);
+            }
+        }
+        carrying.stop(&source).await?;
+        stage.stop().await?;
+    }
+    Ok(measured)
+}
+
+/// A topic that our sink has begun with, and that is full now.
+struct Topic {
+    source: Client,
+    carrying: Carrying,
+    settings: sink::Settings,
+    written: usize,
+}
+
+/// Our sink copies the empty table, and is ended; the topic fills behind it.
+async fn topic(stage: &Stage, partitions: i32, has_schemas: bool, rows: usize) -> anyhow::Result<Topic> {
+    let source = stage.source().await?;
+    source.batch_execute(DEVICES).await?;
+    source.batch_execute(&format!("CREATE PUBLICATION {DATABASE} FOR ALL TABLES")).await?;
+    let ends = Ends::with_partitions(&stage.bootstrap_servers(), vec![TOPIC.to_owned()], partitions).await?;
+    let schemas = has_schemas.to_string();
+    let streamer = Carrier::streamer()
+        .connector("key.converter.schemas.enable", &schemas)
+        .connector("value.converter.schemas.enable", &schemas)
+        // Without these our sink takes no connector: the target would not become equal.
+        .connector("skipped.operations", "none")
+        .connector("value.converter.replace.null.with.default", "false");
+    let carrying = streamer.start_idle(stage, NAME).await?;
+    let connector = stage.folder(NAME)?.join("connector.json");
+    std::fs::write(&connector, json!({ "name": NAME, "config": streamer.config(stage, NAME) }).to_string())?;
+    let settings = sink_settings(stage, &carrying.url(), &connector)?;
+    let mut first = Sink::start(&stage.folder("sink-first")?, &settings)?;
+    first.wait_complete(1, |_| {}).await?;
+    first.into_process().stop().await?;
+    let mut written = 0;
+    while written < rows {
+        source.batch_execute(&devices("devices", 1000)).await?;
+        written += 1000;
+    }
+    ends.reach(written).await?;
+    Ok(Topic { source, carrying, settings, written })
 }
 
 fn sink_settings(stage: &Stage, url: &str, connector: &Path) -> anyhow::Result<sink::Settings> {
@@ -111,12 +156,19 @@ async fn ours(
     stage: &Stage,
     target: &Client,
     settings: &sink::Settings,
-    round: usize,
+    (partitions, instances): (i32, i32),
     rows: usize,
 ) -> anyhow::Result<Round> {
-    let sink = Sink::start(&stage.folder(&format!("sink-{round}"))?, settings)?.into_process();
-    let found = filled(target, sink.id().context("the sink has ended")?, rows).await?;
-    sink.stop().await?;
+    let mut sinks = Vec::new();
+    for number in 0..instances {
+        let settings = sink::Settings { port: ports::free()?, ..settings.clone() };
+        sinks.push(Sink::start(&stage.folder(&format!("sink-{number}"))?, &settings)?.into_process());
+    }
+    let processes: Vec<u32> = sinks.iter().filter_map(Process::id).collect();
+    let found = filled(target, &processes, partitions, rows).await?;
+    for sink in sinks {
+        sink.stop().await?;
+    }
     Ok(found)
 }
 
@@ -146,37 +198,44 @@ async fn jdbc(stage: &Stage, target: &Client, round: usize, rows: usize) -> anyh
     let (status, answer) = worker.rest().put(&format!("/connectors/{name}/config"), &connector).await?;
     ensure!(status == 201, "{status} {answer}");
     let worker = worker.into_process();
-    let found = filled(target, worker.id().context("the worker has ended")?, rows).await?;
+    let found = filled(target, &[worker.id().context("the worker has ended")?], 1, rows).await?;
     worker.kill();
     Ok(found)
 }
 
-/// Waits until the table has all rows; what a process did for it from the first row on that was seen.
-async fn filled(target: &Client, process: u32, rows: usize) -> anyhow::Result<Round> {
-    // The keys come in order, so that the largest says how many there are.
-    let statement = target.prepare("SELECT coalesce(max(id), 0) FROM devices").await?;
+/// Waits until the table has all rows; what processes did for it from the first row on that was seen.
+async fn filled(target: &Client, processes: &[u32], partitions: i32, rows: usize) -> anyhow::Result<Round> {
+    // Of one partition the keys come in order, and the largest says how many there are. Of several all are counted, which costs the
+    // server something, and is done more rarely.
+    let (sql, pause) = match partitions {
+        1 => ("SELECT coalesce(max(id), 0) FROM devices", LOOK),
+        _ => ("SELECT count(*) FROM devices", LOOK * 10),
+    };
+    let statement = target.prepare(sql).await?;
     let count = async || Ok::<i64, anyhow::Error>(target.query_one(&statement, &[]).await?.get(0));
     let rows = i64::try_from(rows)?;
-    let begun = Instant::now();
-    let (mut first, mut last) = (None, 0);
-    let mut moved = Instant::now();
+    let (mut first, mut last, mut moved) = (None, 0, Instant::now());
     while last < rows {
         let now = count().await?;
         if now != last {
             (last, moved) = (now, Instant::now());
             if first.is_none() {
-                first = Some((now, Instant::now(), Watched::begin(process)?));
+                let watched =
+                    processes.iter().map(|process| Watched::begin(*process)).collect::<anyhow::Result<Vec<_>>>()?;
+                first = Some((now, Instant::now(), watched));
             }
         }
-        ensure!(moved.elapsed().max(begun.elapsed() / 10) < Duration::from_secs(120), "{last} of {rows} rows came");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        ensure!(moved.elapsed() < Duration::from_secs(120), "{last} of {rows} rows came");
+        tokio::time::sleep(pause).await;
     }
     let (from, since, watched) = first.context("no row came")?;
     let applied = (rows - from) as f64;
+    let cpu = watched.iter().map(Watched::cpu).sum::<anyhow::Result<f64>>()?;
+    let peak = watched.iter().map(Watched::peak_mb).sum::<anyhow::Result<f64>>()?;
     Ok(Round {
         rows: Some(applied / since.elapsed().as_secs_f64()),
-        cpu: Some(watched.cpu()? / applied * 1e6),
-        peak_mb: Some(watched.peak_mb()?),
+        cpu: Some(cpu / applied * 1e6),
+        peak_mb: Some(peak),
         ..Round::default()
     })
 }

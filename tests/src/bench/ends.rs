@@ -18,30 +18,46 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Nothing takes longer, or it stands still.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Topics of one partition each, and where they end.
+/// Topics, and where they end.
 pub(super) struct Ends {
     bootstrap_servers: String,
     consumer: BaseConsumer,
     topics: Vec<String>,
+    /// Of each topic.
+    partitions: i32,
 }
 
 impl Ends {
-    /// Makes the topics.
+    /// Makes the topics, with one partition each.
     ///
     /// # Errors
     /// Kafka does not.
     pub(super) async fn create(bootstrap_servers: &str, topics: Vec<String>) -> anyhow::Result<Self> {
+        Self::with_partitions(bootstrap_servers, topics, 1).await
+    }
+
+    /// Makes the topics, with so many partitions each.
+    ///
+    /// # Errors
+    /// Kafka does not.
+    pub(super) async fn with_partitions(
+        bootstrap_servers: &str,
+        topics: Vec<String>,
+        partitions: i32,
+    ) -> anyhow::Result<Self> {
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", bootstrap_servers);
         let admin: AdminClient<DefaultClientContext> = client.create()?;
         let options = AdminOptions::new().operation_timeout(Some(ANSWER));
         for topics in topics.chunks(200) {
-            let new: Vec<_> = topics.iter().map(|name| NewTopic::new(name, 1, TopicReplication::Fixed(1))).collect();
+            let new = topics.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)));
+            let new: Vec<_> = new.collect();
             for result in admin.create_topics(&new, &options).await? {
                 result.map_err(|(topic, code)| anyhow::anyhow!("topic {topic}: {code}"))?;
             }
         }
-        let ends = Self { bootstrap_servers: bootstrap_servers.to_owned(), consumer: client.create()?, topics };
+        let ends =
+            Self { bootstrap_servers: bootstrap_servers.to_owned(), consumer: client.create()?, topics, partitions };
         // Their leaders are there.
         let begun = Instant::now();
         while let Err(error) = ends.sum() {
@@ -58,7 +74,9 @@ impl Ends {
     pub(super) fn sum(&self) -> anyhow::Result<usize> {
         let mut asked = TopicPartitionList::new();
         for topic in &self.topics {
-            asked.add_partition_offset(topic, 0, Offset::End)?;
+            for partition in 0..self.partitions {
+                asked.add_partition_offset(topic, partition, Offset::End)?;
+            }
         }
         let answered = tokio::task::block_in_place(|| self.consumer.offsets_for_times(asked, ANSWER))?;
         let mut sum = 0;
@@ -96,10 +114,12 @@ impl Ends {
     pub(super) fn bytes(&self, log: &Path) -> anyhow::Result<u64> {
         let mut bytes = 0;
         for topic in &self.topics {
-            for entry in std::fs::read_dir(log.join(format!("{topic}-0")))? {
-                let path = entry?.path();
-                if path.extension().is_some_and(|extension| extension == "log") {
-                    bytes += path.metadata()?.len();
+            for partition in 0..self.partitions {
+                for entry in std::fs::read_dir(log.join(format!("{topic}-{partition}")))? {
+                    let path = entry?.path();
+                    if path.extension().is_some_and(|extension| extension == "log") {
+                        bytes += path.metadata()?.len();
+                    }
                 }
             }
         }

@@ -67,6 +67,8 @@ pub enum Work {
     Snapshot,
     /// A topic into the second PostgreSQL
     Apply,
+    /// The same from several partitions, by several sinks
+    Spread,
     /// From the first PostgreSQL to the second
     Through,
 }
@@ -122,6 +124,9 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn measure(work: Work, arguments: &Arguments) -> anyhow::Result<result::Measured> {
+    if work == Work::Spread {
+        return apply::spread(arguments).await;
+    }
     let stage = Stage::start(work == Work::Through).await?;
     let measured = match work {
         Work::Latency => latency::run(&stage, arguments).await,
