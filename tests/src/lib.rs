@@ -7,7 +7,7 @@
 //! - [`wait`]: waiting for a condition
 //! - [`postgres`], [`kafka`], [`registry`], [`worker`], [`sink`]: the services
 //! - [`topic`]: what is in a topic
-//! - [`bench`]: how fast it all is, beside Debezium and beside PostgreSQL itself
+//! - [`mod@bench`]: how fast it all is, beside Debezium and beside PostgreSQL itself
 //! - [`demo`]: all of them on the demo's ports, left running
 //! - [`memory`]: how much memory the programs take
 //! - [`happened`]: what happened in the source, and what was published of it

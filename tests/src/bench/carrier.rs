@@ -124,6 +124,11 @@ pub(super) struct Carrying {
 }
 
 impl Carrying {
+    /// Its topics' prefix and its slot's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Watches its process from now on.
     ///
     /// # Errors
@@ -145,7 +150,15 @@ impl Carrying {
         self.worker.rest().url().to_owned()
     }
 
-    /// Ends it, and drops its slot.
+    /// Ends it as one does who starts it again: it goes on where it was.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
+        self.worker.into_process().stop().await
+    }
+
+    /// Ends it, and drops its slots.
     ///
     /// # Errors
     /// It does not end.

@@ -1,10 +1,12 @@
 //! A backlog of changes into Kafka: the same WAL for everybody, from copies of one slot.
 
-use anyhow::Context as _;
+use std::ops::Range;
+
+use anyhow::{Context as _, ensure};
 use tokio_postgres::Client;
 
 use super::bare::{self, Drained};
-use super::carrier::{Carrier, drop_slots};
+use super::carrier::{Carrier, Carrying, drop_slots};
 use super::ends::Ends;
 use super::result::{Measured, Part, Round};
 use super::stage::{DATABASE, Stage};
@@ -114,27 +116,40 @@ async fn carry(
     let topics = backlog.tables.iter().map(|table| format!("{name}.public.{table}")).collect();
     let ends = Ends::create(&stage.bootstrap_servers(), topics).await?;
     let carrying = carrier.start(stage, name).await?;
-    // From the first record on: how long a start takes is not the question.
-    let (first, begun) = ends.reach(1).await?;
-    let active = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1";
-    let walsender: Option<i32> = source.query_one(active, &[&name]).await?.get(0);
-    let walsender = Watched::begin(u32::try_from(walsender.context("nobody reads the slot")?)?)?;
+    let round = drained(stage, source, &carrying, &ends, 0..written).await?;
+    carrying.stop(source).await?;
+    ends.delete().await?;
+    Ok(round)
+}
+
+/// Watches a carrier from the first record behind those that are there to the last: how long a start takes is not the question.
+pub(super) async fn drained(
+    stage: &Stage,
+    source: &Client,
+    carrying: &Carrying,
+    ends: &Ends,
+    records: Range<usize>,
+) -> anyhow::Result<Round> {
+    let (first, begun) = ends.reach(records.start + 1).await?;
+    let active =
+        "SELECT active_pid FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND active_pid IS NOT NULL";
+    let walsenders = source.query(active, &[&carrying.name()]).await?;
+    let watched = walsenders.iter().map(|row| Watched::begin(u32::try_from(row.get::<_, i32>(0))?));
+    let walsenders = watched.collect::<anyhow::Result<Vec<_>>>()?;
+    ensure!(!walsenders.is_empty(), "nobody reads the slot");
     let (worker, broker) = (carrying.watched()?, Watched::begin(stage.broker()?)?);
-    let (last, ended) = ends.reach(written).await?;
+    let (last, ended) = ends.reach(records.end).await?;
     let count = (last - first) as f64;
     let millions = count / 1e6;
-    let round = Round {
+    Ok(Round {
         rows: Some(count / ended.duration_since(begun).as_secs_f64()),
         cpu: Some(worker.cpu()? / millions),
-        server_cpu: Some(walsender.cpu()? / millions),
+        server_cpu: Some(walsenders.iter().map(Watched::cpu).sum::<anyhow::Result<f64>>()? / millions),
         broker_cpu: Some(broker.cpu()? / millions),
         peak_mb: Some(worker.peak_mb()?),
         bytes: Some(ends.bytes(&stage.kafka_log())? as f64 / last as f64),
         ..Round::default()
-    };
-    carrying.stop(source).await?;
-    ends.delete().await?;
-    Ok(round)
+    })
 }
 
 fn words(work: Work, written: usize, backlog: &Backlog) -> (&'static str, String) {

@@ -12,6 +12,7 @@
 //! - `ends`: what Kafka has
 //! - `watched`: processors and memory of a process
 //! - `drain`: a backlog of changes into Kafka
+//! - `slots`: a backlog through several slots
 //! - `snapshot`: the rows that are there into Kafka
 //! - `latency`: from a commit to who reads its record
 //! - `apply`: a topic into the second PostgreSQL
@@ -29,6 +30,7 @@ mod machine;
 mod plot;
 mod report;
 mod result;
+mod slots;
 mod snapshot;
 mod stage;
 mod table;
@@ -61,6 +63,8 @@ pub enum Work {
     Tables,
     /// A backlog through the transform that most use
     Transform,
+    /// A backlog in several tables, through one slot and through two
+    Slots,
     /// 100 commits a second
     Latency,
     /// The rows that are there
@@ -129,6 +133,7 @@ async fn measure(work: Work, arguments: &Arguments) -> anyhow::Result<result::Me
     }
     let stage = Stage::start(work == Work::Through).await?;
     let measured = match work {
+        Work::Slots => slots::run(&stage, arguments).await,
         Work::Latency => latency::run(&stage, arguments).await,
         Work::Snapshot => snapshot::run(&stage, arguments).await,
         Work::Apply => apply::run(&stage, arguments).await,
