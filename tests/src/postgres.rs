@@ -162,7 +162,7 @@ fn init(artifacts: &Artifacts, data: &Path, settings: &Settings<'_>) -> anyhow::
     run(&mut initdb)?;
     let mut conf = format!(
         "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 200\nwal_level = {}\n\
-         max_replication_slots = 150\nmax_wal_senders = 150\nmax_prepared_transactions = 10\n",
+         max_replication_slots = 300\nmax_wal_senders = 300\nmax_prepared_transactions = 10\n",
         settings.wal_level
     );
     if !settings.durable {
