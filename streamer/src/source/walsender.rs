@@ -432,6 +432,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_message_is_taken_without_waiting_only_when_all_of_it_is_there_and_it_is_not_too_large()
+    -> anyhow::Result<()> {
+        let sent = b"d\0\0\0\x07abcd\0\0\0\x08wxyzd\0\0\0\x07ab";
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.whole(3)?, None, "nothing was read");
+        assert_eq!(inbox.head(&mut &sent[..]).await?, (b'd', 3));
+        assert_eq!(inbox.whole(3)?, Some((b'd', Bytes::from_static(b"abc"))));
+        assert_eq!(inbox.whole(3)?, None, "it is larger");
+        assert_eq!(inbox.whole(4)?, Some((b'd', Bytes::from_static(b"wxyz"))));
+        assert_eq!(inbox.whole(4)?, None, "its end is missing");
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn a_length_that_no_message_has_is_refused_before_room_is_made_for_it() {
         for length in [[0, 0, 0, 3], [0x7f, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0xff]] {
             let sent = [&b"d"[..], &length].concat();
