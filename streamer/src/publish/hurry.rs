@@ -56,7 +56,7 @@ impl Hurry {
             while theirs.wait() {
                 let last = ledger.enqueued();
                 let mut pause = PAUSES.0;
-                while !send_at_once(&producer) && ledger.acknowledged() < last && !theirs.is_over_in(pause) {
+                while !send_at_once(&producer, WINDOW_MS) && ledger.acknowledged() < last && !theirs.is_over_in(pause) {
                     pause = (pause * 2).min(PAUSES.1);
                 }
             }
@@ -98,13 +98,14 @@ impl Asked {
     }
 }
 
-/// Sends what is enqueued, as far as Kafka has answered to what was sent before. Whether everything is there.
-fn send_at_once<C: ProducerContext>(producer: &ThreadedProducer<C>) -> bool {
+/// Sends what is enqueued, as far as Kafka has answered to what was sent before, and waits for so many milliseconds at most until
+/// everything is there and reported. Whether it is.
+pub(super) fn send_at_once<C: ProducerContext>(producer: &ThreadedProducer<C>, longest_ms: i32) -> bool {
     let client = producer.client().native_ptr();
     // The crate's own `flush` keeps librdkafka at it for no time at all, which its threads can miss.
     #[expect(unsafe_code, reason = "there is no other way to say it")]
     // SAFETY: rd_kafka_flush may be called from any thread while the client is there, and `producer` keeps it.
-    let answered = unsafe { rd_kafka_flush(client, WINDOW_MS) };
+    let answered = unsafe { rd_kafka_flush(client, longest_ms) };
     !rdkafka::error::IsError::is_error(&answered)
 }
 

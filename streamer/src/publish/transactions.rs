@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
+use super::hurry::send_at_once;
 use super::producer::{Record, RecordProducer};
 use crate::config::{ConnectorConfig, ExactlyOnce, WorkerConfig};
 use crate::error::TaskError;
@@ -28,7 +29,10 @@ const MANY: u64 = 500;
 /// How long no new transaction begins behind the end of the last one. The end is answered before every partition has it
 /// (`TransactionCoordinator.endTransaction`); who begins the next one meanwhile is refused (CONCURRENT_TRANSACTIONS), and
 /// librdkafka asks again 20 ms later.
-const SETTLING: Duration = Duration::from_millis(4);
+const SETTLING: Duration = Duration::from_millis(3);
+
+/// How long to wait, in milliseconds, before it is looked whether a record was refused.
+const LOOK_MS: i32 = 100;
 
 /// How one connector publishes in transactions.
 pub(super) struct Transactions {
@@ -236,9 +240,14 @@ impl RecordProducer {
             self.enqueue(record).await?;
         }
         if open.since.is_some() {
+            if self.ledger().enqueued().saturating_sub(open.behind) < MANY {
+                self.flush().await?;
+            }
             // Whether Kafka surely has them, the ledger says, and not librdkafka: see `Undelivered::Presumed`.
             self.drain().await?;
             failpoint::reached("transaction-not-committed");
+            // The last report is counted before librdkafka is done with it. The crate takes it for a record then, and waits 100 ms.
+            self.flush().await?;
             tokio::task::block_in_place(|| self.producer.commit_transaction(ANSWER_TIMEOUT))
                 .map_err(|error| transactions.failed("Kafka did not confirm the end of a transaction", &error))?;
             (open.since, open.ended) = (None, Some(Instant::now()));
@@ -250,6 +259,16 @@ impl RecordProducer {
             transactions.positions.remember(offset)?;
         }
         self.ledger().committed(checkpoint);
+        Ok(())
+    }
+
+    /// Waits until librdkafka is done with everything, and has it sent without a pause: the partitions are part of the transaction a
+    /// moment after their records are enqueued, and only then may those go.
+    async fn flush(&self) -> Result<(), TaskError> {
+        while !tokio::task::block_in_place(|| send_at_once(&self.producer, LOOK_MS)) {
+            self.check()?;
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 }
