@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use proto::failpoint;
-use tokio_postgres::{Client, Transaction};
 
 use super::fence;
 use super::ledger::{self, Next, Place};
 use super::planner::{Planned, Planner, Tables};
-use super::write::{Prepared, StageError, write};
+use super::session::Session;
+use super::write::{StageError, write};
 use crate::error::SinkError;
+use crate::parse::head::Value;
 use crate::postgres::{Database, identifier};
 
 /// How large a stage becomes, as [`Stage::size`](crate::plan::stage::Stage::size) counts: one is made while the target carries
@@ -30,16 +31,16 @@ pub struct Record {
     /// Its key.
     pub key: Option<Vec<u8>>,
     /// Its value.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Value>,
     /// Its `__debezium.newkey` header.
     pub new_key: Option<Vec<u8>>,
 }
 
 impl Record {
-    /// How many bytes it takes. Of many small ones, most is not in their keys and values.
+    /// How many bytes it takes, without what all of its topic begin with. Of many small ones, most is not in their keys and values.
     pub fn size(&self) -> usize {
-        let parts = [&self.key, &self.value, &self.new_key];
-        size_of::<Self>() + parts.into_iter().flatten().map(Vec::len).sum::<usize>()
+        let others = [&self.key, &self.new_key].into_iter().flatten().map(Vec::len).sum::<usize>();
+        size_of::<Self>() + self.value.as_ref().map_or(0, Value::size) + others
     }
 
     /// What tells this record from any other at the same offset of a topic of the same name: FNV-1a over timestamp, key and
@@ -52,8 +53,8 @@ impl Record {
             }
         };
         take(&self.timestamp.unwrap_or_default().to_be_bytes());
-        for part in [&self.key, &self.value] {
-            let part = part.as_deref().unwrap_or_default();
+        for part in [self.key.as_deref(), self.value.as_ref().map(Value::whole)] {
+            let part = part.unwrap_or_default();
             take(&part.len().to_be_bytes());
             take(part);
         }
@@ -76,8 +77,7 @@ pub struct Applied {
 
 /// A session that applies records.
 pub struct Applier {
-    client: Client,
-    prepared: Prepared,
+    session: Session,
 }
 
 impl std::fmt::Debug for Applier {
@@ -99,13 +99,23 @@ pub struct PartitionState {
     pub is_one_of_several: bool,
     /// Since when the target refuses a record for what the changes of another partition may mend.
     pub refused: Option<Instant>,
+    /// How many batches are applied without copying new rows in, because the target did not take it.
+    without_copies: u32,
     tables: Tables,
 }
 
 impl PartitionState {
     /// Nothing is known yet.
     pub fn new((topic, partition): Place) -> Self {
-        Self { topic, partition, next: None, is_one_of_several: false, refused: None, tables: Tables::default() }
+        Self {
+            topic,
+            partition,
+            next: None,
+            is_one_of_several: false,
+            refused: None,
+            without_copies: 0,
+            tables: Tables::default(),
+        }
     }
 
     /// The same with nothing known of the tables: what was known may be why a batch failed.
@@ -117,6 +127,10 @@ impl PartitionState {
 
 /// How long a record that is refused for a missing row, or for a constraint, waits for the changes of other partitions.
 const OTHERS_TIME: Duration = Duration::from_secs(30);
+
+/// So many batches are applied as upserts behind one whose new rows were there already: where records come once more, the next
+/// ones' rows are as well.
+const WITHOUT_COPIES: u32 = 30;
 
 impl Applier {
     /// Opens a session in which foreign keys and triggers do not act: tables come at their own speeds, and what triggers
@@ -133,7 +147,7 @@ impl Applier {
                 identifier(target.user())
             ))
         })?;
-        Ok(Self { client, prepared: Prepared::default() })
+        Ok(Self { session: Session::new(client) })
     }
 
     /// Where reading of partitions goes on.
@@ -141,7 +155,7 @@ impl Applier {
     /// # Errors
     /// The server's.
     pub async fn offsets(&self, places: &[Place]) -> Result<HashMap<Place, Next>, SinkError> {
-        ledger::offsets(&self.client, places).await
+        ledger::offsets(&self.session.client, places).await
     }
 
     /// Applies records of a partition, in their order, and stores the offset behind them, in one transaction. With `gives_way`
@@ -156,31 +170,46 @@ impl Applier {
         records: Vec<Record>,
         gives_way: bool,
     ) -> Result<Applied, SinkError> {
-        let PartitionState { topic, partition, next: known, is_one_of_several, refused, tables } = topic;
+        let PartitionState { topic, partition, next: known, is_one_of_several, refused, without_copies, tables } =
+            topic;
+        let session = &mut self.session;
         let mut planner = Planner::new(topic, &records, *is_one_of_several);
         // The target is asked while the first stage is made.
-        let beginning = begin(&mut self.client, topic, *partition, *known, gives_way);
+        let beginning = begin(session, topic, *partition, *known, gives_way);
         let (begun, first) = join(beginning, async { planner.next(tables, STAGE_BYTES) }).await;
-        let (mut transaction, first) = (begun?, first?);
+        begun?;
+        let copies = *without_copies == 0;
+        *without_copies = without_copies.saturating_sub(1);
+        let mut result = together(session, &mut planner, tables, first?, copies).await?;
+        if let Err(StageError::NotCopied(_)) = result {
+            *without_copies = WITHOUT_COPIES;
+            session.roll_back().await?;
+            begin(session, topic, *partition, *known, gives_way).await?;
+            planner = Planner::new(topic, &records, *is_one_of_several);
+            let first = planner.next(tables, STAGE_BYTES)?;
+            result = together(session, &mut planner, tables, first, false).await?;
+        }
         let mut taken = records.as_slice();
         let mut waits = None;
-        if let Err(error) = together(&mut transaction, &mut self.prepared, &mut planner, tables, first).await? {
+        if let Err(error) = result {
             tracing::debug!(%topic, reason = %error.reason(), "applying a batch record by record");
             error.of_record()?;
+            session.roll_back().await?;
+            begin(session, topic, *partition, *known, gives_way).await?;
             planner = Planner::new(topic, &records, *is_one_of_several);
             let refused = is_one_of_several.then_some(&mut *refused);
-            waits = one_by_one(&mut transaction, &mut self.prepared, &mut planner, tables, refused).await?;
+            waits = one_by_one(session, &mut planner, tables, refused).await?;
             taken = waits.and_then(|waits| records.get(..waits)).unwrap_or(taken);
         }
         for (record, reason) in &planner.set_aside {
-            set_aside(&transaction, topic, record, reason).await?;
-        }
-        let next = taken.last().map(|last| Next { offset: last.offset + 1, last_record: Some(last.mark()) });
-        if let Some(next) = next {
-            ledger::put_offset(&transaction, topic, *partition, next).await?;
+            set_aside(session, topic, record, reason).await?;
         }
         failpoint::reached("batch-not-committed");
-        transaction.commit().await?;
+        let next = taken.last().map(|last| Next { offset: last.offset + 1, last_record: Some(last.mark()) });
+        match next {
+            Some(next) => ledger::commit_with_offset(session, topic, *partition, next).await?,
+            None => session.roll_back().await?,
+        }
         failpoint::reached("batch-committed");
         *known = next.or(*known);
         if waits.is_none() {
@@ -197,43 +226,42 @@ impl Applier {
 }
 
 /// Begins a transaction in which nobody else applies the partition.
-async fn begin<'a>(
-    client: &'a mut Client,
+async fn begin(
+    session: &mut Session,
     topic: &str,
     partition: i32,
     known: Option<Next>,
     gives_way: bool,
-) -> Result<Transaction<'a>, SinkError> {
-    let transaction = client.transaction().await?;
-    fence::take(&transaction, topic, partition, gives_way).await?;
-    if ledger::lock_offset(&transaction, topic, partition).await? != known {
+) -> Result<(), SinkError> {
+    fence::begin(session, topic, partition, gives_way).await?;
+    if ledger::lock_offset(session, topic, partition).await? != known {
         return Err(SinkError::retry(format!(
             "somebody changed the stored offset of partition {partition} of topic {topic} (headwater.offsets in the target). \
              Nothing of the batch at hand was applied; reading goes on from what is stored now"
         )));
     }
-    Ok(transaction)
+    Ok(())
 }
 
-/// All of them, or none. While the target carries out one stage, the next is made.
+/// All of them, or none: on an error the transaction is to be rolled back. While the target carries out one stage, the next is
+/// made.
 async fn together(
-    transaction: &mut Transaction<'_>,
-    prepared: &mut Prepared,
+    session: &mut Session,
     planner: &mut Planner<'_>,
     tables: &mut Tables,
     mut next: Planned,
+    copies: bool,
 ) -> Result<Result<(), StageError>, SinkError> {
-    let savepoint = transaction.savepoint("batch").await?;
     loop {
         next = match next {
-            Planned::Nothing => break,
+            Planned::Nothing => return Ok(Ok(())),
             Planned::Unknown(schema, table) => {
-                tables.describe(savepoint.client(), planner.topic, &schema, &table).await?;
+                tables.describe(&session.client, planner.topic, &schema, &table).await?;
                 planner.next(tables, STAGE_BYTES)?
             }
             Planned::Stage(stage) => {
                 let making = async { planner.next(tables, STAGE_BYTES) };
-                let (written, next) = join(write(&savepoint, prepared, stage), making).await;
+                let (written, next) = join(write(session, stage, copies), making).await;
                 if let Err(error) = written {
                     return Ok(Err(error));
                 }
@@ -241,16 +269,13 @@ async fn together(
             }
         }
     }
-    savepoint.commit().await?;
-    Ok(Ok(()))
 }
 
 /// Each by itself, in order; what the target does not take is set aside. Where the topic has other partitions, whose changes may
 /// have to come first, there is a place for since when that is waited for. Which of the records waits: what stands before it is
 /// committed, for two partitions may wait for each other.
 async fn one_by_one(
-    transaction: &mut Transaction<'_>,
-    prepared: &mut Prepared,
+    session: &mut Session,
     planner: &mut Planner<'_>,
     tables: &mut Tables,
     mut refused: Option<&mut Option<Instant>>,
@@ -259,17 +284,17 @@ async fn one_by_one(
         let stage = match planner.next(tables, 0)? {
             Planned::Nothing => return Ok(None),
             Planned::Unknown(schema, table) => {
-                tables.describe(transaction.client(), planner.topic, &schema, &table).await?;
+                tables.describe(&session.client, planner.topic, &schema, &table).await?;
                 continue;
             }
             Planned::Stage(stage) => stage,
         };
-        let savepoint = transaction.savepoint("record").await?;
-        let Err(error) = write(&savepoint, prepared, stage).await else {
-            savepoint.commit().await?;
+        session.client.batch_execute("SAVEPOINT record").await?;
+        let Err(error) = write(session, stage, false).await else {
+            session.client.batch_execute("RELEASE record").await?;
             continue;
         };
-        savepoint.rollback().await?;
+        session.client.batch_execute("ROLLBACK TO record; RELEASE record").await?;
         if let Some(refused) = refused.as_deref_mut().filter(|_| error.is_order_s())
             && refused.get_or_insert_with(Instant::now).elapsed() < OTHERS_TIME
         {
@@ -287,7 +312,7 @@ async fn one_by_one(
 }
 
 async fn set_aside(
-    transaction: &Transaction<'_>,
+    session: &mut Session,
     topic: &str,
     record: &Record,
     reason: &str,
@@ -298,11 +323,18 @@ async fn set_aside(
         offset = record.offset,
         "record set aside in headwater.set_aside, with the reason"
     );
-    transaction
+    session
         .execute(
             "INSERT INTO headwater.set_aside (topic, partition, record_offset, key, value, reason)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-            &[&topic, &record.partition, &record.offset, &record.key, &record.value, &reason],
+            &[
+                &topic,
+                &record.partition,
+                &record.offset,
+                &record.key,
+                &record.value.as_ref().map(Value::whole),
+                &reason,
+            ],
         )
         .await?;
     Ok(())

@@ -7,8 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Transaction;
-
+use super::session::Session;
 use crate::error::SinkError;
 
 /// How long another session may take to end its batch of a partition that is ours now.
@@ -27,21 +26,22 @@ const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_locks
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND (classid::bigint << 32 | objid::bigint) = hashtextextended('headwater ' || $1, $2::int::bigint)";
 
-/// Locks a partition until the transaction ends; another session that has it for long is ended. With `gives_way` the
-/// transaction fails when a table or row that it needs stays locked, instead of waiting.
+/// Begins a transaction that has the partition's lock until it ends; another session that has it for long is ended. With
+/// `gives_way` the transaction fails when a table or row that it needs stays locked, instead of waiting.
 ///
 /// # Errors
 /// Retry when the target went away; stop when the role may not end the other session.
-pub(super) async fn take(
-    transaction: &Transaction<'_>,
+pub(super) async fn begin(
+    session: &mut Session,
     topic: &str,
     partition: i32,
     gives_way: bool,
 ) -> Result<(), SinkError> {
     let begun = Instant::now();
-    while !transaction.query_one(TRY, &[&topic, &partition, &gives_way]).await?.get::<_, bool>(0) {
+    let mut tried = session.begin_with(TRY, &[&topic, &partition, &gives_way]).await?;
+    while !tried.get::<_, bool>(0) {
         if begun.elapsed() >= PATIENCE {
-            let ended = transaction.query(END, &[&topic, &partition]).await.map_err(|error| {
+            let ended = session.query(END, &[&topic, &partition]).await.map_err(|error| {
                 SinkError::from(error).while_doing(&format!(
                     "the sink that had partition {partition} of topic {topic} before has fallen silent in the middle of a batch, and \
                      its session to the target cannot be ended: end it with pg_terminate_backend, or run all sinks of the prefix \
@@ -53,6 +53,7 @@ pub(super) async fn take(
             }
         }
         tokio::time::sleep(LOOK).await;
+        tried = session.query_one(TRY, &[&topic, &partition, &gives_way]).await?;
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Client, Row};
 
+use super::session::Session;
 use crate::error::SinkError;
 
 /// The schema's name; it is left out of copies and comparisons.
@@ -145,27 +146,27 @@ pub async fn offsets(client: &Client, places: &[Place]) -> Result<HashMap<Place,
 ///
 /// # Errors
 /// The server's.
-pub async fn lock_offset(
-    transaction: &Transaction<'_>,
+pub(super) async fn lock_offset(
+    session: &mut Session,
     topic: &str,
     partition: i32,
 ) -> Result<Option<Next>, tokio_postgres::Error> {
     let sql = format!("{SELECT} FROM headwater.offsets WHERE topic = $1 AND partition = $2 FOR UPDATE");
-    Ok(transaction.query_opt(&sql, &[&topic, &partition]).await?.as_ref().map(next))
+    Ok(session.query(&sql, &[&topic, &partition]).await?.first().map(next))
 }
 
-/// Stores where reading goes on.
+/// Commits the transaction with where reading goes on.
 ///
 /// # Errors
-/// The server's.
-pub async fn put_offset(
-    transaction: &Transaction<'_>,
+/// The server's; nothing of the transaction stays then.
+pub(super) async fn commit_with_offset(
+    session: &mut Session,
     topic: &str,
     partition: i32,
     next: Next,
 ) -> Result<(), tokio_postgres::Error> {
-    transaction
-        .execute(
+    session
+        .commit_with(
             "INSERT INTO headwater.offsets (topic, partition, next_offset, last_offset, last_record)
              VALUES ($1, $2, $3::bigint, $3 - 1, $4)
              ON CONFLICT (topic, partition) DO UPDATE SET
@@ -173,6 +174,5 @@ pub async fn put_offset(
                  last_record = EXCLUDED.last_record, changed_at = now()",
             &[&topic, &partition, &next.offset, &next.last_record],
         )
-        .await?;
-    Ok(())
+        .await
 }

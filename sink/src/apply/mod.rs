@@ -4,6 +4,7 @@
 //! - [`ledger`]: the sink's own tables in the target: offsets, what was set aside, how far the first copy is
 //! - `fence`: one transaction at a time applies records of a partition
 //! - [`batch`]: a batch of records, applied
+//! - `session`: a session of the target that applies them
 //! - `planner`: its records into stages
 //! - `write`: a stage into the target
 //! - [`statements`]: SQL for a table
@@ -12,5 +13,6 @@ pub mod batch;
 mod fence;
 pub mod ledger;
 mod planner;
+mod session;
 pub mod statements;
 mod write;

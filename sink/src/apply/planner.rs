@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::batch::Record;
 use crate::error::SinkError;
-use crate::parse::record::{Change, Reader, TableChange};
+use crate::parse::record::{Change, TableChange, read};
 use crate::parse::row::{self, RowError};
 use crate::plan::stage::{First, Stage, Step};
 use crate::plan::table::TargetTable;
@@ -74,21 +74,12 @@ pub(super) struct Planner<'a> {
     all: &'a [Record],
     records: &'a [Record],
     is_one_of_several: bool,
-    reader: Reader,
 }
 
 impl<'a> Planner<'a> {
     /// Begins with the first record. Where the topic has several partitions, a truncate is set aside.
     pub(super) fn new(topic: &'a str, records: &'a [Record], is_one_of_several: bool) -> Self {
-        Self {
-            topic,
-            set_aside: Vec::new(),
-            newest_ts_ms: None,
-            all: records,
-            records,
-            is_one_of_several,
-            reader: Reader::default(),
-        }
+        Self { topic, set_aside: Vec::new(), newest_ts_ms: None, all: records, records, is_one_of_several }
     }
 
     /// The next stage, not much larger than `bytes`, which is a single record's for 0.
@@ -98,7 +89,7 @@ impl<'a> Planner<'a> {
     pub(super) fn next(&mut self, tables: &Tables, bytes: usize) -> Result<Planned, SinkError> {
         let mut stage: Option<Stage> = None;
         while let Some((record, rest)) = self.records.split_first() {
-            let change = self.reader.read(record.key.as_deref(), record.value.as_deref(), record.new_key.as_deref());
+            let change = read(record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
             let change = match change {
                 Ok(change) => change,
                 Err(unreadable) => {
@@ -152,7 +143,7 @@ impl<'a> Planner<'a> {
     /// Adds a change to a stage of its table; the inner error is the record's, the outer one the table's.
     fn add(&mut self, stage: &mut Stage, change: Change<'_>) -> Result<Result<(), String>, SinkError> {
         let Stage { table, rows, .. } = stage;
-        let read = match &change {
+        let step = match &change {
             Change::Nothing => return Ok(Ok(())),
             Change::Truncate { .. } if self.is_one_of_several => {
                 return Ok(Err(
@@ -166,9 +157,9 @@ impl<'a> Planner<'a> {
                 stage.truncate();
                 return Ok(Ok(()));
             }
-            Change::Upsert(TableChange { row, ts_ms, .. }) => {
+            Change::Upsert(TableChange { row, ts_ms, is_insert, .. }) => {
                 self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
-                row::row(row, table, rows).map(Step::Upsert)
+                row::row(row, table, rows).map(if *is_insert { Step::Insert } else { Step::Upsert })
             }
             Change::Delete(TableChange { row, ts_ms, .. }) => {
                 self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
@@ -187,7 +178,7 @@ impl<'a> Planner<'a> {
                 });
             }
         };
-        match read {
+        match step {
             Ok(step) => {
                 stage.push(step);
                 Ok(Ok(()))

@@ -23,6 +23,12 @@ pub fn upsert(table: &TargetTable, columns: &[usize]) -> String {
     )
 }
 
+/// Writes rows that are not there, with all their columns: COPY in its text format, the columns being those at `columns`.
+pub fn copy(table: &TargetTable, columns: &[usize]) -> String {
+    let names: Vec<String> = columns.iter().map(|index| name(table, *index)).collect();
+    format!("COPY {} ({}) FROM STDIN", table.sql_name(), names.join(", "))
+}
+
 /// Changes the columns at `columns` of rows that are there; the key's columns are among them.
 pub fn update(table: &TargetTable, columns: &[usize]) -> String {
     let mut sets = Vec::new();

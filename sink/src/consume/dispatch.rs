@@ -37,6 +37,9 @@ const DISCOVERY_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it is looked which partitions are to be read again, and whether the group has changed.
 const ASSIGN_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How often Kafka gets its copy of the offsets.
+const SHOW_INTERVAL: Duration = Duration::from_millis(500);
+
 /// How long a full partition may stop the reading of the others.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -63,6 +66,8 @@ pub(super) struct Dispatcher<'a> {
     /// How many of them are of a topic.
     busy: HashMap<String, usize>,
     budget: Arc<Semaphore>,
+    /// Offsets that Kafka's copy does not have yet.
+    pub(super) to_show: HashMap<Place, i64>,
     /// Since when nothing is read, and the partition that is full.
     stalled: Option<Instant>,
     full: Option<Place>,
@@ -95,6 +100,7 @@ impl<'a> Dispatcher<'a> {
             batches: JoinSet::new(),
             busy: HashMap::new(),
             budget: Arc::new(Semaphore::new(APPLIED_KB as usize)),
+            to_show: HashMap::new(),
             stalled: None,
             full: None,
         })
@@ -104,6 +110,7 @@ impl<'a> Dispatcher<'a> {
     pub(super) async fn run(mut self, cancel: &CancellationToken) {
         let mut discovery = tokio::time::interval(DISCOVERY_INTERVAL);
         let mut assigning = tokio::time::interval(ASSIGN_INTERVAL);
+        let mut showing = tokio::time::interval(SHOW_INTERVAL);
         loop {
             self.follow_group();
             self.start_batches();
@@ -113,6 +120,7 @@ impl<'a> Dispatcher<'a> {
                 () = cancel.cancelled() => break,
                 _ = discovery.tick() => self.discover().await,
                 _ = assigning.tick() => self.assign().await,
+                _ = showing.tick() => self.reader.show(self.to_show.drain()),
                 Some(done) = self.batches.join_next() => self.done(done),
                 received = self.reader.receive(), if has_room => self.receive(received).await,
                 () = tokio::time::sleep_until(patience.into()), if !has_room => self.release_slow(),
@@ -121,6 +129,7 @@ impl<'a> Dispatcher<'a> {
         while let Some(done) = self.batches.join_next().await {
             self.done(done);
         }
+        self.reader.show(self.to_show.drain());
         self.reader.close().await;
     }
 
@@ -193,7 +202,7 @@ impl<'a> Dispatcher<'a> {
             Ok(applied) => {
                 report(&place, &applied, self.health);
                 if let Some(next) = state.next {
-                    self.reader.show(&place, next.offset);
+                    self.to_show.insert(place.clone(), next.offset);
                 }
                 match applied.waits {
                     None => {

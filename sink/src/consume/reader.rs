@@ -4,7 +4,7 @@
 //! would have a queue, a connection and three threads a table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::kafka::has_lost;
@@ -20,6 +20,7 @@ use crate::apply::batch::Record;
 use crate::apply::ledger::Place;
 use crate::config::RunConfig;
 use crate::error::SinkError;
+use crate::parse::head::Heads;
 use crate::parse::record::NEW_KEY;
 
 /// Where to read: the partition, and the offset, `None` for the beginning.
@@ -45,6 +46,7 @@ pub(super) struct Reader {
     consumer: Arc<StreamConsumer<Member>>,
     config: RunConfig,
     target_id: String,
+    heads: Mutex<Heads>,
 }
 
 impl Reader {
@@ -69,7 +71,12 @@ impl Reader {
             .set("receive.message.max.bytes", "2147483647")
             .create_with_context(Member::default())
             .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
-        Ok(Self { consumer: Arc::new(consumer), config: config.clone(), target_id: target_id.to_owned() })
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            config: config.clone(),
+            target_id: target_id.to_owned(),
+            heads: Mutex::default(),
+        })
     }
 
     /// The topics of the prefix, as this client sees them.
@@ -158,18 +165,23 @@ impl Reader {
     }
 
     /// The offsets that count are the target's. Kafka's own copy is for those who look at consumer lag there.
-    pub(super) fn show(&self, (topic, partition): &Place, next: i64) {
+    pub(super) fn show(&self, nexts: impl Iterator<Item = (Place, i64)>) {
         let mut offsets = TopicPartitionList::new();
-        if offsets.add_partition_offset(topic, *partition, Offset::Offset(next)).is_ok()
+        for ((topic, partition), next) in nexts {
+            if let Err(error) = offsets.add_partition_offset(&topic, partition, Offset::Offset(next)) {
+                tracing::debug!(topic, partition, %error, "the offset is not shown in Kafka");
+            }
+        }
+        if offsets.count() > 0
             && let Err(error) = self.consumer.commit(&offsets, CommitMode::Async)
         {
-            tracing::debug!(topic, partition, %error, "the offset is not shown in Kafka");
+            tracing::debug!(%error, "offsets are not shown in Kafka");
         }
     }
 
     fn received(&self, received: Result<BorrowedMessage<'_>, KafkaError>) -> Received {
         match received {
-            Ok(message) => Received::Record(message.topic().to_owned(), record(&message)),
+            Ok(message) => Received::Record(message.topic().to_owned(), self.record(&message)),
             Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             )) => Received::OutOfRange,
@@ -179,18 +191,19 @@ impl Reader {
             }
         }
     }
-}
 
-fn record(message: &BorrowedMessage<'_>) -> Record {
-    let new_key = message.headers().and_then(|headers| {
-        headers.iter().find(|header| header.key == NEW_KEY).and_then(|header| header.value.map(<[u8]>::to_vec))
-    });
-    Record {
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp: message.timestamp().to_millis(),
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
-        new_key,
+    fn record(&self, message: &BorrowedMessage<'_>) -> Record {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let new_key = message.headers().and_then(|headers| {
+            headers.iter().find(|header| header.key == NEW_KEY).and_then(|header| header.value.map(<[u8]>::to_vec))
+        });
+        Record {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(|value| heads.value(message.topic(), value)),
+            new_key,
+        }
     }
 }

@@ -25,6 +25,7 @@ impl Dispatcher<'_> {
         if let Some(since) = self.awaited {
             let is_under_way = self.partitions.values().any(|partition| !partition.is_mine);
             if !is_under_way || since.elapsed() >= GIVING_BACK {
+                self.reader.show(self.to_show.drain());
                 self.reader.give_back();
                 self.awaited = None;
             }

@@ -1,6 +1,7 @@
 //! A record into a change.
 //!
 //! # Layout
+//! - [`head`]: a value, and what all values of its topic begin with
 //! - [`record`]: key, value and headers into what happened
 //! - [`row`]: a row's JSON into its columns
 //! - [`value`]: a JSON value into the text that the column's type reads
@@ -10,6 +11,7 @@
 mod array;
 mod datetime;
 mod envelope;
+pub mod head;
 pub mod record;
 pub mod row;
 pub mod value;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Unreadable;
 use super::envelope::{Fields, Scalar, Source};
+use super::head::Value;
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,102 +46,89 @@ pub struct TableChange<'a> {
     pub row: &'a str,
     /// When it was committed, in milliseconds since 1970.
     pub ts_ms: i64,
+    /// Whether it was inserted: there was no such row before.
+    pub is_insert: bool,
 }
 
 /// Debezium's header on the delete of a changed key.
 pub const NEW_KEY: &str = "__debezium.newkey";
 
-/// Reads records, one after the other.
-#[derive(Debug, Default)]
-pub struct Reader {
-    /// The head of a value with its schema, up to the payload. The next record of the topic has the same.
-    head: Vec<u8>,
+/// Reads a record.
+///
+/// # Errors
+/// When it is no Debezium envelope, or lacks what its operation needs.
+pub fn read<'a>(
+    key: Option<&'a [u8]>,
+    value: Option<&'a Value>,
+    new_key: Option<&'a [u8]>,
+) -> Result<Change<'a>, Unreadable> {
+    // A tombstone: its delete came before it.
+    let Some(value) = value else { return Ok(Change::Nothing) };
+    let envelope = envelope(value)?;
+    let is_heartbeat = envelope.has_only_time();
+    let Some(op) = envelope.op.and_then(Scalar::text) else {
+        return match is_heartbeat {
+            true => Ok(Change::Nothing),
+            false => Err(Unreadable::new("the value is no Debezium envelope: it has no op")),
+        };
+    };
+    if op == "m" {
+        return Ok(Change::Nothing);
+    }
+    let Source { schema, table, ts_ms } = envelope.source.unwrap_or_default();
+    let lacks = |name| move || Unreadable::new(format!("the envelope has no source.{name}"));
+    let schema = schema.and_then(Scalar::text).ok_or_else(lacks("schema"))?;
+    let table = table.and_then(Scalar::text).ok_or_else(lacks("table"))?;
+    let ts_ms = if let Some(Scalar::Integer(ts_ms)) = ts_ms { ts_ms } else { 0 };
+    match op.as_ref() {
+        "t" => Ok(Change::Truncate { schema, table }),
+        "c" | "u" | "r" => {
+            let row = envelope
+                .after
+                .and_then(object)
+                .ok_or_else(|| Unreadable::new(format!("the envelope with op {op} has no after")))?;
+            Ok(Change::Upsert(TableChange { schema, table, row, ts_ms, is_insert: op == "c" }))
+        }
+        "d" => {
+            let key = key.ok_or_else(|| {
+                Unreadable::new(
+                    "a delete without a record key: the table has no primary key, so the row cannot be told",
+                )
+            })?;
+            let old = TableChange { schema, table, row: payload(key, "key")?, ts_ms, is_insert: false };
+            match new_key {
+                Some(header) => Ok(Change::Rename { old, new_key: payload(header, "newkey header")? }),
+                None => Ok(Change::Delete(old)),
+            }
+        }
+        other => Err(Unreadable::new(format!("op {other} is not known"))),
+    }
 }
 
-impl Reader {
-    /// Reads a record.
-    ///
-    /// # Errors
-    /// When it is no Debezium envelope, or lacks what its operation needs.
-    pub fn read<'a>(
-        &mut self,
-        key: Option<&'a [u8]>,
-        value: Option<&'a [u8]>,
-        new_key: Option<&'a [u8]>,
-    ) -> Result<Change<'a>, Unreadable> {
-        // A tombstone: its delete came before it.
-        let Some(value) = value else { return Ok(Change::Nothing) };
-        let envelope = self.envelope(value)?;
-        let is_heartbeat = envelope.has_only_time();
-        let Some(op) = envelope.op.and_then(Scalar::text) else {
-            return match is_heartbeat {
-                true => Ok(Change::Nothing),
-                false => Err(Unreadable::new("the value is no Debezium envelope: it has no op")),
-            };
-        };
-        if op == "m" {
-            return Ok(Change::Nothing);
-        }
-        let Source { schema, table, ts_ms } = envelope.source.unwrap_or_default();
-        let lacks = |name| move || Unreadable::new(format!("the envelope has no source.{name}"));
-        let schema = schema.and_then(Scalar::text).ok_or_else(lacks("schema"))?;
-        let table = table.and_then(Scalar::text).ok_or_else(lacks("table"))?;
-        let ts_ms = if let Some(Scalar::Integer(ts_ms)) = ts_ms { ts_ms } else { 0 };
-        match op.as_ref() {
-            "t" => Ok(Change::Truncate { schema, table }),
-            "c" | "u" | "r" => {
-                let row = envelope
-                    .after
-                    .and_then(object)
-                    .ok_or_else(|| Unreadable::new(format!("the envelope with op {op} has no after")))?;
-                Ok(Change::Upsert(TableChange { schema, table, row, ts_ms }))
-            }
-            "d" => {
-                let key = key.ok_or_else(|| {
-                    Unreadable::new(
-                        "a delete without a record key: the table has no primary key, so the row cannot be told",
-                    )
-                })?;
-                let old = TableChange { schema, table, row: payload(key, "key")?, ts_ms };
-                match new_key {
-                    Some(header) => Ok(Change::Rename { old, new_key: payload(header, "newkey header")? }),
-                    None => Ok(Change::Delete(old)),
-                }
-            }
-            other => Err(Unreadable::new(format!("op {other} is not known"))),
-        }
+fn envelope(value: &Value) -> Result<Fields<'_>, Unreadable> {
+    // Whatever is not as expected behind the head, the long way finds out.
+    if let Some(fields) = value.behind_head().and_then(payload_behind_head) {
+        return Ok(fields);
     }
+    let (_, fields) = fields(value.whole(), "value")?;
+    let Some(payload) = fields.wrapped() else { return Ok(fields) };
+    let payload = object(payload).ok_or_else(|| Unreadable::new("the value's payload is no JSON object"))?;
+    Ok(self::fields(payload.as_bytes(), "value's payload")?.1)
+}
 
-    fn envelope<'a>(&mut self, value: &'a [u8]) -> Result<Fields<'a>, Unreadable> {
-        if let Some(fields) = self.behind_head(value) {
-            return Ok(fields);
-        }
-        let (text, fields) = fields(value, "value")?;
-        let Some(payload) = fields.wrapped() else { return Ok(fields) };
-        self.learn(text, payload);
-        let payload = object(payload).ok_or_else(|| Unreadable::new("the value's payload is no JSON object"))?;
-        Ok(self::fields(payload.as_bytes(), "value's payload")?.1)
-    }
+fn payload_behind_head(rest: &[u8]) -> Option<Fields<'_>> {
+    let payload = rest.trim_ascii_end().strip_suffix(b"}")?;
+    // The head ended where a character began.
+    serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()
+}
 
-    /// The payload of a value with the known head. Whatever else is not as expected, the long way finds out.
-    fn behind_head<'a>(&self, value: &'a [u8]) -> Option<Fields<'a>> {
-        if self.head.is_empty() {
-            return None;
-        }
-        let payload = value.strip_prefix(self.head.as_slice())?.trim_ascii_end().strip_suffix(b"}")?;
-        // The head ended where a character began.
-        serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()
-    }
-
-    /// Keeps the head of a value whose payload is the last field.
-    fn learn(&mut self, text: &str, payload: &RawValue) {
-        self.head.clear();
-        let inside = text.trim_ascii_end().strip_suffix('}').map(str::trim_ascii_end).unwrap_or_default();
-        let begin = payload.get().as_ptr() as usize - text.as_ptr() as usize;
-        if begin + payload.get().len() == inside.len() {
-            self.head.extend_from_slice(inside.get(..begin).unwrap_or_default().as_bytes());
-        }
-    }
+/// How much of a value with its schema stands before the payload, where that is the last field.
+pub(super) fn head(value: &[u8]) -> Option<usize> {
+    let (text, fields) = fields(value, "value").ok()?;
+    let payload = fields.wrapped()?.get();
+    let inside = text.trim_ascii_end().strip_suffix('}').map(str::trim_ascii_end)?;
+    let begin = payload.as_ptr() as usize - text.as_ptr() as usize;
+    (begin + payload.len() == inside.len()).then_some(begin)
 }
 
 /// An object's JSON, out of its `{"schema": …, "payload": …}` if it is in one.
@@ -169,20 +157,27 @@ fn fields<'a>(bytes: &'a [u8], what: &str) -> Result<(&'a str, Fields<'a>), Unre
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value};
+    use serde_json::Map;
+    use serde_json::Value as Json;
 
+    use super::super::head::Heads;
     use super::*;
 
     const SOURCE: &str = r#""source":{"schema":"public","table":"t","ts_ms":5}"#;
 
-    fn read_value(value: &str) -> Result<Change<'_>, Unreadable> {
-        Reader::default().read(Some(br#"{"id":1}"#), Some(value.as_bytes()), None)
+    fn value(text: &str) -> Value {
+        Value::alone(text.as_bytes())
+    }
+
+    fn read_value(value: &Value) -> Result<Change<'_>, Unreadable> {
+        read(Some(br#"{"id":1}"#), Some(value), None)
     }
 
     #[test]
     fn an_envelope_is_read_with_and_without_its_schema() {
         let bare = format!(r#"{{"before":null,"after":{{"id":1}},{SOURCE},"op":"c"}}"#);
         let wrapped = format!(r#"{{"schema":{{"type":"struct"}},"payload":{bare}}}"#);
+        let (bare, wrapped) = (value(&bare), value(&wrapped));
         let Ok(Change::Upsert(change)) = read_value(&bare) else { panic!("not an upsert") };
         assert_eq!((change.table.as_ref(), change.row, change.ts_ms), ("t", r#"{"id":1}"#, 5));
         assert_eq!(read_value(&wrapped), Ok(Change::Upsert(change)));
@@ -193,15 +188,24 @@ mod tests {
         let envelope = |id: i64| format!(r#"{{"before":null,"after":{{"id":{id}}},{SOURCE},"op":"c"}}"#);
         let wrapped =
             |envelope: &str, behind: &str| format!(r#"{{"schema":{{"type":"struct"}},"payload":{envelope}{behind}}} "#);
-        let mut reader = Reader::default();
-        let mut read = |value: &str| {
-            reader.read(None, Some(value.as_bytes()), None).map(|change| match change {
+        let row = |value: &Value| {
+            read(None, Some(value), None).map(|change| match change {
                 Change::Upsert(change) => change.row.to_owned(),
                 _ => panic!("not an upsert"),
             })
         };
-        assert_eq!(read(&wrapped(&envelope(1), "")).unwrap(), r#"{"id":1}"#);
-        assert_eq!(read(&wrapped(&envelope(2), " ")).unwrap(), r#"{"id":2}"#);
+        let mut heads = Heads::default();
+        let mut next = |text: &str| {
+            let value = heads.value("t", text.as_bytes());
+            assert_eq!(value.whole(), text.as_bytes());
+            value
+        };
+        for (id, behind) in [(1, ""), (2, " ")] {
+            let (envelope, text) = (envelope(id), wrapped(&envelope(id), behind));
+            let value = next(&text);
+            assert_eq!(value.size(), text.len() - text.find(&envelope).unwrap());
+            assert_eq!(row(&value).unwrap(), format!(r#"{{"id":{id}}}"#));
+        }
         for other in [
             wrapped(&envelope(3), ",\"more\":1"),
             wrapped(&envelope(3), "]"),
@@ -209,86 +213,86 @@ mod tests {
             wrapped("null", ""),
             wrapped(&envelope(3), "").replacen("}}", "}", 1),
         ] {
-            assert_eq!(read(&other), Reader::default().read(None, Some(other.as_bytes()), None).map(|_| String::new()));
+            assert_eq!(row(&next(&other)), row(&value(&other)).map(|_| String::new()));
         }
-        assert_eq!(read(&envelope(4)).unwrap(), r#"{"id":4}"#);
+        assert_eq!(row(&next(&envelope(4))).unwrap(), r#"{"id":4}"#);
     }
 
     #[test]
     fn a_field_that_ends_as_the_payload_does_is_not_taken_for_it() {
         let envelope = format!(r#"{{"after":{{"id":1}},{SOURCE},"op":"c"}}"#);
-        let payload_first = format!(r#"{{"payload":{envelope},"schema":{envelope}}}"#);
-        let other = format!(r#"{{"payload":{envelope},"schema":{}}}"#, envelope.replace("\"id\":1", "\"id\":2"));
-        let mut reader = Reader::default();
-        let first = reader.read(None, Some(payload_first.as_bytes()), None);
-        assert!(first.is_ok());
-        assert_eq!(reader.read(None, Some(other.as_bytes()), None), first);
+        let schema_first = format!(r#"{{"schema":{envelope},"payload":{envelope}}}"#);
+        let other = schema_first.replacen("\"payload\"", "\"x\":1,\"payload\"", 1).replacen("\"id\":1", "\"id\":2", 1);
+        let mut heads = Heads::default();
+        for text in [&schema_first, &other] {
+            let value = heads.value("t", text.as_bytes());
+            assert_eq!(read_value(&value), read_value(&self::value(text)));
+        }
     }
 
     #[test]
     fn a_delete_goes_by_its_key_and_its_tombstone_is_nothing() {
         let delete = format!(r#"{{"before":{{"id":1}},"after":null,{SOURCE},"op":"d"}}"#);
-        assert!(matches!(read_value(&delete), Ok(Change::Delete(change)) if change.row == r#"{"id":1}"#));
-        let mut reader = Reader::default();
-        assert_eq!(reader.read(Some(br#"{"id":1}"#), None, None), Ok(Change::Nothing));
-        assert!(reader.read(None, Some(delete.as_bytes()), None).is_err(), "without a key the row cannot be told");
+        assert!(matches!(read_value(&value(&delete)), Ok(Change::Delete(change)) if change.row == r#"{"id":1}"#));
+        assert_eq!(read(Some(br#"{"id":1}"#), None, None), Ok(Change::Nothing));
+        assert!(read(None, Some(&value(&delete)), None).is_err(), "without a key the row cannot be told");
     }
 
     #[test]
     fn the_delete_of_a_changed_key_is_a_rename() {
         let delete = format!(r#"{{"before":{{"id":1}},"after":null,{SOURCE},"op":"d"}}"#);
         let new_key = br#"{"schema":{},"payload":{"id":2}}"#;
-        let mut reader = Reader::default();
-        let change = reader.read(Some(br#"{"id":1}"#), Some(delete.as_bytes()), Some(new_key)).unwrap();
+        let delete = value(&delete);
+        let change = read(Some(br#"{"id":1}"#), Some(&delete), Some(new_key)).unwrap();
         assert!(matches!(change, Change::Rename { new_key, .. } if new_key == r#"{"id":2}"#));
     }
 
     #[test]
     fn what_is_no_envelope_is_told_without_its_content() {
-        for (value, why) in [
+        for (text, why) in [
             ("secret", "the value is not JSON (line 1, column 1)"),
             ("[1]", "the value is no JSON object"),
             (r#"{"a":1}"#, "the value is no Debezium envelope: it has no op"),
             (r#"{"op":"c"}"#, "the envelope has no source.schema"),
             (r#"{"schema":{},"payload":[1]}"#, "the value's payload is no JSON object"),
         ] {
-            assert_eq!(read_value(value), Err(Unreadable::new(why)), "{value}");
+            assert_eq!(read_value(&value(text)), Err(Unreadable::new(why)), "{text}");
         }
     }
 
     /// What a record says, told of the whole JSON as a tree.
     fn told(value: &str) -> Result<String, ()> {
-        let of = |value: Value| if let Value::Object(fields) = value { Ok(fields) } else { Err(()) };
+        let of = |value: Json| if let Json::Object(fields) = value { Ok(fields) } else { Err(()) };
         let mut fields = of(serde_json::from_str(value).map_err(|_| ())?)?;
         if fields.len() == 2 && fields.contains_key("schema") && fields.contains_key("payload") {
             fields = of(fields.remove("payload").ok_or(())?)?;
         }
-        let Some(op) = fields.get("op").and_then(Value::as_str) else {
+        let Some(op) = fields.get("op").and_then(Json::as_str) else {
             return if fields.len() == 1 && fields.contains_key("ts_ms") { Ok("nothing".to_owned()) } else { Err(()) };
         };
         if op == "m" {
             return Ok("nothing".to_owned());
         }
-        let source = fields.get("source").and_then(Value::as_object).ok_or(())?;
-        let text = |name: &str| source.get(name).and_then(Value::as_str).ok_or(());
+        let source = fields.get("source").and_then(Json::as_object).ok_or(())?;
+        let text = |name: &str| source.get(name).and_then(Json::as_str).ok_or(());
         let (schema, table) = (text("schema")?, text("table")?);
-        let ts_ms = source.get("ts_ms").and_then(Value::as_i64).unwrap_or_default();
+        let ts_ms = source.get("ts_ms").and_then(Json::as_i64).unwrap_or_default();
         match op {
             "t" => Ok(format!("truncate {schema} {table}")),
             "c" => {
-                let row: &Map<String, Value> = fields.get("after").and_then(Value::as_object).ok_or(())?;
-                Ok(format!("upsert {schema} {table} {ts_ms} {}", Value::Object(row.clone())))
+                let row: &Map<String, Json> = fields.get("after").and_then(Json::as_object).ok_or(())?;
+                Ok(format!("upsert {schema} {table} {ts_ms} {}", Json::Object(row.clone())))
             }
             _ => Err(()),
         }
     }
 
-    fn found(reader: &mut Reader, value: &str) -> Result<String, ()> {
-        match reader.read(None, Some(value.as_bytes()), None) {
+    fn found(heads: &mut Heads, text: &str) -> Result<String, ()> {
+        match read(None, Some(&heads.value("t", text.as_bytes())), None) {
             Ok(Change::Nothing) => Ok("nothing".to_owned()),
             Ok(Change::Truncate { schema, table }) => Ok(format!("truncate {schema} {table}")),
-            Ok(Change::Upsert(TableChange { schema, table, row, ts_ms })) => {
-                let row: Value = serde_json::from_str(row).unwrap();
+            Ok(Change::Upsert(TableChange { schema, table, row, ts_ms, .. })) => {
+                let row: Json = serde_json::from_str(row).unwrap();
                 Ok(format!("upsert {schema} {table} {ts_ms} {row}"))
             }
             Ok(_) => panic!("neither"),
@@ -324,9 +328,9 @@ mod tests {
                 .map(|(name, value)| format!("\"{}\":{}", ["schema", "payload", "op"][*name], [&envelope, "{}", "1"][*value]))
                 .collect();
             let around = format!("{{\"schema\":{{}},\"payload\":{envelope},{}}}", around.join(",")).replace(",}", "}");
-            let mut reader = Reader::default();
+            let mut heads = Heads::default();
             for value in [&envelope, &around, &around, &format!("{{\"schema\":{{}},\"payload\":{envelope}}}")] {
-                proptest::prop_assert_eq!(found(&mut reader, value), told(value), "{}", value);
+                proptest::prop_assert_eq!(found(&mut heads, value), told(value), "{}", value);
             }
         }
     }

@@ -35,6 +35,8 @@ pub enum First {
 /// One thing to do to a row, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// It is there now, and was not before.
+    Insert(usize),
     /// It is like this now.
     Upsert(usize),
     /// The row with its key is gone.
@@ -57,6 +59,8 @@ pub struct Group {
     pub columns: Vec<usize>,
     /// Whether they are all that there is of a row: of a TOASTed value that the change did not touch nothing is sent.
     pub is_whole: bool,
+    /// Whether they are new: none was there before, unless they are written once more.
+    pub is_new: bool,
     /// The rows.
     pub rows: Vec<usize>,
 }
@@ -64,7 +68,15 @@ pub struct Group {
 /// The last state of a row.
 enum State {
     Deleted(usize),
-    Written { row: usize, replaces: bool },
+    Written { row: usize, was: Was },
+}
+
+/// What a written row was before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Was {
+    NotThere,
+    Deleted,
+    Anything,
 }
 
 impl Stage {
@@ -100,12 +112,12 @@ impl Stage {
         for state in states {
             match state {
                 State::Deleted(row) => reduced.deletes.push(row),
-                State::Written { row, replaces } => {
-                    if replaces {
+                State::Written { row, was } => {
+                    if was == Was::Deleted {
                         // A new row under an old key: columns that it does not bring must not survive from the old one.
                         reduced.deletes.push(row);
                     }
-                    self.group(row, &mut reduced.upserts);
+                    self.group(row, was == Was::NotThere, &mut reduced.upserts);
                 }
             }
         }
@@ -119,18 +131,19 @@ impl Stage {
         let mut states: Vec<State> = Vec::with_capacity(self.steps.len());
         let mut completed = Vec::new();
         for step in &self.steps {
-            let (Step::Upsert(row) | Step::Delete(row)) = *step;
+            let (Step::Insert(row) | Step::Upsert(row) | Step::Delete(row)) = *step;
             let mut texts = self.table.key.iter().map(|column| self.rows.text(row, *column).unwrap_or_default());
             let key = (texts.next().unwrap_or_default(), texts.collect());
             let place = *places.entry(key).or_insert(states.len());
             let state = match (step, states.get(place)) {
                 (Step::Delete(_), _) => State::Deleted(row),
-                (Step::Upsert(_), None) => State::Written { row, replaces: false },
-                (Step::Upsert(_), Some(State::Deleted(_))) => State::Written { row, replaces: true },
-                (Step::Upsert(_), Some(State::Written { row: earlier, replaces })) => {
+                (Step::Insert(_), None) => State::Written { row, was: Was::NotThere },
+                (Step::Upsert(_), None) => State::Written { row, was: Was::Anything },
+                (_, Some(State::Deleted(_))) => State::Written { row, was: Was::Deleted },
+                (_, Some(State::Written { row: earlier, was })) => {
                     // What this change left out, the one before may have brought.
                     completed.push((row, *earlier));
-                    State::Written { row, replaces: *replaces }
+                    State::Written { row, was: *was }
                 }
             };
             match states.get_mut(place) {
@@ -145,19 +158,21 @@ impl Stage {
         states
     }
 
-    fn group(&self, row: usize, groups: &mut Vec<Group>) {
+    fn group(&self, row: usize, is_new: bool, groups: &mut Vec<Group>) {
         let cells = self.rows.row(row);
         let is_sent = |column: &usize| matches!(cells.get(*column), Some(Cell::Null | Cell::Text(..)));
         let is_whole = !cells.contains(&Cell::Unchanged);
         let sent = cells.iter().filter(|cell| matches!(cell, Cell::Null | Cell::Text(..))).count();
         let fits = |group: &&mut Group| {
-            group.is_whole == is_whole && group.columns.len() == sent && group.columns.iter().all(is_sent)
+            (group.is_whole, group.is_new) == (is_whole, is_new)
+                && group.columns.len() == sent
+                && group.columns.iter().all(is_sent)
         };
         match groups.iter_mut().find(fits) {
             Some(group) => group.rows.push(row),
             None => {
                 let columns = (0..cells.len()).filter(is_sent).collect();
-                groups.push(Group { columns, is_whole, rows: vec![row] });
+                groups.push(Group { columns, is_whole, is_new, rows: vec![row] });
             }
         }
     }
@@ -212,7 +227,7 @@ mod tests {
     }
 
     fn whole(rows: Vec<usize>) -> Group {
-        Group { columns: vec![0, 1], is_whole: true, rows }
+        Group { columns: vec![0, 1], is_whole: true, is_new: false, rows }
     }
 
     #[test]
@@ -237,7 +252,10 @@ mod tests {
     fn what_no_change_brought_is_not_sent() {
         let mut stage = stage();
         let only = upsert(&mut stage, "1", Err(Cell::Unchanged));
-        assert_eq!(stage.reduce().upserts, [Group { columns: vec![0], is_whole: false, rows: vec![only] }]);
+        assert_eq!(
+            stage.reduce().upserts,
+            [Group { columns: vec![0], is_whole: false, is_new: false, rows: vec![only] }]
+        );
     }
 
     #[test]
@@ -248,6 +266,28 @@ mod tests {
         assert_eq!(stage.reduce(), Reduced { deletes: vec![row], upserts: vec![whole(vec![row])] });
         let gone = delete(&mut stage, "1");
         assert_eq!(stage.reduce(), Reduced { deletes: vec![gone], upserts: vec![] });
+    }
+
+    #[test]
+    fn a_row_is_new_where_nothing_but_changes_of_it_followed_its_insert() {
+        let mut stage = stage();
+        let mut insert = |id: &str| {
+            let row = row(&mut stage, id, Ok("new"));
+            stage.push(Step::Insert(row));
+            row
+        };
+        let first = insert("1");
+        insert("2");
+        insert("3");
+        let changed = upsert(&mut stage, "2", Ok("newer"));
+        let gone = delete(&mut stage, "3");
+        delete(&mut stage, "4");
+        let again = row(&mut stage, "4", Ok("new"));
+        stage.push(Step::Insert(again));
+        let old = upsert(&mut stage, "5", Ok("old"));
+        let Reduced { deletes, upserts } = stage.reduce();
+        assert_eq!(deletes, [gone, again], "an insert that comes once more may have been applied");
+        assert_eq!(upserts, [Group { is_new: true, ..whole(vec![first, changed]) }, whole(vec![again, old])]);
     }
 
     #[test]
