@@ -154,8 +154,8 @@ impl Applier {
     ///
     /// # Errors
     /// The server's.
-    pub async fn offsets(&self, places: &[Place]) -> Result<HashMap<Place, Next>, SinkError> {
-        ledger::offsets(&self.session.client, places).await
+    pub async fn offsets(&mut self, places: &[Place]) -> Result<HashMap<Place, Next>, SinkError> {
+        ledger::offsets(self.session.client().await?, places).await
     }
 
     /// Applies records of a partition, in their order, and stores the offset behind them, in one transaction. With `gives_way`
@@ -181,7 +181,7 @@ impl Applier {
         let copies = *without_copies == 0;
         *without_copies = without_copies.saturating_sub(1);
         let mut result = together(session, &mut planner, tables, first?, copies).await?;
-        if let Err(StageError::NotCopied(_)) = result {
+        if result.as_ref().is_err_and(StageError::is_copy_s) && session.has_broken_a_copy() {
             *without_copies = WITHOUT_COPIES;
             session.roll_back().await?;
             begin(session, topic, *partition, *known, gives_way).await?;
@@ -254,9 +254,12 @@ async fn together(
 ) -> Result<Result<(), StageError>, SinkError> {
     loop {
         next = match next {
-            Planned::Nothing => return Ok(Ok(())),
+            Planned::Nothing => return Ok(session.end_copy().await.map_err(StageError::from)),
             Planned::Unknown(schema, table) => {
-                tables.describe(&session.client, planner.topic, &schema, &table).await?;
+                if let Err(error) = session.end_copy().await {
+                    return Ok(Err(error.into()));
+                }
+                tables.describe(session.client().await?, planner.topic, &schema, &table).await?;
                 planner.next(tables, STAGE_BYTES)?
             }
             Planned::Stage(stage) => {
@@ -284,17 +287,17 @@ async fn one_by_one(
         let stage = match planner.next(tables, 0)? {
             Planned::Nothing => return Ok(None),
             Planned::Unknown(schema, table) => {
-                tables.describe(&session.client, planner.topic, &schema, &table).await?;
+                tables.describe(session.client().await?, planner.topic, &schema, &table).await?;
                 continue;
             }
             Planned::Stage(stage) => stage,
         };
-        session.client.batch_execute("SAVEPOINT record").await?;
+        session.batch_execute("SAVEPOINT record").await?;
         let Err(error) = write(session, stage, false).await else {
-            session.client.batch_execute("RELEASE record").await?;
+            session.batch_execute("RELEASE record").await?;
             continue;
         };
-        session.client.batch_execute("ROLLBACK TO record; RELEASE record").await?;
+        session.batch_execute("ROLLBACK TO record; RELEASE record").await?;
         if let Some(refused) = refused.as_deref_mut().filter(|_| error.is_order_s())
             && refused.get_or_insert_with(Instant::now).elapsed() < OTHERS_TIME
         {

@@ -1,12 +1,13 @@
 //! A session of the target that applies batches.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use futures_util::future::join;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
 /// How many statements a session keeps: its share of the tables, which may be many thousands, changes.
 const MOST_STATEMENTS: usize = 64;
@@ -14,18 +15,35 @@ const MOST_STATEMENTS: usize = 64;
 /// A session, with its statements as the server knows them. Whoever fails in the middle of a transaction rolls it back, or
 /// drops the session.
 pub(super) struct Session {
-    /// The session.
-    pub(super) client: Client,
+    client: Client,
     prepared: HashMap<String, Statement>,
+    copying: Option<Copying>,
+    has_broken_a_copy: bool,
+}
+
+/// A `COPY … FROM STDIN` that takes more.
+struct Copying {
+    sql: String,
+    rows: Pin<Box<CopyInSink<Bytes>>>,
 }
 
 impl Session {
     /// Nothing is prepared yet.
     pub(super) fn new(client: Client) -> Self {
-        Self { client, prepared: HashMap::new() }
+        Self { client, prepared: HashMap::new(), copying: None, has_broken_a_copy: false }
+    }
+
+    /// The session for what has to be asked only once.
+    ///
+    /// # Errors
+    /// As [`end_copy`](Self::end_copy).
+    pub(super) async fn client(&mut self) -> Result<&Client, Error> {
+        self.end_copy().await?;
+        Ok(&self.client)
     }
 
     async fn statement(&mut self, sql: &str) -> Result<Statement, Error> {
+        self.end_copy().await?;
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
@@ -43,6 +61,7 @@ impl Session {
     /// The server's.
     pub(super) async fn begin_with(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
         let statement = self.statement(sql).await?;
+        self.has_broken_a_copy = false;
         // Sent one behind the other, and answered together.
         let begun = self.client.batch_execute("BEGIN");
         let (begun, row) = join(begun, self.client.query_one(&statement, parameters)).await;
@@ -66,6 +85,8 @@ impl Session {
     /// # Errors
     /// The server's.
     pub(super) async fn roll_back(&mut self) -> Result<(), Error> {
+        // Which breaks it off.
+        self.copying = None;
         self.client.batch_execute("ROLLBACK").await
     }
 
@@ -96,14 +117,50 @@ impl Session {
         self.client.execute(&statement, parameters).await
     }
 
-    /// Runs a `COPY … FROM STDIN` with all of its data.
+    /// Runs statements without parameters.
     ///
     /// # Errors
     /// The server's.
-    pub(super) async fn copy(&mut self, sql: &str, data: Bytes) -> Result<u64, Error> {
-        let statement = self.statement(sql).await?;
-        let mut copying = Box::pin(self.client.copy_in(&statement).await?);
-        copying.send(data).await?;
-        copying.as_mut().finish().await
+    pub(super) async fn batch_execute(&mut self, sql: &str) -> Result<(), Error> {
+        self.client().await?.batch_execute(sql).await
+    }
+
+    /// Copies rows in by a `COPY … FROM STDIN`. It is left open for more of them, and what the server says to these may come
+    /// with the next statement, or with [`end_copy`](Self::end_copy).
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn copy(&mut self, sql: &str, rows: Bytes) -> Result<(), Error> {
+        let is_open = self.copying.as_ref().is_some_and(|copying| copying.sql == sql);
+        if !is_open {
+            self.end_copy().await?;
+        }
+        self.has_broken_a_copy = true;
+        let mut copying = match self.copying.take() {
+            Some(copying) => copying,
+            None => {
+                let statement = self.statement(sql).await?;
+                Copying { sql: sql.to_owned(), rows: Box::pin(self.client.copy_in(&statement).await?) }
+            }
+        };
+        copying.rows.send(rows).await?;
+        (self.copying, self.has_broken_a_copy) = (Some(copying), false);
+        Ok(())
+    }
+
+    /// Whether the transaction's last error is a `COPY`'s.
+    pub(super) fn has_broken_a_copy(&self) -> bool {
+        self.has_broken_a_copy
+    }
+
+    /// Ends the `COPY` that is open, if one is.
+    ///
+    /// # Errors
+    /// The server's to its rows.
+    pub(super) async fn end_copy(&mut self) -> Result<(), Error> {
+        let Some(mut copying) = self.copying.take() else { return Ok(()) };
+        let ended = copying.rows.as_mut().finish().await;
+        self.has_broken_a_copy = ended.is_err();
+        ended.map(|_| ())
     }
 }

@@ -17,8 +17,6 @@ const WORTH_A_COPY: usize = 20;
 
 /// Why a stage was not carried out.
 pub(super) enum StageError {
-    /// New rows are there already, or the table does not let rows be copied into it.
-    NotCopied(Error),
     /// The server's answer.
     Server(Error),
     /// A change of a row that is not there, and that does not bring the whole row.
@@ -32,14 +30,11 @@ impl From<Error> for StageError {
 }
 
 impl StageError {
-    /// What another way of writing may do without: data (class 22), constraints (23), what COPY does not do (0A), may not do (42).
-    fn of_copy(error: Error) -> Self {
-        let class = error.code().and_then(|code| code.code().get(..2)).unwrap_or_default();
-        if matches!(class, "22" | "23" | "0A" | "42") {
-            StageError::NotCopied(error)
-        } else {
-            StageError::Server(error)
-        }
+    /// Whether rows that a COPY did not bring in may come in as upserts: they are there already (class 23) or their values are not
+    /// taken (22), or the table is none for COPY (0A, 42).
+    pub(super) fn is_copy_s(&self) -> bool {
+        let StageError::Server(error) = self else { return false };
+        error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23" | "0A" | "42")))
     }
 
     /// Lets pass what is the record's fault: the type does not take its value (class 22), a constraint does not (class 23), its
@@ -50,7 +45,7 @@ impl StageError {
     pub(super) fn of_record(self) -> Result<(), SinkError> {
         match self {
             StageError::MissingRow => Ok(()),
-            StageError::NotCopied(error) | StageError::Server(error) => {
+            StageError::Server(error) => {
                 let is_record_s = error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23")));
                 if is_record_s { Ok(()) } else { Err(error.into()) }
             }
@@ -61,9 +56,7 @@ impl StageError {
     pub(super) fn is_order_s(&self) -> bool {
         match self {
             StageError::MissingRow => true,
-            StageError::NotCopied(error) | StageError::Server(error) => {
-                error.code().is_some_and(|code| code.code().starts_with("23"))
-            }
+            StageError::Server(error) => error.code().is_some_and(|code| code.code().starts_with("23")),
         }
     }
 
@@ -73,7 +66,7 @@ impl StageError {
             StageError::MissingRow => {
                 "the row is not in the target, and the change does not bring all of it".to_owned()
             }
-            StageError::NotCopied(error) | StageError::Server(error) => match error.as_db_error() {
+            StageError::Server(error) => match error.as_db_error() {
                 // Messages of class 22 quote the value, but this stays in the table beside the record itself.
                 Some(server) => format!("{} (SQLSTATE {})", server.message(), server.code().code()),
                 None => error.to_string(),
@@ -92,7 +85,7 @@ pub(super) async fn write(session: &mut Session, mut stage: Stage, copies: bool)
     match first {
         Some(First::Truncate) => {
             // The tables that refer to this one are truncated by their own records, or keep their rows as in the source.
-            session.client.batch_execute(&format!("DELETE FROM {}", table.sql_name())).await?;
+            session.batch_execute(&format!("DELETE FROM {}", table.sql_name())).await?;
         }
         Some(First::Rename { old, new }) => {
             let (old, new) = ([old], [new]);
@@ -111,8 +104,7 @@ pub(super) async fn write(session: &mut Session, mut stage: Stage, copies: bool)
     for group in &reduced.upserts {
         let columns = Column::all(&rows, &group.rows, &group.columns);
         if copies && group.is_new && group.is_whole && group.rows.len() >= WORTH_A_COPY {
-            let sql = statements::copy(&table, &group.columns);
-            session.copy(&sql, lines(&rows, group)).await.map_err(StageError::of_copy)?;
+            session.copy(&statements::copy(&table, &group.columns), lines(&rows, group)).await?;
         } else if group.is_whole {
             execute(session, &statements::upsert(&table, &group.columns), &columns).await?;
         } else {

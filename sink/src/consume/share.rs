@@ -167,7 +167,7 @@ impl Dispatcher<'_> {
     }
 
     async fn assign_all(&mut self, due: &[Place]) -> Result<(), SinkError> {
-        let session = match self.idle.pop() {
+        let mut session = match self.idle.pop() {
             Some(session) => session,
             None => Applier::connect(&self.config.target).await?,
         };
