@@ -24,6 +24,7 @@ mod interview;
 mod kafka_doors;
 mod least_privilege;
 mod memory;
+mod new_rows;
 mod operations;
 mod own_server;
 mod pipeline;

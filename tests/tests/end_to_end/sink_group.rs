@@ -185,7 +185,8 @@ async fn frozen_in_a_batch(name: &str, is_first_batch: bool) -> anyhow::Result<(
     let id = frozen.process().id().unwrap_or_default();
     process::signal(id, "STOP")?;
     lock.rollback().await?;
-    pipeline.target_has(&format!("{SESSIONS} AND state = 'idle in transaction'"), "1").await?;
+    // Behind a statement, or in the middle of a COPY.
+    pipeline.target_has(&format!("{SESSIONS} AND wait_event = 'ClientRead' AND state <> 'idle'"), "1").await?;
 
     let directory = tempfile::tempdir()?;
     let (other, other_port) = another(&pipeline, directory.path(), &worker).await?;
