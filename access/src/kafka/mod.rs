@@ -5,8 +5,10 @@
 //! - `tls`: what begins with `ssl.`
 //! - `sasl`: what begins with `sasl.`
 //! - [`entrance`]: whether Kafka lets one in
+//! - [`producer`]: a producer with a thread that takes the reports of its deliveries
 
 pub mod entrance;
+pub mod producer;
 mod sasl;
 mod tls;
 

@@ -9,8 +9,9 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use access::kafka::producer::ReportedProducer;
 use rdkafka::bindings::rd_kafka_flush;
-use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{Producer, ProducerContext};
 
 use super::ledger::Ledger;
 
@@ -47,7 +48,7 @@ impl Hurry {
     /// # Errors
     /// The system gives no thread.
     pub(super) fn new<C: ProducerContext + 'static>(
-        producer: ThreadedProducer<C>,
+        producer: ReportedProducer<C>,
         ledger: Arc<Ledger>,
     ) -> std::io::Result<Self> {
         let asked = Arc::new(Asked::default());
@@ -100,7 +101,7 @@ impl Asked {
 
 /// Sends what is enqueued, as far as Kafka has answered to what was sent before, and waits for so many milliseconds at most until
 /// everything is there and reported. Whether it is.
-pub(super) fn send_at_once<C: ProducerContext>(producer: &ThreadedProducer<C>, longest_ms: i32) -> bool {
+pub(super) fn send_at_once<C: ProducerContext>(producer: &ReportedProducer<C>, longest_ms: i32) -> bool {
     let client = producer.client().native_ptr();
     // The crate's own `flush` keeps librdkafka at it for no time at all, which its threads can miss.
     #[expect(unsafe_code, reason = "there is no other way to say it")]
@@ -122,11 +123,12 @@ mod tests {
     fn a_lone_record_does_not_wait_for_company_where_nothing_more_is_at_hand() -> anyhow::Result<()> {
         let cluster = MockCluster::new(1)?;
         cluster.create_topic("t", 1, 1)?;
-        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+        let mut settings = ClientConfig::new();
+        settings
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .set("enable.idempotence", "true")
-            .set("linger.ms", "200000")
-            .create()?;
+            .set("linger.ms", "200000");
+        let producer = ReportedProducer::new(&settings, DefaultProducerContext)?;
         let ledger = Arc::new(Ledger::default());
         let hurry = Hurry::new(producer.clone(), ledger.clone())?;
         ledger.enqueue();

@@ -6,8 +6,9 @@
 
 use std::time::{Duration, Instant};
 
+use access::kafka::producer::ReportedProducer;
 use rdkafka::client::Client;
-use rdkafka::producer::{Producer as _, ThreadedProducer};
+use rdkafka::producer::Producer as _;
 
 use super::producer::Acknowledgements;
 
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// without it the topic is looked up, which has the broker create it if it does so by itself, and one that was there
 /// before is not waited for. The producer asks, because a client never forgets a topic that it asked for by name, and this
 /// one has to know it in any case.
-pub(super) async fn wait(producer: &ThreadedProducer<Acknowledgements>, topic: &str, mut is_new: bool) {
+pub(super) async fn wait(producer: &ReportedProducer<Acknowledgements>, topic: &str, mut is_new: bool) {
     let begun = Instant::now();
     while begun.elapsed() < TIMEOUT {
         let (producer, name) = (producer.clone(), topic.to_owned());

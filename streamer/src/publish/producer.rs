@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use access::kafka::has_lost;
+use access::kafka::producer::ReportedProducer;
 use proto::failpoint;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 
 use super::hurry::Hurry;
 use super::ledger::{DeliveryFailure, Ledger, Undelivered};
@@ -48,7 +49,7 @@ pub struct Record<'a> {
 
 /// Publishes one connector's records in the order it is given them.
 pub struct RecordProducer {
-    pub(super) producer: ThreadedProducer<Acknowledgements>,
+    pub(super) producer: ReportedProducer<Acknowledgements>,
     ledger: Arc<Ledger>,
     metrics: TaskMetrics,
     topics: Topics,
@@ -127,10 +128,8 @@ impl RecordProducer {
         let (settings, limit) = settings::producer(worker, config)?;
         let largest = settings::largest_record(&settings);
         let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
-        let producer: ThreadedProducer<_> =
-            settings
-                .create_with_context(Acknowledgements { ledger: ledger.clone() })
-                .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
+        let producer = ReportedProducer::new(&settings, Acknowledgements { ledger: ledger.clone() })
+            .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
         let hurry = (!settings::has_linger(worker, config)).then(|| Hurry::new(producer.clone(), ledger.clone()));
         let hurry = hurry
             .transpose()
@@ -376,10 +375,9 @@ mod tests {
         cluster.create_topic("t", 1, 1)?;
         cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER]);
         let ledger = Arc::new(Ledger::default());
-        let producer: ThreadedProducer<Acknowledgements> = ClientConfig::new()
-            .set("bootstrap.servers", cluster.bootstrap_servers())
-            .set("enable.idempotence", "true")
-            .create_with_context(Acknowledgements { ledger: ledger.clone() })?;
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", cluster.bootstrap_servers()).set("enable.idempotence", "true");
+        let producer = ReportedProducer::new(&settings, Acknowledgements { ledger: ledger.clone() })?;
         ledger.occupy(1);
         let number = ledger.enqueue() as usize;
         let record = BaseRecord::with_opaque_to("t", number).key("k").payload("");

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use access::kafka::producer::ReportedProducer;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::ThreadedProducer;
 
 use super::producer::Acknowledgements;
 use super::requests::Requests;
@@ -63,7 +63,7 @@ impl Topics {
     /// Retry when Kafka does not answer; stop when it refuses the topic.
     pub(super) async fn before_record(
         &self,
-        producer: &ThreadedProducer<Acknowledgements>,
+        producer: &ReportedProducer<Acknowledgements>,
         topic: &str,
     ) -> Result<(), TaskError> {
         let resets = self.tracking.as_ref().map_or(0, StatusStore::topic_resets);
@@ -89,7 +89,7 @@ impl Topics {
         self.requests.take(&self.admin, topic, bytes).await
     }
 
-    async fn open(&self, producer: &ThreadedProducer<Acknowledgements>, topic: &str) -> Result<(), TaskError> {
+    async fn open(&self, producer: &ReportedProducer<Acknowledgements>, topic: &str) -> Result<(), TaskError> {
         let is_new = match &self.creation {
             Some(creation) => create(&self.admin, creation, topic).await?,
             None => false,

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use access::kafka::producer::ReportedProducer;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::future_producer::Delivery;
-use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::util::Timeout;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WorkerConfig;
@@ -35,29 +35,47 @@ pub struct KafkaLog {
 /// What writes to the topic.
 struct Writer {
     settings: ClientConfig,
-    producer: Mutex<FutureProducer>,
+    producer: Mutex<ReportedProducer<Reports>>,
+}
+
+/// Tells who wrote a record what became of it: its offset.
+struct Reports;
+
+impl ClientContext for Reports {}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<oneshot::Sender<Result<i64, KafkaError>>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, writes: Self::DeliveryOpaque) {
+        // Who wrote it may have gone.
+        writes.send(result.as_ref().map(Message::offset).map_err(|(error, _)| error.clone())).ok();
+    }
 }
 
 impl Writer {
     fn new(settings: ClientConfig) -> Result<Self, KafkaError> {
-        Ok(Self { producer: Mutex::new(settings.create()?), settings })
+        Ok(Self { producer: Mutex::new(ReportedProducer::new(&settings, Reports)?), settings })
     }
 
-    async fn write(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<Delivery, KafkaError> {
+    /// Gives the record's offset when all in-sync replicas have it.
+    async fn write(&self, topic: &str, key: &[u8], value: Option<&[u8]>) -> Result<i64, KafkaError> {
+        let (writes, written) = oneshot::channel();
+        let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, Box::new(writes)).key(key);
+        record.payload = value;
         let producer = self.lock().clone();
-        match producer.send(record, Timeout::Never).await {
-            Ok(delivery) => Ok(delivery),
-            Err((error, _)) => {
-                // One that did not find Kafka for so long may have lost it for good: see `access::kafka::has_lost`.
-                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
-                    *self.lock() = self.settings.create()?;
-                }
-                Err(error)
-            }
+        producer.send(record).map_err(|(error, _)| error)?;
+        // Every record is reported, that of a producer that ends as purged.
+        let written = written.await.unwrap_or(Err(KafkaError::Canceled));
+        // One that did not find Kafka for so long may have lost it for good: see `access::kafka::has_lost`.
+        if let Err(error) = &written
+            && error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut)
+        {
+            *self.lock() = ReportedProducer::new(&self.settings, Reports)?;
         }
+        written
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, FutureProducer> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ReportedProducer<Reports>> {
         // It is replaced whole.
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,12 +138,10 @@ impl KafkaLog {
                 self.topic
             )));
         }
-        let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic).key(key);
-        record.payload = value;
         if let Some(producer) = &self.producer {
-            let delivery = producer.write(record).await.map_err(|error| failed(&self.topic, "writing", &error))?;
+            let written = producer.write(&self.topic, key, value).await;
             // Taken for delivered because a record behind it was: see `publish::ledger::Undelivered::Presumed`.
-            if delivery.offset < 0 {
+            if written.map_err(|error| failed(&self.topic, "writing", &error))? < 0 {
                 return Err(TaskError::retry(format!(
                     "topic {}: Kafka may not have taken a record; what depends on it is not done, and it is tried again",
                     self.topic
