@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rdkafka::error::KafkaError;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::position::Checkpoint;
 
@@ -16,8 +17,12 @@ pub struct Ledger {
     state: Mutex<State>,
     /// The bytes of the records under way.
     bytes: AtomicUsize,
-    /// Wakes whoever waits for room in the producer's queue, for the queue to drain, or for a new safe position.
-    progress: Notify,
+    /// One more than how few bytes somebody waits for, 0 for nobody.
+    awaited: AtomicUsize,
+    /// Each wakes who waits for that. A report comes with every record, and none of them is to be woken a thousand times a batch.
+    room: Notify,
+    emptied: Notify,
+    refused: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -86,8 +91,6 @@ impl Ledger {
             Some(safe) => safe.supersede(stored),
             None => state.safe = Some(stored),
         }
-        drop(state);
-        self.progress.notify_waiters();
     }
 
     /// Gives the next record its number.
@@ -114,10 +117,7 @@ impl Ledger {
         } else {
             state.checkpoints.push_back((behind, checkpoint));
         }
-        if state.settle() {
-            drop(state);
-            self.progress.notify_waiters();
-        }
+        state.settle();
     }
 
     /// Kafka has the record.
@@ -127,18 +127,19 @@ impl Ledger {
         if let Some(flag) = usize::try_from(index).ok().and_then(|index| state.acknowledged.get_mut(index)) {
             *flag = true;
         }
-        let before = state.oldest;
         state.settle();
-        if state.oldest != before {
+        if state.acknowledged.is_empty() {
             drop(state);
-            self.progress.notify_waiters();
+            self.emptied.notify_waiters();
         }
     }
 
     /// Kafka does not have the record, or may not: nothing behind it may become safe.
     pub fn fail(&self, failure: DeliveryFailure) {
         self.lock().failure.get_or_insert(failure);
-        self.progress.notify_waiters();
+        for waiting in [&self.room, &self.emptied, &self.refused] {
+            waiting.notify_waiters();
+        }
     }
 
     /// The first failure, if any.
@@ -153,18 +154,27 @@ impl Ledger {
 
     /// Whether a record of so many bytes may be under way beside those that are; a larger one than the limit may be alone.
     pub fn has_room(&self, bytes: usize, limit: usize) -> bool {
-        let under_way = self.bytes.load(Ordering::Relaxed);
+        let under_way = self.bytes.load(Ordering::SeqCst);
         under_way == 0 || under_way.saturating_add(bytes) <= limit
     }
 
     /// A record of so many bytes is under way, until [`Ledger::vacate`] says that it is not any more.
     pub fn occupy(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::SeqCst);
     }
 
     /// A record of so many bytes is not under way any more.
     pub fn vacate(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let left = self.bytes.fetch_sub(bytes, Ordering::SeqCst).saturating_sub(bytes);
+        let awaited = self.awaited.load(Ordering::SeqCst);
+        if left < awaited && self.awaited.compare_exchange(awaited, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// The bytes under way.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::SeqCst)
     }
 
     /// How many records are under way.
@@ -183,9 +193,22 @@ impl Ledger {
         self.lock().oldest
     }
 
-    /// Completes when the ledger moves next: register before looking at what one waits for, then await.
-    pub fn moved(&self) -> tokio::sync::futures::Notified<'_> {
-        self.progress.notified()
+    /// Completes when no more than so many bytes are under way, or a record is refused: register before looking whether it is so
+    /// already, then await. One may wait at a time.
+    pub fn room(&self, bytes: usize) -> Notified<'_> {
+        let room = self.room.notified();
+        self.awaited.store(bytes.saturating_add(1), Ordering::SeqCst);
+        room
+    }
+
+    /// The same for when nothing is under way.
+    pub fn emptied(&self) -> Notified<'_> {
+        self.emptied.notified()
+    }
+
+    /// The same for when a record is refused.
+    pub fn refused(&self) -> Notified<'_> {
+        self.refused.notified()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -195,15 +218,14 @@ impl Ledger {
 }
 
 impl State {
-    /// Moves `oldest` over what is acknowledged; whether a checkpoint became safe.
-    fn settle(&mut self) -> bool {
+    /// Moves `oldest` over what is acknowledged, and makes the checkpoints safe that it passes.
+    fn settle(&mut self) {
         while self.acknowledged.front() == Some(&true) {
             self.acknowledged.pop_front();
             self.oldest += 1;
         }
-        let mut became_safe = false;
         if self.is_transactional {
-            return became_safe;
+            return;
         }
         while let Some((number, _)) = self.checkpoints.front() {
             if *number > self.oldest {
@@ -214,15 +236,16 @@ impl State {
                     Some(safe) => safe.supersede(checkpoint),
                     None => self.safe = Some(checkpoint),
                 }
-                became_safe = true;
             }
         }
-        became_safe
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
+
     use proto::lsn::Lsn;
 
     use super::*;
@@ -296,6 +319,21 @@ mod tests {
         ledger.committed(end);
         assert_eq!(safe(&ledger), Some(20));
         assert_eq!(flush(&ledger), None, "committed once");
+    }
+
+    #[test]
+    fn who_waits_for_room_is_woken_when_there_is_as_much_as_was_asked_for() {
+        let ledger = Ledger::default();
+        ledger.occupy(90);
+        let is_there = |room: Pin<&mut Notified<'_>>| room.poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let mut room = pin!(ledger.room(50));
+        ledger.vacate(30);
+        assert!(!is_there(room.as_mut()), "60 are under way");
+        ledger.vacate(10);
+        assert!(is_there(room));
+        let room = pin!(ledger.room(0));
+        ledger.fail(DeliveryFailure { topic: "t".to_owned(), bytes: 1, reason: Undelivered::Presumed });
+        assert!(is_there(room), "nothing more will be acknowledged");
     }
 
     #[test]

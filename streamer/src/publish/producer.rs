@@ -27,6 +27,9 @@ use crate::worker::storage::statuses::StatusStore;
 /// How long a full queue is waited for before it is looked at again.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(10);
 
+/// A full queue is waited for until this part of it is free: about what Kafka acknowledges at once.
+const ROOM: usize = 32;
+
 /// What a record takes beside its bytes: librdkafka's own structure and its headers'. A queue of small records is mostly that.
 const OVERHEAD: usize = 256;
 
@@ -209,10 +212,13 @@ impl RecordProducer {
             self.topics.take(record.topic, bytes - OVERHEAD).await?;
         }
         while !self.ledger.has_room(bytes, self.limit) {
-            let moved = self.ledger.moved();
+            let room = self.ledger.room(self.limit.saturating_sub(bytes.max(self.limit / ROOM)));
             self.check()?;
+            if self.ledger.has_room(bytes, self.limit) {
+                break;
+            }
             self.metrics.queue_full.increment(1);
-            if tokio::time::timeout(LOOK_FOR_ROOM, moved).await.is_err() {
+            if tokio::time::timeout(LOOK_FOR_ROOM, room).await.is_err() {
                 // Many partitions, none of which has a batch full.
                 self.send_now();
             }
@@ -226,7 +232,6 @@ impl RecordProducer {
         pending.headers = record.headers;
         pending.timestamp = record.timestamp;
         loop {
-            let moved = self.ledger.moved();
             match self.producer.send(pending) {
                 Ok(()) => {
                     number.accepted();
@@ -237,8 +242,10 @@ impl RecordProducer {
                     self.check()?;
                     self.metrics.queue_full.increment(1);
                     pending = same;
-                    // librdkafka makes room only behind the report of a delivery: the last report can wake this too early,
-                    let _either = tokio::time::timeout(LOOK_FOR_ROOM, moved).await;
+                    let under_way = self.ledger.bytes();
+                    let room = self.ledger.room(under_way - under_way / ROOM);
+                    // librdkafka makes room only behind the report of a delivery: the last report can wake this too early.
+                    let _either = tokio::time::timeout(LOOK_FOR_ROOM, room).await;
                 }
                 Err((error, _)) => return Err(refused(record.topic, bytes - OVERHEAD, &error).of_record()),
             }
@@ -279,11 +286,11 @@ impl RecordProducer {
     /// Completes with the first refusal, and only then.
     pub async fn failed(&self) -> TaskError {
         loop {
-            let moved = self.ledger.moved();
+            let refused = self.ledger.refused();
             if let Err(error) = self.check() {
                 return error;
             }
-            moved.await;
+            refused.await;
         }
     }
 
@@ -294,12 +301,12 @@ impl RecordProducer {
     pub async fn drain(&self) -> Result<(), TaskError> {
         self.send_now();
         loop {
-            let moved = self.ledger.moved();
+            let emptied = self.ledger.emptied();
             self.check()?;
             if self.ledger.in_flight() == 0 {
                 return Ok(());
             }
-            moved.await;
+            emptied.await;
         }
     }
 }

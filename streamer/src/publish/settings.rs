@@ -45,6 +45,7 @@ const LINGER: &str = "linger.ms";
 /// How much librdkafka's queue takes, in units of 1024 bytes, and the most that it can be told to.
 const QUEUE: &str = "queue.buffering.max.kbytes";
 const LARGEST_QUEUE: usize = 2_097_151;
+const DEFAULT_QUEUE: usize = 16 << 10;
 
 /// The producer of one connector: the safe defaults, then the worker's `producer.*`, then the connector's
 /// `producer.override.*`, each property by its Java name. With it, how many bytes may be under way.
@@ -67,8 +68,9 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
         .set("partitioner", "murmur2_random")
         .set(LINGER, LONG_LINGER)
         .set("queue.buffering.max.messages", "100000")
-        // Java's `buffer.memory`.
-        .set(QUEUE, "32768")
+        // Half of Java's `buffer.memory`. A partition has one request of 1 MB under way, and what waits behind some of them is only
+        // memory.
+        .set(QUEUE, DEFAULT_QUEUE.to_string())
         // A topic that the broker creates on the first record is asked for again soon, not after the default's pause.
         .set("topic.metadata.refresh.fast.interval.ms", "50");
     match &config.exactly_once {
@@ -86,7 +88,7 @@ pub fn producer(worker: &WorkerConfig, config: &ConnectorConfig) -> Result<(Clie
             _ => apply(&mut settings, key, value)?,
         }
     }
-    let limit = number(&settings, QUEUE, 32_768).saturating_mul(1024);
+    let limit = number(&settings, QUEUE, DEFAULT_QUEUE).saturating_mul(1024);
     let room = (limit.saturating_add(largest_record(&settings)) / 1024 + 1).min(LARGEST_QUEUE);
     settings.set(QUEUE, room.to_string());
     Ok((settings, limit))
