@@ -15,8 +15,9 @@ use crate::publish::producer::RecordProducer;
 /// Behind so many acknowledged records a position is stored without waiting for the interval: they would come twice if the
 /// process were killed.
 const MANY: u64 = 500;
-/// How often they are counted.
+/// How often they are counted: where records come fast or wait, and where they come one by one.
 const LOOK: Duration = Duration::from_millis(20);
+const LOOK_AT_REST: Duration = Duration::from_millis(100);
 
 /// Runs until `stop`, and once more then: takes the ledger's safe checkpoint every `offset.flush.interval.ms`, and sooner when
 /// much is published, stores its offset, and only when Kafka has it, lets `confirmed` say so. Where records are published in
@@ -69,16 +70,18 @@ async fn many(producer: &RecordProducer) {
         return std::future::pending().await;
     }
     let stored = producer.ledger().acknowledged();
-    let mut before = stored;
+    let (mut before, mut pause) = (stored, LOOK);
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pause).await;
         let acknowledged = producer.ledger().acknowledged();
         if acknowledged >= stored + MANY {
             return;
         }
-        if acknowledged == before && producer.ledger().in_flight() > 0 {
+        let waiting = producer.ledger().in_flight() as u64;
+        if acknowledged == before && waiting > 0 {
             producer.send_now();
         }
+        pause = if acknowledged - before + waiting > MANY / 20 { LOOK } else { LOOK_AT_REST };
         before = acknowledged;
     }
 }
