@@ -11,6 +11,9 @@ use super::record;
 /// What a value with a schema begins with.
 const SCHEMA: &[u8] = b"{\"schema\"";
 
+/// Of so many topics at most it is kept: a sink may have many thousands, each with some kilobytes of schema.
+const MOST_TOPICS: usize = 256;
+
 /// A record's value.
 #[derive(Debug, Clone)]
 pub struct Value {
@@ -61,6 +64,9 @@ impl Heads {
         let known = self.by_topic.get(topic).filter(|head| bytes.starts_with(head)).cloned();
         let head = known.or_else(|| {
             let head: Arc<[u8]> = bytes.get(..record::head(bytes)?)?.into();
+            if self.by_topic.len() >= MOST_TOPICS {
+                self.by_topic.clear();
+            }
             self.by_topic.insert(topic.to_owned(), head.clone());
             Some(head)
         });
