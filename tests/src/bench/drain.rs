@@ -13,6 +13,7 @@ use super::stage::{DATABASE, Stage};
 use super::table::Backlog;
 use super::watched::Watched;
 use super::{Arguments, Work};
+use crate::registry::Registry;
 
 /// The slot that the others are copies of.
 const BASE: &str = "base";
@@ -41,8 +42,12 @@ pub(super) async fn run(stage: &Stage, work: Work, arguments: &Arguments) -> any
     let end: String = source.query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).await?.get(0);
     let (title, about) = words(work, written, &backlog);
     let mut measured = Measured::new(work, title, about);
+    let registry = match work {
+        Work::Avro => Some(Registry::start(&stage.folder("registry")?).await?),
+        _ => None,
+    };
     for round in 0..arguments.rounds {
-        let mut systems = systems(work, arguments);
+        let mut systems = systems(work, arguments, registry.as_ref().map_or("", Registry::url));
         let count = systems.len();
         systems.rotate_left(round % count);
         for (number, system) in systems.iter().enumerate() {
@@ -84,8 +89,15 @@ fn as_round(drained: Drained) -> Round {
     }
 }
 
-fn systems(work: Work, arguments: &Arguments) -> Vec<System> {
+fn systems(work: Work, arguments: &Arguments, registry: &str) -> Vec<System> {
+    const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
     let with = |carrier: Carrier| match work {
+        Work::Avro => carrier
+            .called("streamer, Avro")
+            .connector("key.converter", AVRO)
+            .connector("key.converter.schema.registry.url", registry)
+            .connector("value.converter", AVRO)
+            .connector("value.converter.schema.registry.url", registry),
         Work::Schemas => carrier
             .connector("key.converter.schemas.enable", "true")
             .connector("value.converter.schemas.enable", "true"),
@@ -99,8 +111,11 @@ fn systems(work: Work, arguments: &Arguments) -> Vec<System> {
         let exactly_once = Carrier::streamer_with(arguments).called("streamer, exactly once");
         systems.push(System::Carrier(exactly_once.worker("exactly.once.source.support", "enabled")));
     }
-    if !arguments.alone {
-        systems.push(System::Carrier(with(Carrier::debezium())));
+    match work {
+        // Debezium comes without a converter for it.
+        Work::Avro => systems.push(System::Carrier(Carrier::streamer_with(arguments).called("streamer, JSON"))),
+        _ if !arguments.alone => systems.push(System::Carrier(with(Carrier::debezium()))),
+        _ => {}
     }
     systems
 }
@@ -157,6 +172,10 @@ fn words(work: Work, written: usize, backlog: &Backlog) -> (&'static str, String
     let rows = format!("{written} changes in transactions of {changes}");
     match work {
         Work::Schemas => ("Backlog, JSON with schemas", format!("{rows}; 12 columns; the schema in every record.")),
+        Work::Avro => (
+            "Backlog, Avro",
+            format!("{rows}; 12 columns; Apicurio's schema registry. Debezium comes without a converter for Avro."),
+        ),
         Work::Wide => ("Backlog, 60 columns", format!("{rows}; text, numbers, timestamps, booleans.")),
         Work::Documents => ("Backlog, JSON documents", format!("{rows}; jsonb of some 2 kB.")),
         Work::Toast => (

@@ -51,6 +51,8 @@ pub enum Work {
     Drain,
     /// The same, schemas in every record
     Schemas,
+    /// The same, Avro
+    Avro,
     /// A backlog of a table with 60 columns
     Wide,
     /// A backlog of large JSON documents
