@@ -13,10 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     share_one_arena();
-    start()
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("sink: the system gives no threads: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let code = runtime.block_on(start());
+    // A client that waits for Kafka to answer does not hold up the end.
+    runtime.shutdown_background();
+    code
 }
 
-#[tokio::main]
 async fn start() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging();

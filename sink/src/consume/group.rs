@@ -142,9 +142,16 @@ impl Member {
         }
     }
 
-    /// From here on it gives back what the group takes away at once.
-    pub(super) fn close(&self) {
-        self.lock().is_closing = true;
+    /// From here on it gives back what the group takes away at once, and what it took away before: a client that has not answered
+    /// never ends.
+    pub(super) fn close<C: Consumer<Self>>(&self, consumer: &C) {
+        let mut shares = self.lock();
+        shares.is_closing = true;
+        let owes = shares.is_awaited;
+        drop(shares);
+        if owes {
+            self.give_back(consumer);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shares> {

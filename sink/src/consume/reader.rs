@@ -134,7 +134,7 @@ impl Reader {
 
     /// Leaves the group, and ends the client, which takes a moment.
     pub(super) async fn close(self) {
-        self.consumer.context().close();
+        self.consumer.context().close(self.consumer.as_ref());
         let closing = tokio::task::spawn_blocking(move || drop(self));
         if tokio::time::timeout(LEAVING, closing).await.is_err() {
             tracing::debug!("Kafka does not answer that the group was left");
