@@ -188,8 +188,9 @@ impl User {
 }
 
 /// Whether the session broke, or the server is not there (classes 08 and 57, or no answer at all), or two users were in each
-/// other's way: a deadlock (40), a key that is taken (23).
+/// other's way: a deadlock (40), a key that is taken (23). Who ends a session ends the program of its COPY as well, for
+/// `pg_terminate_backend` signals the whole process group, and the server may notice that one first (38).
 fn is_a_fault_s(error: &anyhow::Error) -> bool {
     let Some(error) = error.downcast_ref::<tokio_postgres::Error>() else { return false };
-    error.code().is_none_or(|code| ["08", "23", "40", "57"].iter().any(|class| code.code().starts_with(class)))
+    error.code().is_none_or(|code| ["08", "23", "38", "40", "57"].iter().any(|class| code.code().starts_with(class)))
 }
