@@ -15,6 +15,10 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long a thousand new topics may take to have leaders, and how often that is asked: each question is about all of them.
+const LEADERS: Duration = Duration::from_secs(180);
+const LEADERS_LOOK: Duration = Duration::from_millis(300);
+
 /// Nothing takes longer, or it stands still.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -56,13 +60,15 @@ impl Ends {
                 result.map_err(|(topic, code)| anyhow::anyhow!("topic {topic}: {code}"))?;
             }
         }
-        let ends =
+        let mut ends =
             Self { bootstrap_servers: bootstrap_servers.to_owned(), consumer: client.create()?, topics, partitions };
         // Their leaders are there.
         let begun = Instant::now();
         while let Err(error) = ends.sum() {
-            ensure!(begun.elapsed() < ANSWER, "the new topics have no leaders: {error:#}");
-            tokio::time::sleep(LOOK).await;
+            ensure!(begun.elapsed() < LEADERS, "the new topics have no leaders: {error:#}");
+            tokio::time::sleep(LEADERS_LOOK).await;
+            // A client remembers for long which topics it did not find.
+            ends.consumer = client.create()?;
         }
         Ok(ends)
     }

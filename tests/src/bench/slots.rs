@@ -64,7 +64,8 @@ async fn one(stage: &Stage, source: &Client, arguments: &Arguments, name: &str, 
         source.batch_execute(&format!("BEGIN; {}; COMMIT", transaction(1000 / TABLES))).await?;
         written += 1000;
     }
-    let carrying = carrier.start(stage, name).await?;
+    // It has its connector, and goes on with it.
+    let carrying = carrier.start_idle(stage, name).await?;
     let round = drain::drained(stage, source, &carrying, &ends, TABLES..written).await?;
     carrying.stop(source).await?;
     ends.delete().await?;
