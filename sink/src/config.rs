@@ -60,6 +60,9 @@ pub struct RunConfig {
     /// The connector to deploy, as {"name": …, "config": {…}}; without it one that fits, named after the prefix
     #[arg(long, env = "SINK_CONNECTOR", value_name = "FILE")]
     pub connector: Option<PathBuf>,
+    /// In which order changes are applied
+    #[arg(long, env = "SINK_MODE", value_name = "MODE", default_value = "auto")]
+    pub mode: Mode,
     /// INSERT … RETURNING statements to run on the source when all stands, and to find in the target
     #[arg(long, env = "SINK_TEST_ROWS", value_name = "FILE")]
     pub test_rows: Option<PathBuf>,
@@ -72,6 +75,17 @@ pub struct RunConfig {
     /// The folder of pg_dump and pg_restore, when they are not on the PATH
     #[arg(long, env = "SINK_PG_BIN", value_name = "DIRECTORY")]
     pub pg_bin: Option<PathBuf>,
+}
+
+/// In which order changes are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Transactions whole, if the connector has provide.transaction.metadata and no transforms; table by table otherwise
+    Auto,
+    /// Transactions whole, in the order in which the source committed them: the target is always in a state that the source had
+    Transaction,
+    /// Each table at its own speed: tables, partitions and sinks beside each other
+    Table,
 }
 
 /// `sink verify`.

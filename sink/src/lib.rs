@@ -6,6 +6,7 @@
 //! - [`bootstrap`]: the first start: slot, copy of its snapshot, connector, test rows
 //! - [`consume`]: this sink's share of the partitions through one Kafka consumer, and what is applied next
 //! - [`parse`]: a record into a change
+//! - [`assemble`]: the source's transactions, put together again
 //! - [`plan`]: the target's tables; what of a batch has to be written
 //! - [`apply`]: rows and offsets in one transaction
 //! - [`verify`]: whether two databases are equal
@@ -28,6 +29,7 @@
 //! 7. Order holds in a partition. What depends on the order between partitions waits for it for a while, and is set aside then.
 
 pub mod apply;
+pub mod assemble;
 pub mod bootstrap;
 pub mod config;
 pub mod consume;

@@ -24,6 +24,12 @@ pub fn id(tx_id: Xid, lsn: Lsn) -> String {
     format!("{}:{}", tx_id.as_u32(), lsn.as_u64())
 }
 
+/// What an [`id`] names: the transaction, and the LSN of the event that speaks of it.
+pub fn parse_id(id: &str) -> Option<(Xid, Lsn)> {
+    let (tx_id, lsn) = id.split_once(':')?;
+    Some((Xid::from(tx_id.parse::<u32>().ok()?), Lsn::from(lsn.parse::<u64>().ok()?)))
+}
+
 /// The block's schema.
 pub(super) fn block_schema() -> Schema {
     let int64 = || Schema::new(SchemaKind::Int64);

@@ -5,62 +5,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use proto::failpoint;
+use proto::lsn::Lsn;
 
 use super::fence;
 use super::ledger::{self, Next, Place};
 use super::planner::{Planned, Planner, Tables};
 use super::session::Session;
 use super::write::{StageError, write};
+use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::parse::head::Value;
 use crate::postgres::{Database, identifier};
 
 /// How large a stage becomes, as [`Stage::size`](crate::plan::stage::Stage::size) counts: one is made while the target carries
 /// out another, and statements of some hundred rows are hardly slower than larger ones.
-const STAGE_BYTES: usize = 256 << 10;
-
-/// A record as it came.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// Its timestamp in milliseconds.
-    pub timestamp: Option<i64>,
-    /// Its key.
-    pub key: Option<Vec<u8>>,
-    /// Its value.
-    pub value: Option<Value>,
-    /// Its `__debezium.newkey` header.
-    pub new_key: Option<Vec<u8>>,
-}
-
-impl Record {
-    /// How many bytes it takes, without what all of its topic begin with. Of many small ones, most is not in their keys and values.
-    pub fn size(&self) -> usize {
-        let others = [&self.key, &self.new_key].into_iter().flatten().map(Vec::len).sum::<usize>();
-        size_of::<Self>() + self.value.as_ref().map_or(0, Value::size) + others
-    }
-
-    /// What tells this record from any other at the same offset of a topic of the same name: FNV-1a over timestamp, key and
-    /// value.
-    pub fn mark(&self) -> i64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut take = |bytes: &[u8]| {
-            for byte in bytes {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        };
-        take(&self.timestamp.unwrap_or_default().to_be_bytes());
-        for part in [self.key.as_deref(), self.value.as_ref().map(Value::whole)] {
-            let part = part.unwrap_or_default();
-            take(&part.len().to_be_bytes());
-            take(part);
-        }
-        hash.cast_signed()
-    }
-}
+pub(super) const STAGE_BYTES: usize = 256 << 10;
 
 /// What a batch came to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -77,7 +36,7 @@ pub struct Applied {
 
 /// A session that applies records.
 pub struct Applier {
-    session: Session,
+    pub(super) session: Session,
 }
 
 impl std::fmt::Debug for Applier {
@@ -130,7 +89,7 @@ const OTHERS_TIME: Duration = Duration::from_secs(30);
 
 /// So many batches are applied as upserts behind one whose new rows were there already: where records come once more, the next
 /// ones' rows are as well.
-const WITHOUT_COPIES: u32 = 30;
+pub(super) const WITHOUT_COPIES: u32 = 30;
 
 impl Applier {
     /// Opens a session in which foreign keys and triggers do not act: tables come at their own speeds, and what triggers
@@ -158,6 +117,14 @@ impl Applier {
         ledger::offsets(self.session.client().await?, places).await
     }
 
+    /// The last commit of the source that was applied, where transactions are.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn last_commit(&mut self, topic: &str) -> Result<Option<Lsn>, SinkError> {
+        ledger::last_commit(self.session.client().await?, topic).await
+    }
+
     /// Applies records of a partition, in their order, and stores the offset behind them, in one transaction. With `gives_way`
     /// it does not wait long for what others have locked.
     ///
@@ -173,7 +140,7 @@ impl Applier {
         let PartitionState { topic, partition, next: known, is_one_of_several, refused, without_copies, tables } =
             topic;
         let session = &mut self.session;
-        let mut planner = Planner::new(topic, &records, *is_one_of_several);
+        let mut planner = Planner::new(&records, *is_one_of_several);
         // The target is asked while the first stage is made.
         let beginning = begin(session, topic, *partition, *known, gives_way);
         let (begun, first) = join(beginning, async { planner.next(tables, STAGE_BYTES) }).await;
@@ -185,7 +152,7 @@ impl Applier {
             *without_copies = WITHOUT_COPIES;
             session.roll_back().await?;
             begin(session, topic, *partition, *known, gives_way).await?;
-            planner = Planner::new(topic, &records, *is_one_of_several);
+            planner = Planner::new(&records, *is_one_of_several);
             let first = planner.next(tables, STAGE_BYTES)?;
             result = together(session, &mut planner, tables, first, false).await?;
         }
@@ -196,13 +163,13 @@ impl Applier {
             error.of_record()?;
             session.roll_back().await?;
             begin(session, topic, *partition, *known, gives_way).await?;
-            planner = Planner::new(topic, &records, *is_one_of_several);
+            planner = Planner::new(&records, *is_one_of_several);
             let refused = is_one_of_several.then_some(&mut *refused);
             waits = one_by_one(session, &mut planner, tables, refused).await?;
             taken = waits.and_then(|waits| records.get(..waits)).unwrap_or(taken);
         }
         for (record, reason) in &planner.set_aside {
-            set_aside(session, topic, record, reason).await?;
+            set_aside(session, record, reason).await?;
         }
         failpoint::reached("batch-not-committed");
         let next = taken.last().map(|last| Next { offset: last.offset + 1, last_record: Some(last.mark()) });
@@ -245,7 +212,7 @@ async fn begin(
 
 /// All of them, or none: on an error the transaction is to be rolled back. While the target carries out one stage, the next is
 /// made.
-async fn together(
+pub(super) async fn together(
     session: &mut Session,
     planner: &mut Planner<'_>,
     tables: &mut Tables,
@@ -259,7 +226,7 @@ async fn together(
                 if let Err(error) = session.end_copy().await {
                     return Ok(Err(error.into()));
                 }
-                tables.describe(session.client().await?, planner.topic, &schema, &table).await?;
+                tables.describe(session.client().await?, planner.topic(), &schema, &table).await?;
                 planner.next(tables, STAGE_BYTES)?
             }
             Planned::Stage(stage) => {
@@ -277,7 +244,7 @@ async fn together(
 /// Each by itself, in order; what the target does not take is set aside. Where the topic has other partitions, whose changes may
 /// have to come first, there is a place for since when that is waited for. Which of the records waits: what stands before it is
 /// committed, for two partitions may wait for each other.
-async fn one_by_one(
+pub(super) async fn one_by_one(
     session: &mut Session,
     planner: &mut Planner<'_>,
     tables: &mut Tables,
@@ -287,7 +254,7 @@ async fn one_by_one(
         let stage = match planner.next(tables, 0)? {
             Planned::Nothing => return Ok(None),
             Planned::Unknown(schema, table) => {
-                tables.describe(session.client().await?, planner.topic, &schema, &table).await?;
+                tables.describe(session.client().await?, planner.topic(), &schema, &table).await?;
                 continue;
             }
             Planned::Stage(stage) => stage,
@@ -314,14 +281,13 @@ async fn one_by_one(
     }
 }
 
-async fn set_aside(
+pub(super) async fn set_aside(
     session: &mut Session,
-    topic: &str,
     record: &Record,
     reason: &str,
 ) -> Result<(), tokio_postgres::Error> {
     tracing::warn!(
-        topic,
+        topic = &*record.topic,
         partition = record.partition,
         offset = record.offset,
         "record set aside in headwater.set_aside, with the reason"
@@ -331,7 +297,7 @@ async fn set_aside(
             "INSERT INTO headwater.set_aside (topic, partition, record_offset, key, value, reason)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
             &[
-                &topic,
+                &&*record.topic,
                 &record.partition,
                 &record.offset,
                 &record.key,

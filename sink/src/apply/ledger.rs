@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use proto::lsn::Lsn;
+use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Client, Row};
 
 use super::session::Session;
@@ -26,13 +28,14 @@ pub async fn create(client: &Client) -> Result<(), SinkError> {
              CREATE TABLE IF NOT EXISTS headwater.offsets (
                  topic text, partition int, next_offset bigint NOT NULL,
                  changed_at timestamptz NOT NULL DEFAULT now(),
-                 last_offset bigint, last_record bigint,
+                 last_offset bigint, last_record bigint, last_commit pg_lsn,
                  PRIMARY KEY (topic, partition));
-             -- Of a sink that knew no marks. Not asked for without need: it would wait for a frozen sink's batch.
+             -- Of a sink that knew neither. Not asked for without need: it would wait for a frozen sink's batch.
              DO $$ BEGIN
                  IF NOT EXISTS (SELECT FROM pg_attribute
-                                WHERE attrelid = 'headwater.offsets'::regclass AND attname = 'last_record') THEN
-                     ALTER TABLE headwater.offsets ADD COLUMN last_offset bigint, ADD COLUMN last_record bigint;
+                                WHERE attrelid = 'headwater.offsets'::regclass AND attname = 'last_commit') THEN
+                     ALTER TABLE headwater.offsets ADD COLUMN IF NOT EXISTS last_offset bigint,
+                         ADD COLUMN IF NOT EXISTS last_record bigint, ADD COLUMN last_commit pg_lsn;
                  END IF;
              END $$;
              CREATE TABLE IF NOT EXISTS headwater.set_aside (
@@ -114,7 +117,7 @@ pub async fn put_copy_state(
 pub struct Next {
     /// The offset behind the last record that was applied.
     pub offset: i64,
-    /// The [mark](super::batch::Record::mark) of that record, where it was applied by a sink that knows marks.
+    /// The [mark](crate::consume::record::Record::mark) of that record, where it was applied by a sink that knows marks.
     pub last_record: Option<i64>,
 }
 
@@ -173,6 +176,63 @@ pub(super) async fn commit_with_offset(
                  next_offset = EXCLUDED.next_offset, last_offset = EXCLUDED.last_offset,
                  last_record = EXCLUDED.last_record, changed_at = now()",
             &[&topic, &partition, &next.offset, &next.last_record],
+        )
+        .await
+}
+
+/// The last commit of the source that was applied, by the row of the transactions' topic; `None` where none was.
+///
+/// # Errors
+/// The server's.
+pub async fn last_commit(client: &Client, topic: &str) -> Result<Option<Lsn>, SinkError> {
+    let sql = "SELECT last_commit FROM headwater.offsets WHERE topic = $1 AND partition = 0";
+    let row = client.query_opt(sql, &[&topic]).await?;
+    Ok(row.and_then(|row| row.get::<_, Option<PgLsn>>(0)).map(|lsn| Lsn::from(u64::from(lsn))))
+}
+
+/// Where reading of some partitions goes on, locked for this transaction: nobody changes it until it ends.
+///
+/// # Errors
+/// The server's.
+pub(super) async fn lock_offsets(
+    session: &mut Session,
+    places: &[&Place],
+) -> Result<HashMap<Place, Next>, tokio_postgres::Error> {
+    let (topics, partitions): (Vec<&str>, Vec<i32>) = places.iter().map(|place| (place.0.as_str(), place.1)).unzip();
+    let sql = format!(
+        "{SELECT}, topic, partition FROM headwater.offsets
+         JOIN unnest($1::text[], $2::int[]) AS asked (topic, partition) USING (topic, partition)
+         ORDER BY topic, partition FOR UPDATE OF offsets"
+    );
+    let rows = session.query(&sql, &[&topics, &partitions]).await?;
+    Ok(rows.iter().map(|row| ((row.get(2), row.get(3)), next(row))).collect())
+}
+
+/// Commits the transaction with where reading goes on in each partition, and the last commit of the source that is in it, which
+/// stands in the row of `topic`.
+///
+/// # Errors
+/// The server's; nothing of the transaction stays then.
+pub(super) async fn commit_with_offsets(
+    session: &mut Session,
+    nexts: &HashMap<Place, Next>,
+    topic: &str,
+    commit: Option<Lsn>,
+) -> Result<(), tokio_postgres::Error> {
+    let (topics, partitions): (Vec<&str>, Vec<i32>) = nexts.keys().map(|place| (place.0.as_str(), place.1)).unzip();
+    let (offsets, records): (Vec<i64>, Vec<Option<i64>>) =
+        nexts.values().map(|next| (next.offset, next.last_record)).unzip();
+    let commit = commit.map(|lsn| PgLsn::from(lsn.as_u64()));
+    session
+        .commit_with(
+            "INSERT INTO headwater.offsets (topic, partition, next_offset, last_offset, last_record, last_commit)
+             SELECT topic, partition, next, next - 1, record, CASE WHEN topic = $5 THEN $6::pg_lsn END
+             FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS read (topic, partition, next, record)
+             ON CONFLICT (topic, partition) DO UPDATE SET
+                 next_offset = EXCLUDED.next_offset, last_offset = EXCLUDED.last_offset,
+                 last_record = EXCLUDED.last_record, changed_at = now(),
+                 last_commit = coalesce(EXCLUDED.last_commit, offsets.last_commit)",
+            &[&topics, &partitions, &offsets, &records, &topic, &commit],
         )
         .await
 }

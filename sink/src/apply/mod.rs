@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`ledger`]: the sink's own tables in the target: offsets, what was set aside, how far the first copy is
 //! - `fence`: one transaction at a time applies records of a partition
-//! - [`batch`]: a batch of records, applied
+//! - [`batch`]: a batch of records of a partition, applied
+//! - [`ordered`]: transactions of the source, applied
 //! - `session`: a session of the target that applies them
 //! - `planner`: its records into stages
 //! - `write`: a stage into the target
@@ -12,6 +13,7 @@
 pub mod batch;
 mod fence;
 pub mod ledger;
+pub mod ordered;
 mod planner;
 mod session;
 pub mod statements;

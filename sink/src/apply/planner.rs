@@ -1,11 +1,11 @@
 //! Records into stages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio_postgres::Client;
 
-use super::batch::Record;
+use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::parse::record::{Change, TableChange, read};
 use crate::parse::row::{self, RowError};
@@ -63,10 +63,12 @@ pub(super) enum Planned {
     Nothing,
 }
 
-/// Makes stages of a batch's records, one after the other.
+/// So many tables have a stage that is being made: what they hold together is bounded.
+const MOST_OPEN: usize = 32;
+
+/// Makes stages of a batch's records, one after the other. Each is of one table: what other tables' records stand between its own does
+/// not matter, for the target does not look from one table to another while it is written.
 pub(super) struct Planner<'a> {
-    /// The records' topic.
-    pub(super) topic: &'a str,
     /// What cannot be applied, and why.
     pub(super) set_aside: Vec<(&'a Record, String)>,
     /// When the newest change was committed in the source, in milliseconds since 1970.
@@ -74,12 +76,19 @@ pub(super) struct Planner<'a> {
     all: &'a [Record],
     records: &'a [Record],
     is_one_of_several: bool,
+    open: VecDeque<Stage>,
 }
 
 impl<'a> Planner<'a> {
     /// Begins with the first record. Where the topic has several partitions, a truncate is set aside.
-    pub(super) fn new(topic: &'a str, records: &'a [Record], is_one_of_several: bool) -> Self {
-        Self { topic, set_aside: Vec::new(), newest_ts_ms: None, all: records, records, is_one_of_several }
+    pub(super) fn new(records: &'a [Record], is_one_of_several: bool) -> Self {
+        let (set_aside, open) = (Vec::new(), VecDeque::new());
+        Self { set_aside, newest_ts_ms: None, all: records, records, is_one_of_several, open }
+    }
+
+    /// The next record's topic.
+    pub(super) fn topic(&self) -> &'a str {
+        self.records.first().map_or("", |record| &record.topic)
     }
 
     /// The next stage, not much larger than `bytes`, which is a single record's for 0.
@@ -87,7 +96,6 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Stop when a table lacks a column.
     pub(super) fn next(&mut self, tables: &Tables, bytes: usize) -> Result<Planned, SinkError> {
-        let mut stage: Option<Stage> = None;
         while let Some((record, rest)) = self.records.split_first() {
             let change = read(record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
             let change = match change {
@@ -109,11 +117,14 @@ impl<'a> Planner<'a> {
                 | Change::Rename { old: TableChange { schema, table, .. }, .. } => (schema, table),
             };
             let is_of = |stage: &Stage| stage.table.name == *name && stage.table.schema == *schema;
-            let mut current = match stage.take() {
+            let at = self.open.iter().position(is_of);
+            let mut current = match at.and_then(|at| self.open.remove(at)) {
                 // A rename comes first in its stage.
-                Some(current) if is_of(&current) && !matches!(change, Change::Rename { .. }) => current,
-                Some(before) if !before.is_empty() => return Ok(Planned::Stage(before)),
-                _ => match tables.get(schema, name) {
+                Some(before) if matches!(change, Change::Rename { .. }) && !before.is_empty() => {
+                    return Ok(Planned::Stage(before));
+                }
+                Some(current) => current,
+                None => match tables.get(schema, name) {
                     Some(table) => Stage::new(table.clone()),
                     None => return Ok(Planned::Unknown(schema.to_string(), name.to_string())),
                 },
@@ -125,9 +136,20 @@ impl<'a> Planner<'a> {
             if current.size() >= bytes && !current.is_empty() {
                 return Ok(Planned::Stage(current));
             }
-            stage = Some(current);
+            // The tables of the next records are most likely those of the last ones.
+            self.open.push_front(current);
+            if self.open.len() > MOST_OPEN
+                && let Some(oldest) = self.open.pop_back().filter(|oldest| !oldest.is_empty())
+            {
+                return Ok(Planned::Stage(oldest));
+            }
         }
-        Ok(stage.filter(|stage| !stage.is_empty()).map_or(Planned::Nothing, Planned::Stage))
+        while let Some(stage) = self.open.pop_back() {
+            if !stage.is_empty() {
+                return Ok(Planned::Stage(stage));
+            }
+        }
+        Ok(Planned::Nothing)
     }
 
     /// Which is the last stage's last record.

@@ -90,6 +90,33 @@ impl Session {
         self.client.batch_execute("ROLLBACK").await
     }
 
+    /// What is done from here on can be undone by itself.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn set_savepoint(&mut self) -> Result<(), Error> {
+        self.has_broken_a_copy = false;
+        self.batch_execute("SAVEPOINT part").await
+    }
+
+    /// What was done since is undone only with all the rest.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn release_savepoint(&mut self) -> Result<(), Error> {
+        self.batch_execute("RELEASE part").await
+    }
+
+    /// Undoes what was done since, and goes on from there.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn roll_back_to_savepoint(&mut self) -> Result<(), Error> {
+        // Which breaks it off.
+        (self.copying, self.has_broken_a_copy) = (None, false);
+        self.client.batch_execute("ROLLBACK TO part").await
+    }
+
     /// Runs a query.
     ///
     /// # Errors

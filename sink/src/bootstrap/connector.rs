@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::services::deepest;
 use super::worker::WorkerUrl;
-use crate::config::RunConfig;
+use crate::config::{Mode, RunConfig};
+use crate::consume::{Order, TransactionTopics};
 use crate::error::SinkError;
 
 /// A connector as its file describes it.
@@ -56,7 +57,7 @@ impl Connector {
     pub fn of(run: &RunConfig) -> Result<Self, SinkError> {
         match &run.connector {
             Some(file) => Self::read(file, run),
-            None => Self::checked(standard(&run.topic_prefix), run).map_err(SinkError::stop),
+            None => Self::checked(standard(&run.topic_prefix, run.mode), run).map_err(SinkError::stop),
         }
     }
 
@@ -118,6 +119,44 @@ impl Connector {
             autocreate: text("publication.autocreate.mode", "all_tables").to_ascii_lowercase(),
             config,
         })
+    }
+
+    /// In which order what it publishes is applied.
+    ///
+    /// # Errors
+    /// Stop where whole transactions are asked for, and its records do not say what belongs together.
+    pub fn order(&self, run: &RunConfig) -> Result<Order, SinkError> {
+        let text = |key: &str, default: &str| {
+            self.config.get(key).and_then(Value::as_str).map_or(default, str::trim).to_owned()
+        };
+        let (transaction, delimiter) = (text("topic.transaction", "transaction"), text("topic.delimiter", "."));
+        let topics = TransactionTopics {
+            transaction: format!("{}.{transaction}", run.topic_prefix),
+            message: format!("{}.message", run.topic_prefix),
+        };
+        let has_metadata = text("provide.transaction.metadata", "false").eq_ignore_ascii_case("true");
+        let lacks = [
+            (!has_metadata, "provide.transaction.metadata is not true: changes do not say which transaction they are of"),
+            (delimiter != ".", "topic.delimiter is not a point"),
+            (
+                !text("transforms", "").is_empty() && run.mode == Mode::Auto,
+                "transforms may drop records or give them other topics, and a transaction would never be whole",
+            ),
+        ];
+        let lacks: Vec<&str> = lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, why)| why).collect();
+        match run.mode {
+            Mode::Table => Ok(Order::Tables),
+            Mode::Auto if !lacks.is_empty() => {
+                tracing::info!("changes are applied table by table: {}", lacks.join("; "));
+                Ok(Order::Tables)
+            }
+            Mode::Transaction if !lacks.is_empty() => Err(SinkError::stop(format!(
+                "whole transactions (--mode transaction) cannot be applied with connector {}: {}",
+                self.name,
+                lacks.join("; ")
+            ))),
+            Mode::Auto | Mode::Transaction => Ok(Order::Transactions(topics)),
+        }
     }
 
     /// Whether the connector's lists let a table pass.
@@ -220,7 +259,7 @@ impl Connector {
 }
 
 /// A connector whose records say all that the target needs, named after its topics' prefix.
-fn standard(prefix: &str) -> Value {
+fn standard(prefix: &str, mode: Mode) -> Value {
     // PostgreSQL allows no other characters in a slot's name.
     let name: String = prefix
         .chars()
@@ -233,6 +272,7 @@ fn standard(prefix: &str) -> Value {
         "slot.name": format!("{name}_slot"),
         "publication.name": format!("{name}_publication"),
         "heartbeat.interval.ms": "10000",
+        "provide.transaction.metadata": if mode == Mode::Table { "false" } else { "true" },
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",
         "key.converter.schemas.enable": "false",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
@@ -307,7 +347,7 @@ mod tests {
 
     #[test]
     fn lists_match_whole_names_in_any_case() {
-        let mut config = standard("My-Shop")["config"].clone();
+        let mut config = standard("My-Shop", Mode::Auto)["config"].clone();
         config["table.include.list"] = "public.Orders, public.item.*".into();
         let file = file(&serde_json::json!({ "name": "c", "config": config }));
         let connector = Connector::of(&run(Some(file.path()))).unwrap();

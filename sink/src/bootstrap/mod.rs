@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::ledger::{self, CopyState};
 use crate::config::RunConfig;
-use crate::consume::{self, topics};
+use crate::consume::{self, Order, topics};
 use crate::error::SinkError;
 use crate::metrics::health::Health;
 use connector::Connector;
@@ -49,6 +49,7 @@ const TEST_ROW_DEADLINE: Duration = Duration::from_secs(60);
 /// What a person must mend; or a service that did not answer before the deadline.
 pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
     let connector = Connector::of(config)?;
+    let order = connector.order(config)?;
     let mut steps = Steps::new(health.clone());
 
     steps.begin("waiting for postgres1, postgres2, Kafka and the worker");
@@ -70,22 +71,29 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             state
         }
         begun => {
-            copy_all(config, &connector, &target, begun, &mut steps).await?;
+            copy_all(config, &connector, &order, &target, begun, &mut steps).await?;
             Some(CopyState::Copied)
         }
     };
 
     steps.begin(&format!("deploying connector {} to {}", connector.name, config.connect_url));
     failpoint::reached("copy-stored");
+    if let Order::Transactions(names) = &order {
+        // The connector's own would have as many partitions as the broker gives any, and this one says what comes before what.
+        topics::create(config, std::slice::from_ref(&names.transaction), 1).await?;
+    }
     connector.deploy(config).await?;
     failpoint::reached("connector-deployed");
     steps.done("connector and task are RUNNING");
 
-    steps.begin("applying changes");
+    steps.begin(match order {
+        Order::Tables => "applying changes, table by table",
+        Order::Transactions(_) => "applying changes, transaction by transaction",
+    });
     let consumers = tokio::spawn({
-        let (config, health, cancel) = (config.clone(), health.clone(), cancel.clone());
+        let (config, order, health, cancel) = (config.clone(), order.clone(), health.clone(), cancel.clone());
         let target_id = ledger::target_id(&target).await?;
-        async move { consume::run(&config, &target_id, &health, &cancel).await }
+        async move { consume::run(&config, &order, &target_id, &health, &cancel).await }
     });
     steps.done("running");
 
@@ -117,6 +125,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
 async fn copy_all(
     config: &RunConfig,
     connector: &Connector,
+    order: &Order,
     target: &Client,
     begun: Option<CopyState>,
     steps: &mut Steps,
@@ -133,9 +142,12 @@ async fn copy_all(
         .iter()
         .map(|table| proto::topic::of_table(&config.topic_prefix, &table.schema, &table.name))
         .collect();
-    topics::create(config, &names).await?;
+    topics::create(config, &names, -1).await?;
+    if let Order::Transactions(own) = order {
+        topics::create(config, std::slice::from_ref(&own.transaction), 1).await?;
+    }
     // Before the slot: whatever comes through it lands behind these ends.
-    remember_ends(config, target).await?;
+    remember_ends(config, order, target).await?;
     steps.done(&format!("{} topics", names.len()));
 
     steps.begin(&format!("creating replication slot {}", connector.slot));
@@ -160,14 +172,15 @@ async fn copy_all(
 }
 
 /// What stands in the topics already is older than the copy: reading begins behind it.
-async fn remember_ends(config: &RunConfig, target: &Client) -> Result<(), SinkError> {
-    let all = topics::list(config).await?;
+async fn remember_ends(config: &RunConfig, order: &Order, target: &Client) -> Result<(), SinkError> {
+    let all = topics::list(config, &order.topics()).await?;
     // Also of topics without a table: there may be one again, and what stands there is of the table that was.
     for ((topic, partition), end) in topics::ends(config, &all).await? {
         target
             .execute(
                 "INSERT INTO headwater.offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
-                     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = $3, last_offset = NULL, changed_at = now()",
+                     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = $3, last_offset = NULL, last_commit = NULL,
+                         changed_at = now()",
                 &[&topic, &partition, &end],
             )
             .await?;

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::partition::Partition;
 use super::reader::{Reader, Received};
-use crate::apply::batch::{Applied, Applier, PartitionState, Record};
+use super::record::Record;
+use crate::apply::batch::{Applied, Applier, PartitionState};
 use crate::apply::ledger::Place;
 use crate::config::RunConfig;
 use crate::error::SinkError;
@@ -227,7 +228,7 @@ impl<'a> Dispatcher<'a> {
         let mut next = Some(received);
         for _ in 0..AT_ONCE {
             match next {
-                Some(Received::Record(topic, record)) => self.take_in(topic, record),
+                Some(Received::Record(record)) => self.take_in(record),
                 Some(Received::OutOfRange) => self.explain().await,
                 Some(Received::Refused(error)) => self.refused(&error),
                 Some(Received::Nothing) => {}
@@ -238,13 +239,13 @@ impl<'a> Dispatcher<'a> {
             }
             next = self.reader.try_receive();
         }
-        if let Some(Received::Record(topic, record)) = next {
-            self.take_in(topic, record);
+        if let Some(Received::Record(record)) = next {
+            self.take_in(record);
         }
     }
 
-    fn take_in(&mut self, topic: String, record: Record) {
-        let place = (topic, record.partition);
+    fn take_in(&mut self, record: Record) {
+        let place = (record.topic.to_string(), record.partition);
         let Some(partition) = self.partitions.get_mut(&place) else { return };
         match partition.take_in(&place.0, record) {
             Ok(bytes) => self.waiting_bytes += bytes,

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::reader::Begin;
+use super::record::Record;
 use super::resume::Resume;
-use crate::apply::batch::{PartitionState, Record};
+use crate::apply::batch::PartitionState;
 use crate::apply::ledger::Place;
 use crate::error::SinkError;
 

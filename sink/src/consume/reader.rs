@@ -3,7 +3,7 @@
 //! librdkafka keeps what it has read ahead in one queue, whose limit holds for all partitions together. A consumer a table
 //! would have a queue, a connection and three threads a table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::group::{self, Member};
+use super::record::Record;
 use super::{kafka_client, topics};
-use crate::apply::batch::Record;
 use crate::apply::ledger::Place;
 use crate::config::RunConfig;
 use crate::error::SinkError;
@@ -31,8 +31,8 @@ const LEAVING: Duration = Duration::from_secs(5);
 
 /// What came from Kafka.
 pub(super) enum Received {
-    /// A record of a topic.
-    Record(String, Record),
+    /// A record.
+    Record(Record),
     /// Somewhere there is no record at the offset that was to be read; the client does not say where.
     OutOfRange,
     /// The group does not let this sink in.
@@ -46,7 +46,14 @@ pub(super) struct Reader {
     consumer: Arc<StreamConsumer<Member>>,
     config: RunConfig,
     target_id: String,
-    heads: Mutex<Heads>,
+    known: Mutex<Known>,
+}
+
+/// What records have in common, kept once.
+#[derive(Default)]
+struct Known {
+    heads: Heads,
+    topics: HashSet<Arc<str>>,
 }
 
 impl Reader {
@@ -75,16 +82,16 @@ impl Reader {
             consumer: Arc::new(consumer),
             config: config.clone(),
             target_id: target_id.to_owned(),
-            heads: Mutex::default(),
+            known: Mutex::default(),
         })
     }
 
-    /// The topics of the prefix, as this client sees them.
+    /// The table topics of the prefix, and of these others those that are there, as this client sees them.
     ///
     /// # Errors
     /// Retry when Kafka does not answer.
-    pub(super) async fn topics(&self) -> Result<BTreeMap<String, usize>, SinkError> {
-        topics::list_by(self.consumer.clone(), &self.config).await
+    pub(super) async fn topics(&self, others: &[String]) -> Result<BTreeMap<String, usize>, SinkError> {
+        topics::list_by(self.consumer.clone(), &self.config, others).await
     }
 
     /// Why this sink must not join the group: others than the sinks of its target are in it.
@@ -154,6 +161,22 @@ impl Reader {
         self.consumer.context().leave(self.consumer.as_ref(), place);
     }
 
+    /// Reads partitions no further for now, or goes on with them. What was read ahead of one that is paused is read again.
+    ///
+    /// # Errors
+    /// Retry with the client's words.
+    pub(super) fn pause<'p>(&self, places: impl Iterator<Item = &'p Place>, pauses: bool) -> Result<(), SinkError> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in places {
+            _ = list.add_partition(topic, *partition);
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let done = if pauses { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        done.map_err(|error| SinkError::retry(format!("Kafka: {error}")))
+    }
+
     /// Waits for what comes next. Cancel safe.
     pub(super) async fn receive(&self) -> Received {
         self.received(self.consumer.recv().await)
@@ -181,7 +204,7 @@ impl Reader {
 
     fn received(&self, received: Result<BorrowedMessage<'_>, KafkaError>) -> Received {
         match received {
-            Ok(message) => Received::Record(message.topic().to_owned(), self.record(&message)),
+            Ok(message) => Received::Record(self.record(&message)),
             Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             )) => Received::OutOfRange,
@@ -193,7 +216,15 @@ impl Reader {
     }
 
     fn record(&self, message: &BorrowedMessage<'_>) -> Record {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let topic = match known.topics.get(message.topic()) {
+            Some(topic) => topic.clone(),
+            None => {
+                let topic: Arc<str> = message.topic().into();
+                known.topics.insert(topic.clone());
+                topic
+            }
+        };
         let new_key = message.headers().and_then(|headers| {
             headers.iter().find(|header| header.key == NEW_KEY).and_then(|header| header.value.map(<[u8]>::to_vec))
         });
@@ -202,8 +233,9 @@ impl Reader {
             offset: message.offset(),
             timestamp: message.timestamp().to_millis(),
             key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(|value| heads.value(message.topic(), value)),
+            value: message.payload().map(|value| known.heads.value(&topic, value)),
             new_key,
+            topic,
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::record::Record;
 use super::topics;
-use crate::apply::batch::Record;
 use crate::apply::ledger::{Next, Place};
 use crate::config::RunConfig;
 use crate::error::SinkError;
@@ -102,6 +102,7 @@ mod tests {
 
     fn record(offset: i64, timestamp: i64) -> Record {
         Record {
+            topic: "t".into(),
             partition: 0,
             offset,
             timestamp: Some(timestamp),

@@ -88,7 +88,7 @@ impl Dispatcher<'_> {
         if let Some(why) = self.reader.fatal() {
             return self.read_anew(&format!("the Kafka client gave up: {why}")).await;
         }
-        let found = match self.reader.topics().await {
+        let found = match self.reader.topics(&[]).await {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(%error, "topics cannot be listed");

@@ -26,34 +26,39 @@ const LEADERS_PAUSE: Duration = Duration::from_millis(200);
 /// `MAX_RECORDS_PER_USER_OP`), and answers a small one in time.
 const TOPICS_AT_ONCE: usize = 200;
 
-/// The table topics of the prefix, with their numbers of partitions.
+/// The table topics of the prefix, with their numbers of partitions, and of these others those that are there.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn list(config: &RunConfig) -> Result<BTreeMap<String, usize>, SinkError> {
-    list_by(Arc::new(client(config)?), config).await
+pub async fn list(config: &RunConfig, others: &[String]) -> Result<BTreeMap<String, usize>, SinkError> {
+    list_by(Arc::new(client(config)?), config, others).await
 }
 
 /// The same, asked by a client that is there.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub(super) async fn list_by<C, X>(client: Arc<C>, config: &RunConfig) -> Result<BTreeMap<String, usize>, SinkError>
+pub(super) async fn list_by<C, X>(
+    client: Arc<C>,
+    config: &RunConfig,
+    others: &[String],
+) -> Result<BTreeMap<String, usize>, SinkError>
 where
     C: Consumer<X> + Send + Sync + 'static,
     X: ConsumerContext,
 {
-    let prefix = format!("{}.", config.topic_prefix);
+    let (prefix, others) = (format!("{}.", config.topic_prefix), others.to_vec());
     blocking(move || {
         let metadata = client.fetch_metadata(None, TIMEOUT).map_err(|error| unreachable(&error))?;
-        let is_table = |name: &str| {
+        let is_asked = |name: &str| {
             // Tables have their schema in the name; the connector's own topics have not.
-            name.strip_prefix(&prefix).is_some_and(|rest| rest.contains('.'))
+            let is_table = name.strip_prefix(&prefix).is_some_and(|rest| rest.contains('.'));
+            is_table || others.iter().any(|other| other == name)
         };
         Ok(metadata
             .topics()
             .iter()
-            .filter(|topic| is_table(topic.name()) && topic.error().is_none() && !topic.partitions().is_empty())
+            .filter(|topic| is_asked(topic.name()) && topic.error().is_none() && !topic.partitions().is_empty())
             .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
             .collect())
     })
@@ -120,17 +125,18 @@ fn list_offsets(client: &BaseConsumer, topics: &Partitions, at: Offset) -> Resul
     answered.elements().iter().map(offset).collect()
 }
 
-/// Creates topics that are not there, with the broker's defaults.
+/// Creates topics that are not there, with so many partitions, the broker's default for -1, and as many replicas as the broker's
+/// default has.
 ///
 /// # Errors
 /// Retry when Kafka does not answer; stop when it refuses.
-pub async fn create(config: &RunConfig, names: &[String]) -> Result<(), SinkError> {
+pub async fn create(config: &RunConfig, names: &[String], partitions: i32) -> Result<(), SinkError> {
     let admin: AdminClient<DefaultClientContext> =
         kafka_client(config).create().map_err(|error| unreachable(&error))?;
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
     for names in names.chunks(TOPICS_AT_ONCE) {
         let new: Vec<NewTopic<'_>> =
-            names.iter().map(|name| NewTopic::new(name, -1, TopicReplication::Fixed(-1))).collect();
+            names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(-1))).collect();
         for result in admin.create_topics(&new, &options).await.map_err(|error| unreachable(&error))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}

@@ -15,6 +15,7 @@ pub(super) struct Fields<'a> {
     pub(super) op: Option<Scalar<'a>>,
     pub(super) source: Option<Source<'a>>,
     pub(super) after: Option<&'a RawValue>,
+    pub(super) transaction: Option<Transaction<'a>>,
     ts_ms: Option<IgnoredAny>,
     others: bool,
 }
@@ -44,6 +45,7 @@ enum Name {
     Op,
     Source,
     After,
+    Transaction,
     TsMs,
     #[serde(other)]
     Other,
@@ -72,6 +74,10 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                         Name::Op => fields.op = Some(map.next_value()?),
                         Name::Source => fields.source = Some(map.next_value()?),
                         Name::After => fields.after = Some(map.next_value()?),
+                        Name::Transaction => {
+                            fields.others = true;
+                            fields.transaction = Some(map.next_value()?);
+                        }
                         Name::TsMs => fields.ts_ms = Some(map.next_value()?),
                         Name::Other => {
                             fields.others = true;
@@ -93,6 +99,22 @@ pub(super) struct Source<'a> {
     pub(super) schema: Option<Scalar<'a>>,
     pub(super) table: Option<Scalar<'a>>,
     pub(super) ts_ms: Option<Scalar<'a>>,
+}
+
+/// The transaction that a change is of: an object, or else nothing of it.
+#[derive(Debug, Default)]
+pub(super) struct Transaction<'a> {
+    pub(super) id: Option<Scalar<'a>>,
+    pub(super) total_order: Option<Scalar<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum TransactionName {
+    Id,
+    TotalOrder,
+    #[serde(other)]
+    Other,
 }
 
 #[derive(Deserialize)]
@@ -163,6 +185,34 @@ impl<'de> Deserialize<'de> for Source<'de> {
                     }
                 }
                 Ok(source)
+            }
+        }
+
+        deserializer.deserialize_any(OfAny)
+    }
+}
+
+impl<'de> Deserialize<'de> for Transaction<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfAny;
+
+        impl<'de> Visitor<'de> for OfAny {
+            type Value = Transaction<'de>;
+
+            pass_over!(Transaction::default(); visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut transaction = Transaction::default();
+                while let Some(name) = map.next_key()? {
+                    match name {
+                        TransactionName::Id => transaction.id = Some(map.next_value()?),
+                        TransactionName::TotalOrder => transaction.total_order = Some(map.next_value()?),
+                        TransactionName::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(transaction)
             }
         }
 

@@ -5,6 +5,7 @@
 //! - [`record`]: key, value and headers into what happened
 //! - [`row`]: a row's JSON into its columns
 //! - [`value`]: a JSON value into the text that the column's type reads
+//! - [`transaction`]: which transaction of the source it is of
 //! - `envelope`: an envelope's fields
 //! - `array`, `datetime`: arrays, dates and times
 
@@ -14,6 +15,7 @@ mod envelope;
 pub mod head;
 pub mod record;
 pub mod row;
+pub mod transaction;
 pub mod value;
 
 /// Why a record cannot be understood; it is set aside with this. It never quotes a value.

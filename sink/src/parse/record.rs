@@ -105,7 +105,7 @@ pub fn read<'a>(
     }
 }
 
-fn envelope(value: &Value) -> Result<Fields<'_>, Unreadable> {
+pub(super) fn envelope(value: &Value) -> Result<Fields<'_>, Unreadable> {
     // Whatever is not as expected behind the head, the long way finds out.
     if let Some(fields) = value.behind_head().and_then(payload_behind_head) {
         return Ok(fields);
@@ -132,7 +132,7 @@ pub(super) fn head(value: &[u8]) -> Option<usize> {
 }
 
 /// An object's JSON, out of its `{"schema": …, "payload": …}` if it is in one.
-fn payload<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Unreadable> {
+pub(super) fn payload<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Unreadable> {
     let (text, fields) = fields(bytes, what)?;
     let Some(payload) = fields.wrapped() else { return Ok(text) };
     object(payload).ok_or_else(|| Unreadable::new(format!("the {what}'s payload is no JSON object")))
