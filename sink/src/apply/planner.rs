@@ -7,8 +7,10 @@ use tokio_postgres::Client;
 
 use crate::consume::record::Record;
 use crate::error::SinkError;
-use crate::parse::record::{Change, TableChange, read};
+use crate::parse::Unreadable;
+use crate::parse::record::{Change, Op, TableChange, read};
 use crate::parse::row::{self, RowError};
+use crate::plan::rows::{Cell, Rows};
 use crate::plan::stage::{First, Stage, Step};
 use crate::plan::table::TargetTable;
 
@@ -27,7 +29,7 @@ impl Tables {
     /// Gets to know a table.
     ///
     /// # Errors
-    /// Stop when it is missing or has no key.
+    /// Stop when it is missing.
     pub(super) async fn describe(
         &mut self,
         client: &Client,
@@ -41,13 +43,6 @@ impl Tables {
                  in the source, and they are applied"
             ))
         })?;
-        if table.key.is_empty() {
-            return Err(SinkError::stop(format!(
-                "table {schema}.{name} has no primary key in the target, and an upsert cannot find its rows. Its changes wait \
-                 in topic {topic}; ALTER TABLE {} ADD PRIMARY KEY (…), in source and target",
-                table.sql_name()
-            )));
-        }
         self.by_name.insert((schema.to_owned(), name.to_owned()), Arc::new(table));
         Ok(())
     }
@@ -164,7 +159,8 @@ impl<'a> Planner<'a> {
 
     /// Adds a change to a stage of its table; the inner error is the record's, the outer one the table's.
     fn add(&mut self, stage: &mut Stage, change: Change<'_>) -> Result<Result<(), String>, SinkError> {
-        let Stage { table, rows, .. } = stage;
+        let (table, rows) = (stage.table.clone(), &mut stage.rows);
+        let table = table.as_ref();
         let step = match &change {
             Change::Nothing => return Ok(Ok(())),
             Change::Truncate { .. } if self.is_one_of_several => {
@@ -179,9 +175,38 @@ impl<'a> Planner<'a> {
                 stage.truncate();
                 return Ok(Ok(()));
             }
-            Change::Upsert(TableChange { row, ts_ms, is_insert, .. }) => {
+            Change::Upsert(change) | Change::Delete(change) if change.has_key && table.key.is_empty() => {
+                return Err(SinkError::stop(format!(
+                    "table {}.{} has no primary key in the target, and the source's has one, by which rows are told. Its changes wait in \
+                     Kafka; ALTER TABLE {} ADD PRIMARY KEY (…)",
+                    table.schema,
+                    table.name,
+                    table.sql_name()
+                )));
+            }
+            Change::Upsert(change) if !change.has_key => {
+                self.newest_ts_ms = self.newest_ts_ms.max(Some(change.ts_ms));
+                match (row::row(change.row, table, rows), change.op) {
+                    (Ok(new), Op::Update) => match whole_old(change, table, rows) {
+                        Ok(old) => {
+                            // What the change left out is as it was.
+                            rows.complete(new, old);
+                            stage.push(Step::Delete(old));
+                            Ok(Step::Upsert(new))
+                        }
+                        Err(error) => Err(error),
+                    },
+                    (written, Op::Insert) => written.map(Step::Insert),
+                    (written, _) => written.map(Step::Upsert),
+                }
+            }
+            Change::Delete(change) if !change.has_key => {
+                self.newest_ts_ms = self.newest_ts_ms.max(Some(change.ts_ms));
+                whole_old(change, table, rows).map(Step::Delete)
+            }
+            Change::Upsert(TableChange { row, ts_ms, op, .. }) => {
                 self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
-                row::row(row, table, rows).map(if *is_insert { Step::Insert } else { Step::Upsert })
+                row::row(row, table, rows).map(if *op == Op::Insert { Step::Insert } else { Step::Upsert })
             }
             Change::Delete(TableChange { row, ts_ms, .. }) => {
                 self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
@@ -213,4 +238,19 @@ impl<'a> Planner<'a> {
             ))),
         }
     }
+}
+
+/// The row of a table without a key as it was before a change: by that it is found.
+fn whole_old(change: &TableChange<'_>, table: &TargetTable, rows: &mut Rows) -> Result<usize, RowError> {
+    let lacks = || {
+        Unreadable::new(format!(
+            "table {}.{} has no key, and the change does not say what the row was before: ALTER TABLE {} REPLICA IDENTITY FULL in the \
+             source",
+            table.schema,
+            table.name,
+            table.sql_name()
+        ))
+    };
+    let old = row::row(change.old.ok_or_else(lacks)?, table, rows)?;
+    if rows.row(old).contains(&Cell::Unchanged) { Err(lacks().into()) } else { Ok(old) }
 }

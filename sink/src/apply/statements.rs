@@ -3,7 +3,7 @@
 use crate::plan::table::TargetTable;
 use crate::postgres::identifier;
 
-/// Writes rows with all their columns: `$1…` are the columns at `columns`.
+/// Writes rows with all their columns: `$1…` are the columns at `columns`. Without a key each is a new row.
 pub fn upsert(table: &TargetTable, columns: &[usize]) -> String {
     let names: Vec<String> = columns.iter().map(|index| name(table, *index)).collect();
     let key: Vec<String> = table.key.iter().map(|index| name(table, *index)).collect();
@@ -12,14 +12,17 @@ pub fn upsert(table: &TargetTable, columns: &[usize]) -> String {
         .filter(|index| !table.key.contains(index))
         .map(|index| format!("{0} = EXCLUDED.{0}", name(table, *index)))
         .collect();
-    let conflict = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
+    let conflict = match (key.is_empty(), sets.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => format!(" ON CONFLICT ({}) DO NOTHING", key.join(", ")),
+        (false, false) => format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", ")),
+    };
     format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {conflict}",
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}{conflict}",
         table.sql_name(),
         names.join(", "),
         casts(table, columns),
         unnest(columns.len()),
-        key.join(", "),
     )
 }
 
@@ -62,6 +65,23 @@ pub fn delete(table: &TargetTable) -> String {
         table.sql_name(),
         unnest(table.key.len()),
         key_matches(table, 0, "t")
+    )
+}
+
+/// Removes rows that have these columns' values, of rows that are the same as many as are given: texts are compared, for not every
+/// type has an equality.
+pub fn delete_whole(table: &TargetTable, columns: &[usize]) -> String {
+    let names: Vec<String> = columns.iter().map(|index| format!("t.{}", name(table, *index))).collect();
+    let sql_name = table.sql_name();
+    format!(
+        "WITH gone AS MATERIALIZED (SELECT ROW({})::text AS whole, count(*) AS times FROM {} GROUP BY 1),
+         found AS (SELECT t.tableoid AS part, t.ctid AS place, row_number() OVER (PARTITION BY g.whole) AS number, g.times
+                   FROM {sql_name} AS t JOIN gone AS g ON g.whole = ROW({})::text)
+         DELETE FROM {sql_name} AS t USING found AS f
+         WHERE t.tableoid = f.part AND t.ctid = f.place AND f.number <= f.times",
+        casts(table, columns),
+        unnest(columns.len()),
+        names.join(", "),
     )
 }
 

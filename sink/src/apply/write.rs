@@ -1,5 +1,6 @@
 //! A stage into the target.
 
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -9,8 +10,9 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use super::session::Session;
 use super::statements;
 use crate::error::SinkError;
-use crate::plan::rows::Rows;
+use crate::plan::rows::{Cell, Rows};
 use crate::plan::stage::{First, Group, Stage};
+use crate::plan::table::TargetTable;
 
 /// From so many rows on a COPY is worth its second answer.
 const WORTH_A_COPY: usize = 20;
@@ -97,7 +99,7 @@ pub(super) async fn write(session: &mut Session, mut stage: Stage, copies: bool)
         }
         None => {}
     }
-    if !reduced.deletes.is_empty() {
+    if !reduced.deletes.is_empty() && !table.key.is_empty() {
         let key = Column::all(&rows, &reduced.deletes, &table.key);
         execute(session, &statements::delete(&table), &key).await?;
     }
@@ -112,6 +114,32 @@ pub(super) async fn write(session: &mut Session, mut stage: Stage, copies: bool)
             if execute(session, &update, &columns).await? != group.rows.len() as u64 {
                 return Err(StageError::MissingRow);
             }
+        }
+    }
+    if table.key.is_empty() {
+        // Behind the inserts: a row that came and went in the same stage is there now.
+        remove_whole(session, &table, &rows, &reduced.deletes).await?;
+    }
+    Ok(())
+}
+
+/// Removes rows that are told by all that is in them.
+async fn remove_whole(
+    session: &mut Session,
+    table: &TargetTable,
+    rows: &Rows,
+    deletes: &[usize],
+) -> Result<(), StageError> {
+    let mut by_columns: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for row in deletes {
+        let cells = rows.row(*row);
+        let is_said = |column: &usize| matches!(cells.get(*column), Some(Cell::Null | Cell::Text(..)));
+        by_columns.entry((0..cells.len()).filter(is_said).collect()).or_default().push(*row);
+    }
+    for (columns, gone) in by_columns {
+        let sql = statements::delete_whole(table, &columns);
+        if execute(session, &sql, &Column::all(rows, &gone, &columns)).await? != gone.len() as u64 {
+            return Err(StageError::MissingRow);
         }
     }
     Ok(())

@@ -155,7 +155,7 @@ impl Assembly {
     pub fn missing(&self) -> Option<(Xid, i64, i64)> {
         let current = self.current.as_ref()?;
         let come = current.next - 1 + self.waiting.get(&current.transaction).copied().unwrap_or_default();
-        Some((current.transaction, come, current.events()?))
+        Some((current.transaction, come, current.events()?)).filter(|(_, come, events)| come < events)
     }
 
     /// Takes in the next record of a partition.

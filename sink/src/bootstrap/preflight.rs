@@ -89,7 +89,8 @@ impl Source {
         let rows = client
             .query(
                 "SELECT n.nspname::text, c.relname::text, pg_total_relation_size(c.oid),
-                        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), c.relispartition
+                        c.relreplident <> 'f'
+                        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisprimary OR i.indisreplident))
                  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
                    AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname NOT LIKE 'pg\\_%'
@@ -106,10 +107,11 @@ impl Source {
                 source.left_out.push(table);
                 continue;
             }
-            if !row.get::<_, bool>(3) {
+            if row.get(3) {
                 faults.push(format!(
-                    "table {0} has no primary key, and an upsert cannot find its rows: ALTER TABLE {0} ADD PRIMARY KEY (…), \
-                     or leave it out with the connector's table.exclude.list",
+                    "table {0} has no primary key: once it is published, the source refuses to change or delete its rows. ALTER TABLE {0} \
+                     REPLICA IDENTITY FULL, and its rows are told by all that is in them; or ADD PRIMARY KEY (…); or leave it out \
+                     with the connector's table.exclude.list",
                     table.sql_name()
                 ));
             }

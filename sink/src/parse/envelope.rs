@@ -14,6 +14,7 @@ pub(super) struct Fields<'a> {
     payload: Option<&'a RawValue>,
     pub(super) op: Option<Scalar<'a>>,
     pub(super) source: Option<Source<'a>>,
+    pub(super) before: Option<&'a RawValue>,
     pub(super) after: Option<&'a RawValue>,
     pub(super) transaction: Option<Transaction<'a>>,
     ts_ms: Option<IgnoredAny>,
@@ -44,6 +45,7 @@ enum Name {
     Payload,
     Op,
     Source,
+    Before,
     After,
     Transaction,
     TsMs,
@@ -73,6 +75,10 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                         Name::Payload => fields.payload = Some(map.next_value()?),
                         Name::Op => fields.op = Some(map.next_value()?),
                         Name::Source => fields.source = Some(map.next_value()?),
+                        Name::Before => {
+                            fields.others = true;
+                            fields.before = Some(map.next_value()?);
+                        }
                         Name::After => fields.after = Some(map.next_value()?),
                         Name::Transaction => {
                             fields.others = true;

@@ -1,6 +1,6 @@
 //! Key, value and headers into what happened.
 //!
-//! Only what is asked for is read: `before` and a schema are passed over, and the row itself is left to who knows its columns.
+//! Only what is asked for is read: a schema is passed over, and rows are left to who knows their columns.
 
 use std::borrow::Cow;
 
@@ -42,12 +42,29 @@ pub struct TableChange<'a> {
     pub schema: Cow<'a, str>,
     /// The table in the source.
     pub table: Cow<'a, str>,
-    /// An upsert's row, a delete's key: an object's JSON.
+    /// An upsert's row, a delete's key: an object's JSON. Where there is no key, a delete's row.
     pub row: &'a str,
+    /// The row as it was before, where the record says it: an object's JSON.
+    pub old: Option<&'a str>,
     /// When it was committed, in milliseconds since 1970.
     pub ts_ms: i64,
-    /// Whether it was inserted: there was no such row before.
-    pub is_insert: bool,
+    /// What was done.
+    pub op: Op,
+    /// Whether the record has a key.
+    pub has_key: bool,
+}
+
+/// What was done to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// It was inserted: there was no such row before.
+    Insert,
+    /// A snapshot read it.
+    Read,
+    /// It was changed.
+    Update,
+    /// It was deleted.
+    Delete,
 }
 
 /// Debezium's header on the delete of a changed key.
@@ -80,6 +97,7 @@ pub fn read<'a>(
     let schema = schema.and_then(Scalar::text).ok_or_else(lacks("schema"))?;
     let table = table.and_then(Scalar::text).ok_or_else(lacks("table"))?;
     let ts_ms = if let Some(Scalar::Integer(ts_ms)) = ts_ms { ts_ms } else { 0 };
+    let (old, has_key) = (envelope.before.and_then(object), key.is_some());
     match op.as_ref() {
         "t" => Ok(Change::Truncate { schema, table }),
         "c" | "u" | "r" => {
@@ -87,18 +105,22 @@ pub fn read<'a>(
                 .after
                 .and_then(object)
                 .ok_or_else(|| Unreadable::new(format!("the envelope with op {op} has no after")))?;
-            Ok(Change::Upsert(TableChange { schema, table, row, ts_ms, is_insert: op == "c" }))
+            let op = match op.as_ref() {
+                "c" => Op::Insert,
+                "r" => Op::Read,
+                _ => Op::Update,
+            };
+            Ok(Change::Upsert(TableChange { schema, table, row, old, ts_ms, op, has_key }))
         }
         "d" => {
-            let key = key.ok_or_else(|| {
-                Unreadable::new(
-                    "a delete without a record key: the table has no primary key, so the row cannot be told",
-                )
-            })?;
-            let old = TableChange { schema, table, row: payload(key, "key")?, ts_ms, is_insert: false };
+            let row = match key {
+                Some(key) => payload(key, "key")?,
+                None => old.ok_or_else(|| Unreadable::new("a delete has neither a key nor the row as it was"))?,
+            };
+            let gone = TableChange { schema, table, row, old, ts_ms, op: Op::Delete, has_key };
             match new_key {
-                Some(header) => Ok(Change::Rename { old, new_key: payload(header, "newkey header")? }),
-                None => Ok(Change::Delete(old)),
+                Some(header) => Ok(Change::Rename { old: gone, new_key: payload(header, "newkey header")? }),
+                None => Ok(Change::Delete(gone)),
             }
         }
         other => Err(Unreadable::new(format!("op {other} is not known"))),
@@ -235,7 +257,11 @@ mod tests {
         let delete = format!(r#"{{"before":{{"id":1}},"after":null,{SOURCE},"op":"d"}}"#);
         assert!(matches!(read_value(&value(&delete)), Ok(Change::Delete(change)) if change.row == r#"{"id":1}"#));
         assert_eq!(read(Some(br#"{"id":1}"#), None, None), Ok(Change::Nothing));
-        assert!(read(None, Some(&value(&delete)), None).is_err(), "without a key the row cannot be told");
+        let delete = value(&delete);
+        let Ok(Change::Delete(change)) = read(None, Some(&delete), None) else { panic!("not a delete") };
+        assert_eq!(change.row, r#"{"id":1}"#, "without a key it is the row as it was");
+        let neither = format!(r#"{{"before":null,"after":null,{SOURCE},"op":"d"}}"#);
+        assert!(read(None, Some(&value(&neither)), None).is_err());
     }
 
     #[test]

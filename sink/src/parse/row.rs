@@ -27,7 +27,8 @@ impl From<Unreadable> for RowError {
 /// Reads a whole row; gives its number among `rows`.
 ///
 /// # Errors
-/// When the table lacks a column, a value is not of a form that Debezium gives the type, or the key is not there.
+/// When the table lacks a column, a value is not of a form that Debezium gives the type, or the key of a table that has one is not
+/// there.
 pub fn row(object: &str, table: &TargetTable, rows: &mut Rows) -> Result<usize, RowError> {
     read(object, table, rows, false)
 }
@@ -56,8 +57,7 @@ fn read(object: &str, table: &TargetTable, rows: &mut Rows, only_key: bool) -> R
         // That it is JSON was seen; what is in it was not.
         read.map_err(|_| Unreadable::new("a text in the row is no text, or a number is out of range"))?;
         let is_there = |index: &usize| matches!(row.cell(*index), Cell::Text(..));
-        let has_key = !table.key.is_empty() && table.key.iter().all(is_there);
-        if has_key { Ok(()) } else { Err(no_key(table).into()) }
+        if table.key.iter().all(is_there) { Ok(()) } else { Err(no_key(table).into()) }
     })
 }
 

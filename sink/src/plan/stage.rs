@@ -105,8 +105,19 @@ impl Stage {
         self.rows.size() + size_of_val(self.steps.as_slice())
     }
 
-    /// Leaves of every row its last state.
+    /// Leaves of every row its last state. Where rows have no key, none is told from its like: all that were inserted are written, and
+    /// all that were deleted are removed, each as often as it was.
     pub fn reduce(&mut self) -> Reduced {
+        if self.table.key.is_empty() {
+            let mut reduced = Reduced::default();
+            for step in &self.steps {
+                match *step {
+                    Step::Insert(row) | Step::Upsert(row) => self.group(row, true, &mut reduced.upserts),
+                    Step::Delete(row) => reduced.deletes.push(row),
+                }
+            }
+            return reduced;
+        }
         let states = self.last_states();
         let mut reduced = Reduced::default();
         for state in states {
@@ -288,6 +299,22 @@ mod tests {
         let Reduced { deletes, upserts } = stage.reduce();
         assert_eq!(deletes, [gone, again], "an insert that comes once more may have been applied");
         assert_eq!(upserts, [Group { is_new: true, ..whole(vec![first, changed]) }, whole(vec![again, old])]);
+    }
+
+    #[test]
+    fn without_a_key_every_row_counts() {
+        let mut stage = stage();
+        let table = TargetTable { key: Vec::new(), ..(*stage.table).clone() };
+        stage.table = Arc::new(table);
+        let mut insert = || {
+            let row = row(&mut stage, "1", Ok("a"));
+            stage.push(Step::Insert(row));
+            row
+        };
+        let inserted = vec![insert(), insert()];
+        let gone = delete(&mut stage, "1");
+        let new = Group { is_new: true, ..whole(inserted) };
+        assert_eq!(stage.reduce(), Reduced { deletes: vec![gone], upserts: vec![new] });
     }
 
     #[test]

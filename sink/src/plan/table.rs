@@ -14,7 +14,8 @@ pub struct TargetTable {
     pub name: String,
     /// The columns that can be written, in their order.
     pub columns: Vec<TargetColumn>,
-    /// Indexes into `columns`: the primary key's, in its order.
+    /// Indexes into `columns`: the primary key's, in its order; without one, those of a unique index that tells every row; empty
+    /// where rows can be the same.
     pub key: Vec<usize>,
 }
 
@@ -119,8 +120,16 @@ impl TargetTable {
         }
         let key = client
             .query(
-                "SELECT k.attnum FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
-                 WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY k.position",
+                "SELECT k.attnum FROM unnest((
+                     SELECT i.indkey::int2[] FROM pg_index i
+                     WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indimmediate
+                       AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = i.indnatts
+                       AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) AS c(attnum)
+                                       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = c.attnum
+                                       WHERE NOT a.attnotnull)
+                     ORDER BY i.indisprimary DESC, i.indisreplident DESC, i.indexrelid LIMIT 1))
+                     WITH ORDINALITY AS k(attnum, position)
+                 ORDER BY k.position",
                 &[&qualified(schema, name)],
             )
             .await?

@@ -385,8 +385,8 @@ async fn changes_of_a_table_the_target_lacks_wait_until_it_is_there() -> anyhow:
     pipeline.target().await?.batch_execute("CREATE TABLE late (id int PRIMARY KEY)").await?;
     pipeline.equal().await?;
 
-    // A table without a key: its rows cannot be found again, so they wait too.
-    pipeline.run("CREATE TABLE keyless (id int); INSERT INTO keyless VALUES (1)").await?;
+    // One that has no key there: its rows cannot be found again, so they wait too.
+    pipeline.run("CREATE TABLE keyless (id int PRIMARY KEY); INSERT INTO keyless VALUES (1)").await?;
     pipeline.target().await?.batch_execute("CREATE TABLE keyless (id int)").await?;
     let topic = pipeline.topic("keyless");
     wait_until("the sink to say that there is no key", Duration::from_secs(60), async || {

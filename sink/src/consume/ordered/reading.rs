@@ -1,5 +1,6 @@
 //! What is read, and from where.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use proto::lsn::Lsn;
@@ -145,7 +146,7 @@ impl InOrder<'_> {
             // applied as it comes, and those that end behind that are whole. The ends of the transactions come first, for a
             // transaction's end is published behind its changes.
             let only = |name: &String| *name == self.names.transaction;
-            let split = |of: bool| self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect();
+            let split = |of: bool| self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect::<BTreeMap<_, _>>();
             let begins_at = topics::ends(self.config, &split(true)).await?;
             for (place, end) in topics::ends(self.config, &split(false)).await? {
                 self.assembly.free_until(&place, end);
