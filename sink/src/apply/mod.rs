@@ -6,6 +6,7 @@
 //! - [`batch`]: a batch of records of a partition, applied
 //! - [`ordered`]: transactions of the source, applied
 //! - `session`: a session of the target that applies them
+//! - [`sequences`]: the source's sequences, whose values come in no change
 //! - `planner`: its records into stages
 //! - `write`: a stage into the target
 //! - [`statements`]: SQL for a table
@@ -15,6 +16,7 @@ mod fence;
 pub mod ledger;
 pub mod ordered;
 mod planner;
+pub mod sequences;
 mod session;
 pub mod statements;
 mod write;

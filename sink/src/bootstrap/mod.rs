@@ -32,6 +32,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::ledger::{self, CopyState};
+use crate::apply::sequences;
 use crate::config::RunConfig;
 use crate::consume::{self, Order, topics};
 use crate::error::SinkError;
@@ -95,6 +96,10 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
         let target_id = ledger::target_id(&target).await?;
         async move { consume::run(&config, &order, &target_id, &health, &cancel).await }
     });
+    let sequences = tokio::spawn({
+        let (config, cancel) = (config.clone(), cancel.clone());
+        async move { sequences::keep(&config, &cancel).await }
+    });
     steps.done("running");
 
     if let Some(file) = config.test_rows.as_deref().filter(|_| copied != Some(CopyState::Complete)) {
@@ -116,8 +121,10 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     steps.complete();
 
     cancel.cancelled().await;
-    if let Err(error) = consumers.await {
-        tracing::error!(%error, "the consumers broke off");
+    for (what, task) in [("the consumers", consumers), ("keeping sequences", sequences)] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "{what} broke off");
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! - [`service`]: a process, started again when it ends
 //! - [`disk`]: Kafka's disk, which can be full
 //! - [`workload`]: what is written meanwhile
+//! - [`readers`]: who reads the target meanwhile
 //! - [`fault`], `take_over`, `hands`: what breaks
 //! - [`check`]: whether all is where it should be
 //! - [`report`]: what is printed
@@ -19,6 +20,7 @@ pub mod fault;
 mod hands;
 pub mod pipeline;
 pub mod proxy;
+pub mod readers;
 pub mod report;
 pub mod service;
 pub mod system;
@@ -40,6 +42,7 @@ use check::Check;
 use disk::Disk;
 use fault::{Fault, KINDS};
 use pipeline::{Carrier, Pipeline};
+use readers::Reader;
 use report::Report;
 use system::System;
 use workload::Workload;
@@ -70,6 +73,9 @@ pub struct Arguments {
     /// Without exactly.once.source.support: what comes twice is counted, and is no failure
     #[arg(long)]
     at_least_once: bool,
+    /// Table by table: the sink applies no whole transactions, and halves that readers see are counted, and are no failure
+    #[arg(long)]
+    by_table: bool,
     /// These kinds of faults alone, such as `restart,kill`
     #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(KINDS))]
     only: Vec<String>,
@@ -84,7 +90,11 @@ pub struct Arguments {
 /// What could not be started or asked; what did not recover.
 pub async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let pipeline = Pipeline { carrier: arguments.pipeline, exactly_once: !arguments.at_least_once };
+    let pipeline = Pipeline {
+        carrier: arguments.pipeline,
+        exactly_once: !arguments.at_least_once,
+        whole: !arguments.by_table && arguments.pipeline == Carrier::Headwater,
+    };
     let directory = tempfile::Builder::new().prefix("headwater-faults-").tempdir()?;
     process::make_readable(directory.path())?;
     let mut report = Report::new(seed, pipeline);
@@ -124,12 +134,15 @@ async fn carry_out(
     };
     println!("all runs after {} s", begun.elapsed().as_secs());
     let (_tended, restarted) = tend(&system);
+    let reader = Reader::begin(&system.target_url);
     let broken = rounds(arguments, seed, &kinds, &system, report);
     let result = tokio::select! {
         result = broken => result,
         _ = terminate.recv() => Err(anyhow!("terminated")),
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
     };
+    (report.looks, report.halves) = reader.found();
+    drop(reader);
     report.restarted_by_hand = restarted.load(Ordering::SeqCst);
     report.stubborn = system.services().iter().map(|service| service.stubborn.load(Ordering::SeqCst)).sum();
     if !matches!(result, Ok(true)) || arguments.keep {
@@ -138,7 +151,7 @@ async fn carry_out(
     system.mend()?;
     system.stop().await?;
     let is_right = result.with_context(|| format!("seed {seed}, fault {}", report.faults()))?;
-    Ok(is_right && report.restarted_by_hand == 0)
+    Ok(is_right && report.restarted_by_hand == 0 && (report.halves == 0 || !pipeline.whole))
 }
 
 async fn rounds(

@@ -29,6 +29,8 @@ pub struct Pipeline {
     pub carrier: Carrier,
     /// Whether the worker publishes records and position in one transaction (`exactly.once.source.support`).
     pub exactly_once: bool,
+    /// Whether the sink applies transactions whole.
+    pub whole: bool,
 }
 
 /// The name of Debezium's JDBC sink among the connectors.
@@ -131,6 +133,9 @@ impl Pipeline {
             "value.converter.schemas.enable": is_debezium.to_string(),
             "value.converter.replace.null.with.default": "false",
         });
+        if self.whole {
+            config["provide.transaction.metadata"] = "true".into();
+        }
         if self.exactly_once {
             config["exactly.once.support"] = "required".into();
         }

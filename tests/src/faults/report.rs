@@ -31,6 +31,10 @@ pub struct Report {
     differing_rows: usize,
     set_aside: i64,
     tombstones: usize,
+    /// How often a reader looked at the target, and how often it saw a half of a transaction.
+    pub looks: u64,
+    /// See above.
+    pub halves: u64,
     /// Tasks that FAILED and were started again.
     pub restarted_by_hand: usize,
     /// Processes that did not end when asked to.
@@ -55,6 +59,8 @@ impl Report {
             differing_rows: 0,
             set_aside: 0,
             tombstones: 0,
+            looks: 0,
+            halves: 0,
             restarted_by_hand: 0,
             stubborn: 0,
             usage: BTreeMap::new(),
@@ -67,7 +73,8 @@ impl Report {
             Carrier::Headwater => "streamer and sink",
             Carrier::Debezium => "Debezium 3.4.3 and its JDBC sink",
         };
-        format!("{carrier}, {}", if self.pipeline.exactly_once { "exactly once" } else { "at least once" })
+        let order = if self.pipeline.whole { ", transactions whole" } else { "" };
+        format!("{carrier}, {}{order}", if self.pipeline.exactly_once { "exactly once" } else { "at least once" })
     }
 
     /// Faults so far.
@@ -170,6 +177,8 @@ impl std::fmt::Display for Report {
         ] {
             writeln!(f, "  {what:<44} {count:>4}")?;
         }
+        let halves = format!("halves of transactions in {} looks", self.looks);
+        writeln!(f, "  {halves:<44} {:>4}", self.halves)?;
         writeln!(f, "  {:<44} {:>4}", "rows in the source at the end", self.rows)?;
         let mut times = self.recoveries.clone();
         times.sort();

@@ -146,9 +146,10 @@ impl User {
         let rows = random.u32(2..60);
         match random.u32(0..100) {
             0..35 => format!(
-                "BEGIN; UPDATE accounts SET balance = balance - {rows}, changed = now() WHERE id = {a};
-                 UPDATE accounts SET balance = balance + {rows}, changed = now() WHERE id = {b};
-                 INSERT INTO transfers (source, target, amount) VALUES ({a}, {b}, {rows}); COMMIT"
+                "BEGIN; INSERT INTO transfers (source, target, amount) VALUES ({a}, {b}, {rows});
+                 UPDATE accounts SET balance = balance - {rows}, changed = now() WHERE id = {a};
+                 UPDATE accounts SET balance = balance + {rows}, owner = 'transfer ' || currval('transfers_id_seq') WHERE id = {b};
+                 COMMIT"
             ),
             35..50 => format!("COPY readings (value) FROM PROGRAM 'seq 1 {rows}'"),
             50..60 => format!(
@@ -174,7 +175,9 @@ impl User {
             78..83 => format!("UPDATE documents SET title = 'title {b}', revision = revision + 1 WHERE id % 40 = {}", a % 40),
             83..86 => format!("UPDATE documents SET body = repeat(md5('{b}'), {rows} * 10) WHERE id % 90 = {}", a % 90),
             86..88 => format!("DELETE FROM documents WHERE id > 40 AND id % 7 = {}", a % 7),
-            88..92 => "DELETE FROM transfers WHERE id IN (SELECT id FROM transfers WHERE id > 0 ORDER BY id LIMIT 30)".to_owned(),
+            88..92 => "DELETE FROM transfers WHERE id IN (SELECT id FROM transfers WHERE id > 0 ORDER BY id LIMIT 30)
+                       AND id < (SELECT max(id) FROM transfers) - 100"
+                .to_owned(),
             92..94 => format!("BEGIN; INSERT INTO readings (value) SELECT 'never' FROM generate_series(1, {rows}); ROLLBACK"),
             94..97 => format!(
                 "BEGIN; INSERT INTO scratch (v) VALUES ('kept'); SAVEPOINT s; INSERT INTO scratch (v) VALUES ('never');
