@@ -14,6 +14,9 @@ use crate::error::SinkError;
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long it may take: nobody waits longer for it at the end.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Those of which a number was given, as far as the role may see them.
 const LAST_VALUES: &str = "SELECT schemaname::text, sequencename::text, last_value FROM pg_sequences
     WHERE last_value IS NOT NULL AND schemaname NOT IN ('pg_catalog', 'information_schema', $1)";
@@ -28,7 +31,8 @@ const FORWARD: &str = "SELECT count(setval(format('%I.%I', t.schemaname, t.seque
 pub async fn keep(config: &RunConfig, cancel: &CancellationToken) {
     let mut complained = false;
     loop {
-        match bring_forward(config).await {
+        let done = tokio::time::timeout(PATIENCE, bring_forward(config)).await;
+        match done.unwrap_or_else(|_| Err(SinkError::retry("source or target does not answer"))) {
             Ok(0) => complained = false,
             Ok(count) => {
                 tracing::debug!(count, "sequences brought forward");
