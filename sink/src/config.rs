@@ -72,6 +72,9 @@ pub struct RunConfig {
     /// How long the services may take to answer, in seconds
     #[arg(long, env = "SINK_DEADLINE", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     pub deadline: Duration,
+    /// How many tables are copied at once, and how many indexes are built, at the first start
+    #[arg(long, env = "SINK_COPY_JOBS", value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub copy_jobs: u16,
     /// The folder of pg_dump and pg_restore, when they are not on the PATH
     #[arg(long, env = "SINK_PG_BIN", value_name = "DIRECTORY")]
     pub pg_bin: Option<PathBuf>,

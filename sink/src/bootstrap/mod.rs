@@ -8,7 +8,7 @@
 //! - [`connector`]: the connector, from its file or as this sink needs it, and its deployment over REST
 //! - [`preflight`]: everything that can be wrong with source and target, at once
 //! - [`slot`]: the replication slot and its snapshot
-//! - [`copy`]: `pg_dump` of that snapshot into `pg_restore`
+//! - [`copy`]: that snapshot into the target
 //! - [`test_rows`]: rows inserted into the source and looked for in the target
 //!
 //! # Why nothing is lost
@@ -138,7 +138,7 @@ async fn copy_all(
     steps: &mut Steps,
 ) -> Result<(), SinkError> {
     steps.begin("looking for everything that could go wrong");
-    let tools = copy::Tools::find(config.pg_bin.as_deref()).await?;
+    let tools = copy::tools::Tools::find(config.pg_bin.as_deref()).await?;
     let source = Source::inspect(config, connector, &tools).await?;
     preflight::target(config, target, begun).await?;
     steps.done(&format!("{} tables to copy, {}", source.tables.len(), steps::megabytes(source.bytes)));

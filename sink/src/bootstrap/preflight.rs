@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use super::connector::Connector;
-use super::copy::Tools;
+use super::copy::tools::Tools;
 use crate::apply::ledger::{CopyState, SCHEMA};
 use crate::config::RunConfig;
 use crate::error::SinkError;

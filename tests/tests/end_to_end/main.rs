@@ -22,6 +22,7 @@ mod hand_over_snapshots;
 mod hand_over_under_load;
 mod interview;
 mod kafka_doors;
+mod keyless;
 mod least_privilege;
 mod memory;
 mod new_rows;

@@ -1,0 +1,164 @@
+//! The rows of the snapshot, several tables at once.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::try_join_all;
+use futures_util::{SinkExt as _, TryStreamExt as _};
+use tokio_postgres::Client;
+
+use super::progress::Progress;
+use crate::bootstrap::preflight::Source;
+use crate::config::RunConfig;
+use crate::error::SinkError;
+use crate::plan::table::qualified;
+use crate::postgres::{Database, identifier, literal};
+
+/// How much is handed on at once.
+const PIECE: usize = 128 << 10;
+
+/// How often a table is begun again whose sessions ended.
+const ATTEMPTS: u32 = 5;
+
+/// A table with rows of its own; of one with partitions, each partition.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// The columns that are not generated.
+    columns: Vec<String>,
+    /// How large it is on the disk, without indexes.
+    pub(super) bytes: u64,
+}
+
+/// What was copied.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Copied {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+}
+
+/// The captured tables that have rows of their own, the largest first.
+///
+/// # Errors
+/// The server's.
+pub(super) async fn tables(config: &RunConfig, source: &Source, snapshot: &str) -> Result<Vec<Table>, SinkError> {
+    let client = in_snapshot(&config.source, snapshot).await?;
+    let (schemas, names): (Vec<&str>, Vec<&str>) =
+        source.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).unzip();
+    let rows = client
+        .query(
+            "SELECT n.nspname::text, c.relname::text, pg_table_size(c.oid),
+                    coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''), '{}')
+             FROM unnest($1::text[], $2::text[]) AS asked (schema, name)
+             JOIN pg_namespace n ON n.nspname = asked.schema
+             JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name AND c.relkind = 'r'
+             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+             GROUP BY 1, 2, 3 ORDER BY 3 DESC, 1, 2",
+            &[&schemas, &names],
+        )
+        .await?;
+    let table = |row: &tokio_postgres::Row| Table {
+        schema: row.get(0),
+        name: row.get(1),
+        bytes: u64::try_from(row.get::<_, i64>(2)).unwrap_or_default(),
+        columns: row.get(3),
+    };
+    Ok(rows.iter().map(table).collect())
+}
+
+/// Copies them all. Each comes whole or not at all, and one whose sessions end is begun again.
+///
+/// # Errors
+/// What a table met with again and again.
+pub(super) async fn copy(
+    config: &RunConfig,
+    snapshot: &str,
+    tables: Vec<Table>,
+    progress: &Progress<'_>,
+) -> Result<Copied, SinkError> {
+    let waiting = Mutex::new(VecDeque::from(tables));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let worker = async || {
+        let (mut all, mut sessions) = (Copied::default(), None);
+        while let Some(table) = next() {
+            let mut attempt = 1;
+            let copied = loop {
+                match one(config, snapshot, &mut sessions, &table, progress).await {
+                    Ok(copied) => break copied,
+                    Err(error) => {
+                        sessions = None;
+                        if !error.is_retry() || attempt == ATTEMPTS {
+                            let what = format!("copying table {}", qualified(&table.schema, &table.name));
+                            return Err(error.while_doing(&what));
+                        }
+                        tracing::warn!("table {}.{} is copied again from its beginning: {error}", table.schema, table.name);
+                        attempt += 1;
+                    }
+                }
+            };
+            progress.has(&table, copied);
+            (all.rows, all.bytes) = (all.rows + copied.rows, all.bytes + copied.bytes);
+        }
+        Ok(all)
+    };
+    let all = try_join_all((0..config.copy_jobs).map(|_| worker())).await?;
+    Ok(all.into_iter().fold(Copied::default(), |sum, one| Copied {
+        rows: sum.rows + one.rows,
+        bytes: sum.bytes + one.bytes,
+    }))
+}
+
+/// One table, in one statement on each side.
+async fn one(
+    config: &RunConfig,
+    snapshot: &str,
+    sessions: &mut Option<(Client, Client)>,
+    table: &Table,
+    progress: &Progress<'_>,
+) -> Result<Copied, SinkError> {
+    let (source, target) = match sessions.take() {
+        Some(both) => sessions.insert(both),
+        None => sessions.insert((in_snapshot(&config.source, snapshot).await?, config.target.connect("copy").await?)),
+    };
+    let (name, columns) = (qualified(&table.schema, &table.name), names(&table.columns));
+    // Of a table without columns there is only how many rows it has, which COPY's text says by empty lines.
+    let out = source.copy_out(&format!("COPY {name} {columns} TO STDOUT")).await?;
+    let into = target.copy_in::<_, Bytes>(&format!("COPY {name} {columns} FROM STDIN")).await?;
+    let (mut out, mut into) = (pin!(out), pin!(into));
+    let (mut piece, mut bytes, mut since) = (BytesMut::with_capacity(PIECE), 0, 0);
+    while let Some(row) = out.try_next().await? {
+        piece.extend_from_slice(&row);
+        if piece.len() >= PIECE {
+            let length = piece.len() as u64;
+            into.send(piece.split().freeze()).await?;
+            (bytes, since) = (bytes + length, since + length);
+            progress.advance(length);
+        }
+    }
+    bytes += piece.len() as u64;
+    progress.advance(bytes - since);
+    if !piece.is_empty() {
+        into.send(piece.freeze()).await?;
+    }
+    let rows = into.finish().await?;
+    Ok(Copied { rows, bytes })
+}
+
+fn names(columns: &[String]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| identifier(column)).collect();
+    if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) }
+}
+
+/// A session of the source that sees what the snapshot has.
+async fn in_snapshot(source: &Database, snapshot: &str) -> Result<Client, SinkError> {
+    let client = source.connect("copy").await?;
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+        literal(snapshot)
+    );
+    client.batch_execute(&begin).await?;
+    Ok(client)
+}

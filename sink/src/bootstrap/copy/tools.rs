@@ -1,0 +1,127 @@
+//! `pg_dump` and `pg_restore`.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::rows::Table;
+use crate::apply::ledger::SCHEMA;
+use crate::bootstrap::preflight::Source;
+use crate::config::RunConfig;
+use crate::error::SinkError;
+use crate::plan::table::qualified;
+use crate::postgres::Database;
+
+/// PostgreSQL's client programs.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    dump: PathBuf,
+    restore: PathBuf,
+    /// The major version of `pg_dump`.
+    pub version: i32,
+}
+
+/// A part of what is restored (`pg_restore --section`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    /// Types, functions, tables without anything over their rows.
+    Tables,
+    /// What stands beside the tables' rows: values of sequences, large objects.
+    Rest,
+    /// Indexes, constraints, triggers.
+    Indexes,
+}
+
+impl Tools {
+    /// Finds them in `directory`, or on the PATH.
+    ///
+    /// # Errors
+    /// Stop when they are not there.
+    pub async fn find(directory: Option<&Path>) -> Result<Self, SinkError> {
+        let program = |name: &str| directory.map_or_else(|| PathBuf::from(name), |directory| directory.join(name));
+        let dump = program("pg_dump");
+        let missing = |error: String| {
+            SinkError::stop(format!(
+                "{} cannot be run ({error}): install PostgreSQL's client programs, or name their folder with --pg-bin",
+                dump.display()
+            ))
+        };
+        let output = Command::new(&dump).arg("--version").output().await.map_err(|error| missing(error.to_string()))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // pg_dump (PostgreSQL) 17.6
+        let version = text.split(") ").nth(1).and_then(|version| version.split(['.', ' ', '\n']).next()?.parse().ok());
+        let version = version.ok_or_else(|| missing(format!("it says {}", text.trim())))?;
+        Ok(Self { restore: program("pg_restore"), version, dump: dump.clone() })
+    }
+
+    /// Writes to a file what the snapshot has beside the rows of these tables.
+    ///
+    /// # Errors
+    /// Stop with the program's own words.
+    pub(super) async fn dump(
+        &self,
+        config: &RunConfig,
+        source: &Source,
+        tables: &[Table],
+        snapshot: &str,
+        file: &Path,
+    ) -> Result<(), SinkError> {
+        let mut dump = with_address(&self.dump, &config.source);
+        dump.args(["--format=custom", "--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions"])
+            .arg(format!("--snapshot={snapshot}"))
+            .arg(format!("--exclude-schema={SCHEMA}"))
+            .arg("--file")
+            .arg(file);
+        for table in &source.left_out {
+            dump.arg(format!("--exclude-table={}", table.sql_name()));
+        }
+        for table in tables {
+            dump.arg(format!("--exclude-table-data={}", qualified(&table.schema, &table.name)));
+        }
+        run(dump, &self.dump).await
+    }
+
+    /// Restores a part of such a file; but for indexes, which are built several at once, all of it or nothing.
+    ///
+    /// # Errors
+    /// Stop with the program's own words.
+    pub(super) async fn restore(&self, config: &RunConfig, file: &Path, section: Section) -> Result<(), SinkError> {
+        let mut restore = with_address(&self.restore, &config.target);
+        restore.args(["--exit-on-error", "--no-owner", "--no-privileges", "--dbname"]).arg(config.target.name());
+        match section {
+            Section::Tables => restore.args(["--section=pre-data", "--single-transaction"]),
+            Section::Rest => restore.args(["--section=data", "--single-transaction"]),
+            Section::Indexes => restore.args(["--section=post-data", "--jobs"]).arg(config.copy_jobs.to_string()),
+        };
+        restore.arg(file);
+        run(restore, &self.restore).await
+    }
+}
+
+async fn run(mut command: Command, program: &Path) -> Result<(), SinkError> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let program = program.display();
+    let output = command.output().await;
+    let output = output.map_err(|error| SinkError::stop(format!("{program} cannot be run: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().collect();
+    let last = lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n");
+    Err(SinkError::stop(format!("{program} failed; the next start begins the copy anew:\n{last}")))
+}
+
+/// A program that is told the database through its environment.
+fn with_address(program: &Path, database: &Database) -> Command {
+    let mut command = Command::new(program);
+    for (variable, value) in database.environment() {
+        match value {
+            Some(value) => command.env(variable, value),
+            // Or it would do something else than the sink's own sessions.
+            None => command.env_remove(variable),
+        };
+    }
+    command
+}
