@@ -29,6 +29,8 @@ pub enum Command {
     Run(Box<RunConfig>),
     /// Compare every table of two databases; exit status 0 only if all are equal
     Verify(Box<VerifyConfig>),
+    /// Apply the records that were set aside, now that what they were refused for is mended; exit status 0 only if none is left
+    Replay(ReplayConfig),
 }
 
 /// `sink run`.
@@ -63,6 +65,12 @@ pub struct RunConfig {
     /// In which order changes are applied
     #[arg(long, env = "SINK_MODE", value_name = "MODE", default_value = "auto")]
     pub mode: Mode,
+    /// What is done with a record that the target does not take
+    #[arg(long, env = "SINK_ON_REFUSED", value_name = "WHAT", default_value = "set-aside")]
+    pub on_refused: OnRefused,
+    /// A topic that records go to which are set aside, beside headwater.set_aside, with the headers that Kafka Connect gives them
+    #[arg(long, env = "SINK_DEAD_LETTER_TOPIC", value_name = "TOPIC")]
+    pub dead_letter_topic: Option<String>,
     /// INSERT … RETURNING statements to run on the source when all stands, and to find in the target
     #[arg(long, env = "SINK_TEST_ROWS", value_name = "FILE")]
     pub test_rows: Option<PathBuf>,
@@ -91,6 +99,15 @@ pub enum Mode {
     Table,
 }
 
+/// What is done with a record that the target does not take: its value, a constraint, a row that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnRefused {
+    /// It is put into headwater.set_aside with the reason, and what is behind it goes on; `sink replay` applies it later
+    SetAside,
+    /// It is tried again until the target takes it, and what is behind it waits
+    Stop,
+}
+
 /// `sink verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyConfig {
@@ -107,6 +124,17 @@ pub struct VerifyConfig {
     /// INSERT … RETURNING statements to run on the source, and to time until they are in the target
     #[arg(long, value_name = "FILE")]
     pub live_insert: Option<PathBuf>,
+}
+
+/// `sink replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayConfig {
+    /// The target; its URL is as that of `sink run`
+    #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
+    pub target: Database,
+    /// Only those of this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
 }
 
 fn kafka_security(path: &str) -> Result<Security, String> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use access::allocator::share_one_arena;
 use clap::Parser as _;
+use sink::apply::replay;
 use sink::config::{Arguments, Command, RunConfig};
 use sink::error::SinkError;
 use sink::metrics::health::Health;
@@ -32,6 +33,7 @@ async fn start() -> ExitCode {
     let result = match arguments.command {
         Command::Run(config) => run(&config).await.map(|()| true),
         Command::Verify(config) => verify::run(&config).await,
+        Command::Replay(config) => replay::run(&config).await,
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

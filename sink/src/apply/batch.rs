@@ -10,11 +10,11 @@ use proto::lsn::Lsn;
 use super::fence;
 use super::ledger::{self, Next, Place};
 use super::planner::{Planned, Planner, Tables};
+use super::refused::Refused;
 use super::session::Session;
 use super::write::{StageError, write};
 use crate::consume::record::Record;
 use crate::error::SinkError;
-use crate::parse::head::Value;
 use crate::postgres::{Database, identifier};
 
 /// How large a stage becomes, as [`Stage::size`](crate::plan::stage::Stage::size) counts: one is made while the target carries
@@ -37,6 +37,7 @@ pub struct Applied {
 /// A session that applies records.
 pub struct Applier {
     pub(super) session: Session,
+    pub(super) refused: Refused,
 }
 
 impl std::fmt::Debug for Applier {
@@ -93,11 +94,11 @@ pub(super) const WITHOUT_COPIES: u32 = 30;
 
 impl Applier {
     /// Opens a session in which foreign keys and triggers do not act: tables come at their own speeds, and what triggers
-    /// did in the source comes as changes.
+    /// did in the source comes as changes. `refused` is what is done with records that the target does not take.
     ///
     /// # Errors
     /// Stop when the role may not set `session_replication_role`.
-    pub async fn connect(target: &Database) -> Result<Self, SinkError> {
+    pub async fn connect(target: &Database, refused: &Refused) -> Result<Self, SinkError> {
         let client = target.connect("batch").await?;
         client.batch_execute("SET session_replication_role = replica").await.map_err(|error| {
             SinkError::from(error).while_doing(&format!(
@@ -106,7 +107,7 @@ impl Applier {
                 identifier(target.user())
             ))
         })?;
-        Ok(Self { session: Session::new(client) })
+        Ok(Self { session: Session::new(client), refused: refused.clone() })
     }
 
     /// Where reading of partitions goes on.
@@ -168,9 +169,7 @@ impl Applier {
             waits = one_by_one(session, &mut planner, tables, refused).await?;
             taken = waits.and_then(|waits| records.get(..waits)).unwrap_or(taken);
         }
-        for (record, reason) in &planner.set_aside {
-            set_aside(session, record, reason).await?;
-        }
+        self.refused.set_aside(session, &planner.set_aside).await?;
         failpoint::reached("batch-not-committed");
         let next = taken.last().map(|last| Next { offset: last.offset + 1, last_record: Some(last.mark()) });
         match next {
@@ -279,32 +278,4 @@ pub(super) async fn one_by_one(
         error.of_record()?;
         planner.set_last_aside(reason);
     }
-}
-
-pub(super) async fn set_aside(
-    session: &mut Session,
-    record: &Record,
-    reason: &str,
-) -> Result<(), tokio_postgres::Error> {
-    tracing::warn!(
-        topic = &*record.topic,
-        partition = record.partition,
-        offset = record.offset,
-        "record set aside in headwater.set_aside, with the reason"
-    );
-    session
-        .execute(
-            "INSERT INTO headwater.set_aside (topic, partition, record_offset, key, value, reason)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-            &[
-                &&*record.topic,
-                &record.partition,
-                &record.offset,
-                &record.key,
-                &record.value.as_ref().map(Value::whole),
-                &reason,
-            ],
-        )
-        .await?;
-    Ok(())
 }

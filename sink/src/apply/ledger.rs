@@ -40,9 +40,10 @@ pub async fn create(client: &Client) -> Result<(), SinkError> {
              END $$;
              CREATE TABLE IF NOT EXISTS headwater.set_aside (
                  topic text, partition int, record_offset bigint,
-                 key bytea, value bytea, reason text NOT NULL,
+                 key bytea, value bytea, reason text NOT NULL, new_key bytea,
                  set_aside_at timestamptz NOT NULL DEFAULT now(),
                  PRIMARY KEY (topic, partition, record_offset));
+             ALTER TABLE headwater.set_aside ADD COLUMN IF NOT EXISTS new_key bytea;
              CREATE TABLE IF NOT EXISTS headwater.target (one bool PRIMARY KEY DEFAULT true CHECK (one), id text NOT NULL);
              INSERT INTO headwater.target (id) VALUES (md5(random()::text || clock_timestamp()::text)) ON CONFLICT DO NOTHING;",
         )

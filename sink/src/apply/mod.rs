@@ -6,6 +6,8 @@
 //! - [`batch`]: a batch of records of a partition, applied
 //! - [`ordered`]: transactions of the source, applied
 //! - `session`: a session of the target that applies them
+//! - [`refused`]: records that the target does not take
+//! - [`replay`]: records that were set aside, applied after all
 //! - [`sequences`]: the source's sequences, whose values come in no change
 //! - `planner`: its records into stages
 //! - `write`: a stage into the target
@@ -16,6 +18,8 @@ mod fence;
 pub mod ledger;
 pub mod ordered;
 mod planner;
+pub mod refused;
+pub mod replay;
 pub mod sequences;
 mod session;
 pub mod statements;

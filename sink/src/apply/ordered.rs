@@ -10,7 +10,7 @@ use futures_util::future::join;
 use proto::failpoint;
 use proto::lsn::Lsn;
 
-use super::batch::{Applier, STAGE_BYTES, WITHOUT_COPIES, one_by_one, set_aside, together};
+use super::batch::{Applier, STAGE_BYTES, WITHOUT_COPIES, one_by_one, together};
 use super::fence;
 use super::ledger::{self, Next, Place};
 use super::planner::{Planner, Tables};
@@ -121,9 +121,7 @@ impl Applier {
             planner = Planner::new(&chunk.records, false);
             one_by_one(session, &mut planner, &mut target.tables, None).await?;
         }
-        for (record, reason) in &planner.set_aside {
-            set_aside(session, record, reason).await?;
-        }
+        self.refused.set_aside(session, &planner.set_aside).await?;
         let mut applied = Applied { newest_ts_ms: planner.newest_ts_ms, ..Applied::default() };
         for record in &chunk.records {
             applied.of_topics.entry(record.topic.clone()).or_default().0 += 1;

@@ -17,6 +17,7 @@ use super::reader::{Reader, Received};
 use super::record::Record;
 use crate::apply::batch::{Applied, Applier, PartitionState};
 use crate::apply::ledger::Place;
+use crate::apply::refused::Refused;
 use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::metrics::health::Health;
@@ -67,6 +68,8 @@ pub(super) struct Dispatcher<'a> {
     /// How many of them are of a topic.
     busy: HashMap<String, usize>,
     budget: Arc<Semaphore>,
+    /// What is done with records that the target does not take.
+    pub(super) refused: Refused,
     /// Offsets that Kafka's copy does not have yet.
     pub(super) to_show: HashMap<Place, i64>,
     /// Since when nothing is read, and the partition that is full.
@@ -101,6 +104,7 @@ impl<'a> Dispatcher<'a> {
             batches: JoinSet::new(),
             busy: HashMap::new(),
             budget: Arc::new(Semaphore::new(APPLIED_KB as usize)),
+            refused: Refused::new(config),
             to_show: HashMap::new(),
             stalled: None,
             full: None,
@@ -161,12 +165,13 @@ impl<'a> Dispatcher<'a> {
             *busy += 1;
             let kilobytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(APPLIED_KB);
             let (session, budget, target) = (self.idle.pop(), self.budget.clone(), self.config.target.clone());
+            let refused = self.refused.clone();
             self.batches.spawn(async move {
                 // Never closed: without it a batch would only be applied beside others.
                 let _permit = budget.acquire_many(kilobytes).await;
                 let connected = match session {
                     Some(session) => Ok(session),
-                    None => Applier::connect(&target).await,
+                    None => Applier::connect(&target, &refused).await,
                 };
                 let (session, result) = match connected {
                     Ok(mut session) => {

@@ -12,6 +12,7 @@ use super::{InOrder, Target};
 use crate::apply::batch::Applier;
 use crate::apply::ledger::{Next, Place};
 use crate::apply::ordered::Ordered;
+use crate::apply::refused::Refused;
 use crate::error::SinkError;
 
 /// How soon new topics are looked for where changes are missing: they may be in one.
@@ -135,7 +136,7 @@ impl InOrder<'_> {
     /// Reads everything from the stored offsets.
     async fn begin(&mut self) -> Result<(), SinkError> {
         self.leave();
-        let mut session = Applier::connect(&self.config.target).await?;
+        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config)).await?;
         let places: Vec<Place> = self.places().collect();
         let (mut stored, transactions) = (session.offsets(&places).await?, self.place());
         let last = session.last_commit(&self.names.transaction).await?;
@@ -208,7 +209,7 @@ impl InOrder<'_> {
 
     async fn stored(&self) -> Result<resume::Stored, SinkError> {
         let places: Vec<Place> = self.reading.keys().cloned().collect();
-        let mut session = Applier::connect(&self.config.target).await?;
+        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config)).await?;
         Ok(session.offsets(&places).await?.into_iter().collect())
     }
 }

@@ -1,0 +1,112 @@
+//! Records that the target does not take: it holds them up, or they are set aside.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use super::session::Session;
+use crate::config::{OnRefused, RunConfig};
+use crate::consume::kafka_client;
+use crate::consume::record::Record;
+use crate::error::SinkError;
+use crate::parse::head::Value;
+
+/// How long Kafka may take to take one.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is done with them.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    on: OnRefused,
+    topic: Option<String>,
+    client: ClientConfig,
+}
+
+impl Refused {
+    /// As the sink was told.
+    pub fn new(config: &RunConfig) -> Self {
+        let mut client = kafka_client(config);
+        client.set("enable.idempotence", "true");
+        Self { on: config.on_refused, topic: config.dead_letter_topic.clone(), client }
+    }
+
+    /// None is set aside.
+    pub(super) fn none() -> Self {
+        Self { on: OnRefused::Stop, topic: None, client: ClientConfig::new() }
+    }
+
+    /// Sets records aside, each with its reason: in `headwater.set_aside`, with the open transaction, and in the topic of dead letters
+    /// before that. What is done again after a failure is in the topic once more.
+    ///
+    /// # Errors
+    /// Stop where they are not to be set aside; retry when Kafka or the target does not take them.
+    pub(super) async fn set_aside(
+        &self,
+        session: &mut Session,
+        records: &[(&Record, String)],
+    ) -> Result<(), SinkError> {
+        if let Some((record, reason)) = records.first().filter(|_| self.on == OnRefused::Stop) {
+            return Err(SinkError::stop(format!(
+                "the record at offset {} of topic {} (partition {}) cannot be applied: {reason}. Nothing from there on is, and it is tried \
+                 again every ten seconds: mend the target, or start the sink with --on-refused set-aside",
+                record.offset, record.topic, record.partition
+            )));
+        }
+        self.send(records).await?;
+        for (record, reason) in records {
+            tracing::warn!(
+                topic = &*record.topic,
+                partition = record.partition,
+                offset = record.offset,
+                "record set aside in headwater.set_aside, with the reason"
+            );
+            session
+                .execute(
+                    "INSERT INTO headwater.set_aside (topic, partition, record_offset, key, value, new_key, reason)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+                    &[
+                        &&*record.topic,
+                        &record.partition,
+                        &record.offset,
+                        &record.key,
+                        &record.value.as_ref().map(Value::whole),
+                        &record.new_key,
+                        reason,
+                    ],
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Sends them to the topic of dead letters, if there is one, with the headers that Connect gives such records
+    /// (`DeadLetterQueueReporter`).
+    async fn send(&self, records: &[(&Record, String)]) -> Result<(), SinkError> {
+        let Some(topic) = self.topic.as_deref().filter(|_| !records.is_empty()) else { return Ok(()) };
+        let failed = |error: &dyn std::fmt::Display| {
+            SinkError::retry(format!(
+                "a record that cannot be applied does not get into topic {topic}: {error}. Nothing is passed over before it is there"
+            ))
+        };
+        let producer: FutureProducer = self.client.create().map_err(|error| failed(&error))?;
+        for (record, reason) in records {
+            let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
+            let headers = [
+                ("__connect.errors.topic", &*record.topic),
+                ("__connect.errors.partition", &partition),
+                ("__connect.errors.offset", &offset),
+                ("__connect.errors.connector.name", "headwater-sink"),
+                ("__connect.errors.exception.message", reason),
+            ];
+            let headers = headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(*value) })
+            });
+            let mut letter: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(headers);
+            (letter.key, letter.payload) = (record.key.as_deref(), record.value.as_ref().map(Value::whole));
+            producer.send(letter, PATIENCE).await.map_err(|(error, _)| failed(&error))?;
+        }
+        Ok(())
+    }
+}
