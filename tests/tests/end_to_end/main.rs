@@ -33,6 +33,7 @@ mod promoted;
 mod properties;
 mod protobuf;
 mod proxy;
+mod refused;
 mod rest;
 mod rest_access;
 mod restarts;
