@@ -95,10 +95,10 @@ impl Refused {
             let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
             let headers = [
                 ("__connect.errors.topic", &*record.topic),
-                ("__connect.errors.partition", &partition),
-                ("__connect.errors.offset", &offset),
+                ("__connect.errors.partition", partition.as_str()),
+                ("__connect.errors.offset", offset.as_str()),
                 ("__connect.errors.connector.name", "headwater-sink"),
-                ("__connect.errors.exception.message", reason),
+                ("__connect.errors.exception.message", reason.as_str()),
             ];
             let headers = headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
                 headers.insert(Header { key, value: Some(*value) })
