@@ -68,8 +68,7 @@ impl Carrier {
         let carrying = self.start_idle(stage, name).await?;
         let path = format!("/connectors/{name}/config");
         let (status, answer) = carrying.worker.rest().put(&path, &self.config(stage, name)).await?;
-        // One that went before is there already.
-        ensure!(status == 201 || status == 200, "connector {name}: {status} {answer}");
+        ensure!(status == 201, "connector {name}: {status} {answer}");
         Ok(carrying)
     }
 
