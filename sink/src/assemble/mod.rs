@@ -16,6 +16,9 @@
 //! A transaction's end has the LSN of its commit, which only grows: an end that is not behind the last one applied is of a
 //! transaction that was applied, and its changes are dropped wherever they come. Of the transaction that is at hand, changes with
 //! numbers that were there are dropped. Nothing is dropped of which that cannot be said.
+//!
+//! Changes that come again may stand behind those by which their transaction was whole, with no other end to come. A sink that is
+//! started there would not know them: so it reads the transactions' topic from some way before where it goes on.
 
 pub mod chunk;
 mod finished;
@@ -53,6 +56,8 @@ pub struct Assembly {
     boundaries: VecDeque<(Boundary, Record)>,
     current: Option<Current>,
     finished: Finished,
+    /// Where the transactions' topic goes on: what stands before it is history.
+    from: i64,
     /// One that was taken for the next, and had been applied before.
     comes_again: Option<Xid>,
     /// What is given out next.
@@ -113,16 +118,18 @@ impl Assembly {
             boundaries: VecDeque::new(),
             current: None,
             finished: Finished::new(last),
+            from: 0,
             comes_again: None,
             chunk: Building::default(),
             size: 0,
         }
     }
 
-    /// Forgets what waits, for it is read again from behind the commit at `last`.
-    pub fn begin_again(&mut self, last: Lsn) {
+    /// Forgets what waits, for it is read again from behind the commit at `last`; the transactions' topic goes on at offset `from`,
+    /// and may be read from before that.
+    pub fn begin_again(&mut self, last: Lsn, from: i64) {
         let comes_again = self.comes_again;
-        *self = Self { comes_again, ..Self::new(&self.topic, last) };
+        *self = Self { comes_again, from, ..Self::new(&self.topic, last) };
         if let Some(transaction) = comes_again {
             self.finished.comes_again(transaction, i64::MAX);
         }
@@ -244,12 +251,12 @@ impl Assembly {
                     if self.current.is_none() && self.finished.events(transaction).is_none() {
                         self.current = Some(Current::new(transaction));
                     }
-                    self.chunk.pass_boundary(record);
+                    self.pass(record);
                 }
                 Boundary::End { transaction, lsn, events } if lsn <= self.finished.last() => {
                     self.forget_current(transaction, &record)?;
                     self.finished.comes_again(transaction, events);
-                    self.chunk.pass_boundary(record);
+                    self.pass(record);
                     self.drop_heads(transaction);
                 }
                 Boundary::End { transaction, lsn, events } => {
@@ -267,6 +274,12 @@ impl Assembly {
             }
         }
         Ok(())
+    }
+
+    fn pass(&mut self, record: Record) {
+        if record.offset >= self.from {
+            self.chunk.pass_boundary(record);
+        }
     }
 
     /// The transaction comes once more: it is not what is to be applied next.

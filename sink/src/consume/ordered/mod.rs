@@ -75,6 +75,8 @@ pub(super) struct InOrder<'a> {
     /// Those whose last applied record is not looked at again: it is not there any more.
     unverified: HashSet<Place>,
     paused: HashSet<Place>,
+    /// Where the transactions' topic goes on.
+    from: i64,
     assembly: Assembly,
     /// The session to the target; not here while a chunk is applied.
     target: Option<Target>,
@@ -123,6 +125,7 @@ impl<'a> InOrder<'a> {
             reading: HashMap::new(),
             unverified: HashSet::new(),
             paused: HashSet::new(),
+            from: 0,
             assembly: Assembly::new(&names.transaction, Lsn::ZERO),
             target: None,
             under_way: JoinSet::new(),
@@ -205,7 +208,7 @@ impl<'a> InOrder<'a> {
         }
         self.reading.clear();
         self.paused.clear();
-        self.assembly.begin_again(Lsn::ZERO);
+        self.assembly.begin_again(Lsn::ZERO, 0);
         // With it goes what is not committed.
         self.target = None;
         self.missing = None;
@@ -334,9 +337,11 @@ impl<'a> InOrder<'a> {
     fn take_in(&mut self, record: Record) {
         let place = (record.topic.to_string(), record.partition);
         let Some(resume) = self.reading.get_mut(&place) else { return };
-        let taken = match resume.admits(&place.0, &record) {
-            Ok(true) => self.assembly.push(record),
-            Ok(false) => Ok(()),
+        // Of the transactions more is read than what comes next.
+        let is_history = record.offset + 1 < self.from && place.0 == self.names.transaction;
+        let taken = match if is_history { Ok(true) } else { resume.admits(&place.0, &record) } {
+            Ok(is_next) if is_next || place.0 == self.names.transaction => self.assembly.push(record),
+            Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = taken {

@@ -18,6 +18,9 @@ use crate::error::SinkError;
 /// How soon new topics are looked for where changes are missing: they may be in one.
 const DISCOVERY_SOON: Duration = Duration::from_millis(300);
 
+/// How many records of the transactions' topic are read again: those that say which transactions were applied last.
+const HISTORY: i64 = 10_000;
+
 /// How long a transaction's changes may be on their way when its end is there.
 const ON_THE_WAY: Duration = Duration::from_secs(30);
 
@@ -140,8 +143,8 @@ impl InOrder<'_> {
         let places: Vec<Place> = self.places().collect();
         let (mut stored, transactions) = (session.offsets(&places).await?, self.place());
         let last = session.last_commit(&self.names.transaction).await?;
-        self.assembly.begin_again(last.unwrap_or(Lsn::ZERO));
         let state = Ordered::new(&self.names.transaction, stored.clone());
+        let mut free = topics::Offsets::new();
         if !stored.is_empty() && !stored.contains_key(&transactions) {
             // Tables were applied by themselves up to now. Which transactions they are within cannot be told: what is published is
             // applied as it comes, and those that end behind that are whole. The ends of the transactions come first, for a
@@ -149,14 +152,23 @@ impl InOrder<'_> {
             let only = |name: &String| *name == self.names.transaction;
             let split = |of: bool| self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect::<BTreeMap<_, _>>();
             let begins_at = topics::ends(self.config, &split(true)).await?;
-            for (place, end) in topics::ends(self.config, &split(false)).await? {
-                self.assembly.free_until(&place, end);
-            }
+            free = topics::ends(self.config, &split(false)).await?;
             let next = begins_at.get(&transactions).map(|end| Next { offset: *end, last_record: None });
             stored.extend(next.map(|next| (transactions, next)));
             tracing::info!("transactions are applied whole from here on");
         }
-        let begins = self.begins(places, |place| stored.get(place).copied());
+        self.from = stored.get(&transactions).map_or(0, |next| next.offset);
+        self.assembly.begin_again(last.unwrap_or(Lsn::ZERO), self.from);
+        for (place, end) in free {
+            self.assembly.free_until(&place, end);
+        }
+        let mut begins = self.begins(places, |place| stored.get(place).copied());
+        let first = topics::begins(self.config, &BTreeMap::from([(self.names.transaction.clone(), 1)])).await?;
+        if let Some((_, Some(begin))) = begins.iter_mut().find(|(place, _)| *place == transactions) {
+            let first = first.get(&transactions).copied().unwrap_or_default();
+            // What is gone, if it should have been read, says the client.
+            *begin = (*begin).min((self.from - HISTORY).max(first));
+        }
         self.target = Some(Target { session, state });
         self.reader.read(&begins)
     }
