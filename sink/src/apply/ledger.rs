@@ -237,3 +237,12 @@ pub(super) async fn commit_with_offsets(
         )
         .await
 }
+
+/// Forgets where reading of topics goes on.
+///
+/// # Errors
+/// The server's.
+pub async fn forget(client: &Client, topics: &[String]) -> Result<(), SinkError> {
+    client.execute("DELETE FROM headwater.offsets WHERE topic = ANY ($1)", &[&topics]).await?;
+    Ok(())
+}

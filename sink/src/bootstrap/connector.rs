@@ -121,6 +121,15 @@ impl Connector {
         })
     }
 
+    /// The topics that transactions are put together with.
+    pub fn transaction_topics(&self, run: &RunConfig) -> TransactionTopics {
+        let name = self.config.get("topic.transaction").and_then(Value::as_str).map_or("transaction", str::trim);
+        TransactionTopics {
+            transaction: format!("{}.{name}", run.topic_prefix),
+            message: format!("{}.message", run.topic_prefix),
+        }
+    }
+
     /// In which order what it publishes is applied.
     ///
     /// # Errors
@@ -129,11 +138,7 @@ impl Connector {
         let text = |key: &str, default: &str| {
             self.config.get(key).and_then(Value::as_str).map_or(default, str::trim).to_owned()
         };
-        let (transaction, delimiter) = (text("topic.transaction", "transaction"), text("topic.delimiter", "."));
-        let topics = TransactionTopics {
-            transaction: format!("{}.{transaction}", run.topic_prefix),
-            message: format!("{}.message", run.topic_prefix),
-        };
+        let delimiter = text("topic.delimiter", ".");
         let has_metadata = text("provide.transaction.metadata", "false").eq_ignore_ascii_case("true");
         let lacks = [
             (!has_metadata, "provide.transaction.metadata is not true: changes do not say which transaction they are of"),
@@ -155,7 +160,7 @@ impl Connector {
                 self.name,
                 lacks.join("; ")
             ))),
-            Mode::Auto | Mode::Transaction => Ok(Order::Transactions(topics)),
+            Mode::Auto | Mode::Transaction => Ok(Order::Transactions(self.transaction_topics(run))),
         }
     }
 

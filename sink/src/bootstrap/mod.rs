@@ -79,6 +79,10 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
 
     steps.begin(&format!("deploying connector {} to {}", connector.name, config.connect_url));
     failpoint::reached("copy-stored");
+    if order == Order::Tables {
+        // Whoever applies transactions again must not begin where they were left: tables go on by themselves meanwhile.
+        ledger::forget(&target, &connector.transaction_topics(config).all()).await?;
+    }
     if let Order::Transactions(names) = &order {
         // The connector's own would have as many partitions as the broker gives any, and this one says what comes before what.
         topics::create(config, std::slice::from_ref(&names.transaction), 1).await?;

@@ -154,7 +154,7 @@ impl InOrder<'_> {
             let begins_at = topics::ends(self.config, &split(true)).await?;
             free = topics::ends(self.config, &split(false)).await?;
             let next = begins_at.get(&transactions).map(|end| Next { offset: *end, last_record: None });
-            stored.extend(next.map(|next| (transactions, next)));
+            stored.extend(next.map(|next| (transactions.clone(), next)));
             tracing::info!("transactions are applied whole from here on");
         }
         self.from = stored.get(&transactions).map_or(0, |next| next.offset);
@@ -164,7 +164,10 @@ impl InOrder<'_> {
         }
         let mut begins = self.begins(places, |place| stored.get(place).copied());
         let first = topics::begins(self.config, &BTreeMap::from([(self.names.transaction.clone(), 1)])).await?;
-        if let Some((_, Some(begin))) = begins.iter_mut().find(|(place, _)| *place == transactions) {
+        // Where none was applied, all that stand before are none of this target's.
+        if last.is_some()
+            && let Some((_, Some(begin))) = begins.iter_mut().find(|(place, _)| *place == transactions)
+        {
             let first = first.get(&transactions).copied().unwrap_or_default();
             // What is gone, if it should have been read, says the client.
             *begin = (*begin).min((self.from - HISTORY).max(first));
