@@ -43,7 +43,12 @@ pub async fn create(client: &Client) -> Result<(), SinkError> {
                  key bytea, value bytea, reason text NOT NULL, new_key bytea,
                  set_aside_at timestamptz NOT NULL DEFAULT now(),
                  PRIMARY KEY (topic, partition, record_offset));
-             ALTER TABLE headwater.set_aside ADD COLUMN IF NOT EXISTS new_key bytea;
+             DO $$ BEGIN
+                 IF NOT EXISTS (SELECT FROM pg_attribute
+                                WHERE attrelid = 'headwater.set_aside'::regclass AND attname = 'new_key') THEN
+                     ALTER TABLE headwater.set_aside ADD COLUMN new_key bytea;
+                 END IF;
+             END $$;
              CREATE TABLE IF NOT EXISTS headwater.target (one bool PRIMARY KEY DEFAULT true CHECK (one), id text NOT NULL);
              INSERT INTO headwater.target (id) VALUES (md5(random()::text || clock_timestamp()::text)) ON CONFLICT DO NOTHING;",
         )
