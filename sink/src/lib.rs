@@ -8,7 +8,7 @@
 //! - [`parse`]: a record into a change
 //! - [`plan`]: the target's tables; what of a batch has to be written
 //! - [`apply`]: rows and offsets in one transaction
-//! - [`verify`]: whether two databases are equal
+//! - [`verify`]: whether two databases are equal, and how they become it again
 //! - [`metrics`]: what is counted, and how the sink is
 //! - [`error`]: the two kinds of failure
 //! - [`mod@postgres`]: sessions to both databases

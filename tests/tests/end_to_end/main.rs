@@ -42,3 +42,4 @@ mod snapshots;
 mod standstill;
 mod strange_names;
 mod transactions;
+mod verify_repair;
