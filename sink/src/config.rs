@@ -9,6 +9,7 @@ use access::kafka::Security;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bootstrap::worker::WorkerUrl;
+use crate::error::SinkError;
 use crate::postgres::Database;
 
 /// Keeps a second PostgreSQL equal to the first, through Kafka.
@@ -27,7 +28,8 @@ pub struct Arguments {
 pub enum Command {
     /// Copy the source once, then apply every change from Kafka until stopped
     Run(Box<RunConfig>),
-    /// Compare every table of two databases; exit status 0 only if all are equal
+    /// Compare every table of two databases while they are written to, and mend what differs; exit status 0 only if all are
+    /// equal
     Verify(Box<VerifyConfig>),
     /// Apply the records that were set aside, now that what they were refused for is mended; exit status 0 only if none is left
     Replay(ReplayConfig),
@@ -118,12 +120,70 @@ pub struct VerifyConfig {
     /// The target; its URL is as the source's
     #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
     pub target: Database,
+    /// Kafka: with it, a row that differs is told from one whose change is on its way by where the stream is; without, by
+    /// --settle
+    #[arg(long, env = "SINK_BOOTSTRAP_SERVERS", value_name = "HOST:PORT")]
+    pub bootstrap_servers: Option<String>,
+    /// How Kafka is entered: a file of a Java client's properties (security.protocol, ssl.*, sasl.*)
+    #[arg(long, env = "SINK_KAFKA_CONFIG", value_name = "FILE", value_parser = kafka_security, default_value = "")]
+    pub kafka_config: Security,
+    /// The connector's topic.prefix, where the target has been copied for several
+    #[arg(long, env = "SINK_TOPIC_PREFIX", value_name = "PREFIX")]
+    pub topic_prefix: Option<String>,
+    /// Write rows that differ as the source has them
+    #[arg(long)]
+    pub repair: bool,
+    /// Go round for ever, until stopped; a line a round
+    #[arg(long, conflicts_with_all = ["wait", "live_insert"])]
+    pub watch: bool,
+    /// How many rows are compared a second at most; 20000 with --watch, as many as the databases can otherwise
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// Print the keys of so many differing rows of each table at most
+    #[arg(long, value_name = "NUMBER", default_value = "0")]
+    pub rows: usize,
+    /// Print JSON: one document, with --watch one line a round
+    #[arg(long)]
+    pub json: bool,
     /// Compare again for this many seconds while they differ: changes may be on their way
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub wait: Duration,
+    /// Without Kafka: a row differs that has differed for this many seconds without a change on either side
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub settle: Duration,
+    /// With Kafka: how long the stream may stand still, in seconds, before rows that wait for it are left undecided
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub patience: Duration,
     /// INSERT … RETURNING statements to run on the source, and to time until they are in the target
     #[arg(long, value_name = "FILE")]
     pub live_insert: Option<PathBuf>,
+    /// Where /metrics and /health are served with --watch
+    #[arg(long, env = "SINK_VERIFY_HTTP_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8085")]
+    pub http_listen: SocketAddr,
+}
+
+impl VerifyConfig {
+    /// The settings of the sink whose stream is looked at, as far as they are about Kafka.
+    ///
+    /// # Errors
+    /// None that can be.
+    pub fn kafka(&self, bootstrap_servers: &str, topic_prefix: &str) -> Result<RunConfig, SinkError> {
+        Ok(RunConfig {
+            source: self.source.clone(),
+            target: self.target.clone(),
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            kafka_config: self.kafka_config.clone(),
+            // No worker is asked.
+            connect_url: "http://localhost".parse().map_err(|why: String| SinkError::stop(why))?,
+            connect_ca: None,
+            topic_prefix: topic_prefix.to_owned(),
+            connector: None,
+            test_rows: None,
+            http_listen: self.http_listen,
+            deadline: self.patience,
+            pg_bin: None,
+        })
+    }
 }
 
 /// `sink replay`.

@@ -9,7 +9,7 @@
 //! - [`assemble`]: the source's transactions, put together again
 //! - [`plan`]: the target's tables; what of a batch has to be written
 //! - [`apply`]: rows and offsets in one transaction
-//! - [`verify`]: whether two databases are equal
+//! - [`verify`]: whether two databases are equal, and how they become it again
 //! - [`metrics`]: what is counted, and how the sink is
 //! - [`error`]: the two kinds of failure
 //! - [`mod@postgres`]: sessions to both databases

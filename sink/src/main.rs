@@ -32,7 +32,13 @@ async fn start() -> ExitCode {
     start_logging();
     let result = match arguments.command {
         Command::Run(config) => run(&config).await.map(|()| true),
-        Command::Verify(config) => verify::run(&config).await,
+        Command::Verify(config) => {
+            let cancel = CancellationToken::new();
+            if config.watch {
+                tokio::spawn(stop_on_signal(cancel.clone()));
+            }
+            verify::run(&config, &cancel).await
+        }
         Command::Replay(config) => replay::run(&config).await,
     };
     match result {

@@ -44,4 +44,5 @@ mod snapshots;
 mod standstill;
 mod strange_names;
 mod transactions;
+mod verify_repair;
 mod whole_transactions;
