@@ -1,6 +1,7 @@
 //! A batch of records, applied.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
@@ -12,6 +13,7 @@ use super::planner::{Planned, Planner, Tables};
 use super::session::Session;
 use super::write::{StageError, write};
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
 use crate::parse::head::Value;
 use crate::postgres::{Database, identifier};
 
@@ -106,22 +108,22 @@ pub struct PartitionState {
 
 impl PartitionState {
     /// Nothing is known yet.
-    pub fn new((topic, partition): Place) -> Self {
+    pub fn new((topic, partition): Place, handling: Arc<Handling>) -> Self {
         Self {
+            tables: Tables::new(&topic, handling),
             topic,
             partition,
             next: None,
             is_one_of_several: false,
             refused: None,
             without_copies: 0,
-            tables: Tables::default(),
         }
     }
 
     /// The same with nothing known of the tables: what was known may be why a batch failed.
     #[must_use]
     pub fn afresh(self) -> Self {
-        Self { tables: Tables::default(), next: None, ..self }
+        Self { tables: self.tables.afresh(&self.topic), next: None, ..self }
     }
 }
 

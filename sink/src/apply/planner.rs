@@ -7,27 +7,41 @@ use tokio_postgres::Client;
 
 use super::batch::Record;
 use crate::error::SinkError;
-use crate::parse::record::{Change, TableChange, read};
+use crate::parse::handling::Handling;
+use crate::parse::record::{Change, Shape, TableChange, read};
 use crate::parse::row::{self, RowError};
 use crate::plan::stage::{First, Stage, Step};
 use crate::plan::table::TargetTable;
 
 /// The tables that a topic's records are of. It is one, but two names can come to one topic when they differ in characters
 /// that Kafka refuses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tables {
     by_name: HashMap<(String, String), Arc<TargetTable>>,
+    handling: Arc<Handling>,
+    /// How the topic's records are.
+    shape: Shape,
 }
 
 impl Tables {
+    /// Knows no table yet.
+    pub(super) fn new(topic: &str, handling: Arc<Handling>) -> Self {
+        Self { by_name: HashMap::new(), shape: handling.shape(topic), handling }
+    }
+
+    /// The same with nothing known.
+    pub(super) fn afresh(self, topic: &str) -> Self {
+        Self::new(topic, self.handling)
+    }
+
     fn get(&self, schema: &str, name: &str) -> Option<&Arc<TargetTable>> {
         self.by_name.get(&(schema.to_owned(), name.to_owned()))
     }
 
-    /// Gets to know a table.
+    /// Gets to know a table. A row without its envelope may be of another one than its topic's name seems to say.
     ///
     /// # Errors
-    /// Stop when it is missing or has no key.
+    /// Stop when it is missing or has no key, or when two tables come to one topic and rows do not say which they are of.
     pub(super) async fn describe(
         &mut self,
         client: &Client,
@@ -35,7 +49,15 @@ impl Tables {
         schema: &str,
         name: &str,
     ) -> Result<(), SinkError> {
-        let table = TargetTable::describe(client, schema, name).await?.ok_or_else(|| {
+        let mut table = TargetTable::describe(client, schema, name, &self.handling).await?;
+        if let Shape::Row(rows) = &mut self.shape {
+            let prefix = self.handling.topic_prefix();
+            if let Some((schema, name)) = rows.find(TargetTable::of_topic(client, prefix, topic).await?, topic)? {
+                table = TargetTable::describe(client, schema, name, &self.handling).await?;
+            }
+            table.iter_mut().for_each(|table| table.passed_over.extend(rows.passed_over().map(str::to_owned)));
+        }
+        let table = table.ok_or_else(|| {
             SinkError::stop(format!(
                 "table {schema}.{name} is not in the target. Its changes wait in topic {topic}; create the table there as it is \
                  in the source, and they are applied"
@@ -48,7 +70,7 @@ impl Tables {
                 table.sql_name()
             )));
         }
-        self.by_name.insert((schema.to_owned(), name.to_owned()), Arc::new(table));
+        self.by_name.insert((table.schema.clone(), table.name.clone()), Arc::new(table));
         Ok(())
     }
 }
@@ -89,7 +111,7 @@ impl<'a> Planner<'a> {
     pub(super) fn next(&mut self, tables: &Tables, bytes: usize) -> Result<Planned, SinkError> {
         let mut stage: Option<Stage> = None;
         while let Some((record, rest)) = self.records.split_first() {
-            let change = read(record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
+            let change = read(&tables.shape, record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
             let change = match change {
                 Ok(change) => change,
                 Err(unreadable) => {
@@ -158,15 +180,15 @@ impl<'a> Planner<'a> {
                 return Ok(Ok(()));
             }
             Change::Upsert(TableChange { row, ts_ms, is_insert, .. }) => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
+                self.newest_ts_ms = self.newest_ts_ms.max(*ts_ms);
                 row::row(row, table, rows).map(if *is_insert { Step::Insert } else { Step::Upsert })
             }
             Change::Delete(TableChange { row, ts_ms, .. }) => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
+                self.newest_ts_ms = self.newest_ts_ms.max(*ts_ms);
                 row::key(row, table, rows).map(Step::Delete).map_err(RowError::from)
             }
             Change::Rename { old, new_key } => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(old.ts_ms));
+                self.newest_ts_ms = self.newest_ts_ms.max(old.ts_ms);
                 let rename = row::key(old.row, table, rows)
                     .and_then(|old| Ok(First::Rename { old, new: row::key(new_key, table, rows)? }));
                 return Ok(match rename {

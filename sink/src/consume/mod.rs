@@ -18,6 +18,7 @@ mod resume;
 mod share;
 pub mod topics;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::dispatch::Dispatcher;
 use crate::config::RunConfig;
 use crate::metrics::health::Health;
+use crate::parse::handling::Handling;
 
 /// What every Kafka client of the sink is configured with.
 pub fn kafka_client(config: &RunConfig) -> ClientConfig {
@@ -36,14 +38,20 @@ pub fn kafka_client(config: &RunConfig) -> ClientConfig {
 }
 
 /// Consumes this sink's share of the prefix's table topics, those that appear later included, until cancelled; returns when all
-/// batches under way have ended.
+/// batches under way have ended. `handling` is how the connector writes its records.
 ///
 /// A partition that fails is tried again from the stored offset, also when a person must act: the moment they have, it goes on.
 /// Meanwhile the others go on, and `/health` says what stands still, and why.
-pub async fn run(config: &RunConfig, target_id: &str, health: &Health, cancel: &CancellationToken) {
+pub async fn run(
+    config: &RunConfig,
+    target_id: &str,
+    handling: Arc<Handling>,
+    health: &Health,
+    cancel: &CancellationToken,
+) {
     health.consumes();
     loop {
-        match Dispatcher::new(config, target_id, health) {
+        match Dispatcher::new(config, target_id, health, handling.clone()) {
             Ok(dispatcher) => return dispatcher.run(cancel).await,
             Err(error) => tracing::error!(%error, "the consumer cannot be made"),
         }

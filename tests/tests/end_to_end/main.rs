@@ -35,6 +35,7 @@ mod proxy;
 mod rest;
 mod rest_access;
 mod restarts;
+mod round_trip;
 mod several_slots;
 mod sink_group;
 mod slot_life;
