@@ -192,6 +192,10 @@ pub struct ReplayConfig {
     /// The target; its URL is as that of `sink run`
     #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
     pub target: Database,
+    /// The connector that published them, as {"name": …, "config": {…}}: it says how values are written; as Debezium does by itself,
+    /// without
+    #[arg(long, env = "SINK_CONNECTOR", value_name = "FILE")]
+    pub connector: Option<PathBuf>,
     /// Only those of this topic
     #[arg(long, value_name = "TOPIC")]
     pub topic: Option<String>,

@@ -2,16 +2,24 @@
 
 use std::sync::LazyLock;
 
+use proto::oid::Oid;
+use proto::table::{PgType, PgTypeKind};
 use serde::de::DeserializeSeed as _;
+use serde_json::{Value as Json, json};
+use sink::parse::handling::Handling;
 use sink::parse::head::{Heads, Value};
+use sink::parse::reader::Reader;
 use sink::parse::record::{self, Change};
 use sink::parse::row;
 use sink::parse::value::ValueOf;
 use sink::plan::rows::Rows;
-use sink::plan::table::{ColumnType, TargetColumn, TargetTable, TypeKind};
+use sink::plan::table::{TargetColumn, TargetTable};
 
 /// The types that have a form of their own in a record, and one that has not.
-const BASE: [&str; 13] = [
+const BASE: [&str; 22] = [
+    "bool",
+    "int4",
+    "float8",
     "numeric",
     "money",
     "bytea",
@@ -19,73 +27,123 @@ const BASE: [&str; 13] = [
     "varbit",
     "date",
     "time",
+    "timetz",
     "timestamp",
     "timestamptz",
     "interval",
     "hstore",
     "point",
+    "geometry",
+    "vector",
+    "sparsevec",
+    "line",
+    "uuid",
     "text",
 ];
 
-static COLUMNS: LazyLock<Vec<ColumnType>> = LazyLock::new(|| {
-    let of = |name: &str, typmod: i32, kind: TypeKind| ColumnType {
-        schema: "pg_catalog".to_owned(),
-        name: name.to_owned(),
-        typmod,
-        kind,
-    };
-    let base = |name: &str| of(name, -1, TypeKind::Base);
-    let array = |element: ColumnType| of(&format!("_{}", element.name), -1, TypeKind::Array(Box::new(element)));
-    let mut columns: Vec<ColumnType> = BASE.iter().flat_map(|name| [base(name), array(base(name))]).collect();
-    columns.extend([
-        of("numeric", (10 << 16 | 2) + 4, TypeKind::Base),
-        of("bit", 12, TypeKind::Base),
-        of("time", 3, TypeKind::Base),
-        of("timestamp", 3, TypeKind::Base),
-        of("int2vector", -1, TypeKind::Array(Box::new(base("int2")))),
-        of("mood", -1, TypeKind::Other),
-        array(of("mood", -1, TypeKind::Other)),
-        array(base("uuid")),
-    ]);
-    columns
+/// Every form of values, over three configurations, and rows with and without their envelope.
+fn configurations() -> [Json; 3] {
+    [
+        json!({}),
+        json!({
+            "decimal.handling.mode": "string", "time.precision.mode": "isostring", "interval.handling.mode": "string",
+            "binary.handling.mode": "hex", "hstore.handling.mode": "map", "include.unknown.datatypes": "true",
+            "unavailable.value.placeholder": "gone", "topic.prefix": "p", "transforms": "u",
+            "transforms.u.type": "io.debezium.transforms.ExtractNewRecordState",
+        }),
+        json!({
+            "decimal.handling.mode": "double", "time.precision.mode": "nanoseconds", "money.fraction.digits": "4",
+            "binary.handling.mode": "base64-url-safe", "include.unknown.datatypes": "true",
+            "headwater.value.fidelity": "exact", "unavailable.value.placeholder": "hex:00ff41", "topic.prefix": "p",
+            "transforms": "u", "transforms.u.type": "io.debezium.transforms.ExtractNewRecordState",
+            "transforms.u.delete.tombstone.handling.mode": "rewrite",
+            "transforms.u.replace.null.with.default": "false", "transforms.u.add.fields": "op,source.ts_ms",
+        }),
+    ]
+}
+
+static HANDLINGS: LazyLock<Vec<Handling>> = LazyLock::new(|| {
+    let handling = |config: Json| Handling::of(config.as_object()?).ok();
+    let handlings: Vec<Handling> = configurations().into_iter().filter_map(handling).collect();
+    assert_eq!(handlings.len(), configurations().len(), "a configuration that is none");
+    handlings
 });
 
-/// A table with a column of every type, whose names are their numbers; the first is its key.
-static TABLE: LazyLock<TargetTable> = LazyLock::new(|| {
-    let columns = COLUMNS.iter().enumerate().map(|(number, column_type)| TargetColumn {
-        name: number.to_string(),
-        column_type: column_type.clone(),
-        cast: column_type.name.clone(),
-    });
-    TargetTable { schema: "public".to_owned(), name: "t".to_owned(), columns: columns.collect(), key: vec![0] }
+fn types() -> Vec<(PgType, i32)> {
+    let of = |name: &str, kind: PgTypeKind| PgType {
+        oid: Oid::from(0),
+        schema: "pg_catalog".to_owned(),
+        name: name.to_owned(),
+        kind,
+    };
+    let base = |name: &str| of(name, PgTypeKind::Base);
+    let array = |element: PgType| of("_array", PgTypeKind::Array { element: Box::new(element) });
+    let mood = || of("mood", PgTypeKind::Enum { labels: Vec::new() });
+    let mut types: Vec<(PgType, i32)> =
+        BASE.iter().flat_map(|name| [(base(name), -1), (array(base(name)), -1)]).collect();
+    types.extend([
+        (base("numeric"), (10 << 16 | 2) + 4),
+        (array(base("numeric")), (10 << 16 | 2) + 4),
+        (base("bit"), 1),
+        (base("bit"), 12),
+        (base("time"), 3),
+        (base("timestamp"), 3),
+        (of("int2vector", PgTypeKind::Array { element: Box::new(base("int2")) }), -1),
+        (mood(), -1),
+        (array(mood()), -1),
+    ]);
+    types
+}
+
+/// For each configuration a table with a column of every type, whose names are their numbers; the first is its key.
+static TABLES: LazyLock<Vec<TargetTable>> = LazyLock::new(|| {
+    let table = |handling: &Handling| {
+        let columns = types().into_iter().enumerate().map(|(number, (pg_type, typmod))| TargetColumn {
+            name: number.to_string(),
+            reader: Reader::new(&pg_type, typmod, handling),
+            cast: pg_type.name,
+            is_always_identity: false,
+        });
+        TargetTable {
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            columns: columns.collect(),
+            key: vec![0],
+            passed_over: vec!["__op".to_owned()],
+        }
+    };
+    HANDLINGS.iter().map(table).collect()
 });
 
 /// A record: the value, and in further lines the key and the header with the new key.
 pub fn sink_record(data: &[u8]) {
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let (value, key, new_key) = (lines.next(), lines.next(), lines.next());
-    let (mut heads, mut rows) = (Heads::default(), Rows::new(TABLE.columns.len()));
+    let mut heads = Heads::default();
     let alone = value.map(Value::alone);
     let value = value.map(|value| heads.value("t", value));
     assert_eq!(value.as_ref().map(Value::whole), alone.as_ref().map(Value::whole), "the same value");
-    let read = record::read(key, value.as_ref(), new_key);
-    assert_eq!(read, record::read(key, alone.as_ref(), new_key), "the same record says the same");
-    match read {
-        Ok(Change::Upsert(change)) => {
-            let _row = row::row(change.row, &TABLE, &mut rows);
+    for (handling, table) in HANDLINGS.iter().zip(TABLES.iter()) {
+        let (shape, mut rows) = (handling.shape("p.public.t"), Rows::new(table.columns.len()));
+        let read = record::read(&shape, key, value.as_ref(), new_key);
+        assert_eq!(read, record::read(&shape, key, alone.as_ref(), new_key), "the same record says the same");
+        match read {
+            Ok(Change::Upsert(change)) => {
+                let _row = row::row(change.row, table, &mut rows);
+            }
+            Ok(Change::Delete(change)) => {
+                let _key = row::key(change.row, table, &mut rows);
+            }
+            _ => {}
         }
-        Ok(Change::Delete(change)) => {
-            let _key = row::key(change.row, &TABLE, &mut rows);
-        }
-        _ => {}
     }
 }
 
-/// A field's value, for columns of every type.
+/// A field's value, for columns of every type under every configuration.
 pub fn sink_value(data: &[u8]) {
-    for column in COLUMNS.iter() {
+    for column in TABLES.iter().flat_map(|table| &table.columns) {
         let mut text = String::new();
-        let value = ValueOf { column, text: &mut text };
+        let value = ValueOf { reader: &column.reader, text: &mut text };
         let _written = value.deserialize(&mut serde_json::Deserializer::from_slice(data));
     }
 }

@@ -128,7 +128,7 @@ impl ColumnCodec {
             });
         }
         Some(Self {
-            unavailable: Unavailable::of(&column.pg_type, &codec),
+            unavailable: Unavailable::of(&column.pg_type, &codec, modes.fidelity),
             source: (column.clone(), described_by),
             codec,
             schema,
@@ -250,11 +250,11 @@ impl ColumnCodec {
             None => {}
             Some(_) => {
                 let mut tree = TreeWriter::default();
-                self.unavailable.write(placeholder, &mut tree);
+                self.unavailable.write(&self.codec, placeholder, &mut tree);
                 return self.map(tree.finish(), writer);
             }
         }
-        self.unavailable.write(placeholder, writer);
+        self.unavailable.write(&self.codec, placeholder, writer);
     }
 
     /// Writes what stands in the old row of a delete for a column that may not be null and was not sent: the default of

@@ -137,6 +137,8 @@ pub(super) enum ZonedTimeForm {
     Whole,
     /// Without any: the elements of `timetz[]` pass through `java.sql.Time.toLocalTime`.
     Seconds,
+    /// Not turned to UTC: `io.debezium.time.ZonedTime` has a place for the offset.
+    WithOffset,
 }
 
 impl ZonedTimeForm {
@@ -145,6 +147,16 @@ impl ZonedTimeForm {
         const WHAT: NotA = NotA("a timetz");
         let (time, offset) = split_offset(text).ok_or(WHAT)?;
         let (seconds, exact) = clock(time).ok_or(WHAT)?;
+        if self == ZonedTimeForm::WithOffset && offset != 0 && seconds < SECONDS_PER_DAY {
+            let (sign, offset) = if offset < 0 { ('-', offset.saturating_neg()) } else { ('+', offset) };
+            let (hours, minutes, rest) = (offset / 3600, offset / 60 % 60, offset % 60);
+            let mut text = iso_clock(seconds, exact);
+            text.push_str(&format!("{sign}{hours:02}:{minutes:02}"));
+            if rest != 0 {
+                text.push_str(&format!(":{rest:02}"));
+            }
+            return Ok((text, Kept::All));
+        }
         let micros = if self == ZonedTimeForm::Seconds { 0 } else { exact };
         let mut text = iso_clock(seconds.wrapping_sub(offset).rem_euclid(SECONDS_PER_DAY), micros);
         text.push('Z');
@@ -419,6 +431,15 @@ mod tests {
         assert_eq!(convert("13:14:15.123456+02:30"), "10:44:15.123456Z");
         assert_eq!(convert("23:59:59.999999-11:59"), "11:58:59.999999Z");
         assert_eq!(convert("12:00:00.5+14"), "22:00:00.5Z");
+    }
+
+    #[test]
+    fn an_offset_is_kept_where_it_is_asked_for() {
+        let convert = |text| ZonedTimeForm::WithOffset.convert(text).unwrap().0;
+        assert_eq!(convert("13:14:15.123456+02"), "13:14:15.123456+02:00");
+        assert_eq!(convert("23:59:59-00:45:30"), "23:59:59-00:45:30");
+        assert_eq!(convert("12:00:00+00"), "12:00:00Z");
+        assert_eq!(convert("24:00:00+02"), "22:00:00Z");
     }
 
     #[test]

@@ -152,7 +152,13 @@ fn base_type(name: &str, typmod: i32, modes: &ValueModes) -> Option<(Codec, Sche
             let (kind, name) = form.schema();
             logical(Codec::Timestamp(form), kind, name)
         }
-        "timetz" => logical(Codec::ZonedTime(ZonedTimeForm::Whole), SchemaKind::String, "io.debezium.time.ZonedTime"),
+        "timetz" => {
+            let form = match modes.fidelity {
+                Fidelity::Debezium => ZonedTimeForm::Whole,
+                Fidelity::Exact => ZonedTimeForm::WithOffset,
+            };
+            logical(Codec::ZonedTime(form), SchemaKind::String, "io.debezium.time.ZonedTime")
+        }
         "timestamptz" => {
             let codec = Codec::ZonedTimestamp(ZonedTimestampForm::of(typmod));
             logical(codec, SchemaKind::String, "io.debezium.time.ZonedTimestamp")

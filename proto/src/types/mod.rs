@@ -6,7 +6,7 @@
 //! # Layout
 //! - `modes`: where the configuration gives a choice
 //! - `mapping`: which conversion and which schema a type has
-//! - `codec`: a column's conversion, compiled once
+//! - `codec`: a column's conversion, compiled once; `form`: what its values are in a record, for who reads them back
 //! - `stand_in`: what stands for values that were not sent
 //! - `rule`: what the configuration does to single columns; `source_type`: their types as it shows them
 //! - `loss`: who is told when a value loses something
@@ -22,6 +22,7 @@ mod codec;
 pub mod datetime;
 pub mod decimal;
 mod default;
+mod form;
 mod geometric;
 pub mod hstore;
 pub mod interval;
@@ -38,6 +39,7 @@ mod temporal;
 mod vector;
 
 pub use codec::{ColumnCodec, Kept};
+pub use form::{Form, Temporal};
 pub use loss::{Losses, OnLoss};
 pub use modes::{
     BinaryMode, ConversionFailure, DecimalMode, Fidelity, HstoreMode, IntervalMode, Phase, Placeholder, TimePrecision,

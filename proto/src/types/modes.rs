@@ -1,6 +1,6 @@
 //! How values are represented where the configuration gives a choice.
 
-use super::Unconvertible;
+use super::{Unconvertible, binary};
 
 /// How values are represented where Debezium gives a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,18 @@ pub enum DecimalMode {
     String,
 }
 
+impl DecimalMode {
+    /// By its name in a configuration.
+    pub fn find(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "precise" => Self::Precise,
+            "double" => Self::Double,
+            "string" => Self::String,
+            _ => return None,
+        })
+    }
+}
+
 /// `time.precision.mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimePrecision {
@@ -71,6 +83,21 @@ pub enum TimePrecision {
     Nanoseconds,
 }
 
+impl TimePrecision {
+    /// By its name in a configuration.
+    pub fn find(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "adaptive" => Self::Adaptive,
+            "adaptive_time_microseconds" => Self::AdaptiveTimeMicroseconds,
+            "connect" => Self::Connect,
+            "isostring" => Self::IsoString,
+            "microseconds" => Self::Microseconds,
+            "nanoseconds" => Self::Nanoseconds,
+            _ => return None,
+        })
+    }
+}
+
 /// `interval.handling.mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IntervalMode {
@@ -79,6 +106,17 @@ pub enum IntervalMode {
     Numeric,
     /// ISO 8601: `P1Y2M3DT4H5M6.789S`.
     String,
+}
+
+impl IntervalMode {
+    /// By its name in a configuration.
+    pub fn find(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "numeric" => Self::Numeric,
+            "string" => Self::String,
+            _ => return None,
+        })
+    }
 }
 
 /// `binary.handling.mode`.
@@ -95,6 +133,19 @@ pub enum BinaryMode {
     Hex,
 }
 
+impl BinaryMode {
+    /// By its name in a configuration.
+    pub fn find(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "bytes" => Self::Bytes,
+            "base64" => Self::Base64,
+            "base64-url-safe" => Self::Base64UrlSafe,
+            "hex" => Self::Hex,
+            _ => return None,
+        })
+    }
+}
+
 /// `hstore.handling.mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HstoreMode {
@@ -103,6 +154,17 @@ pub enum HstoreMode {
     Json,
     /// A MAP.
     Map,
+}
+
+impl HstoreMode {
+    /// By its name in a configuration.
+    pub fn find(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "json" => Self::Json,
+            "map" => Self::Map,
+            _ => return None,
+        })
+    }
 }
 
 /// `event.converting.failure.handling.mode`: what becomes of a value that cannot be converted.
@@ -138,6 +200,17 @@ pub enum Fidelity {
     Exact,
 }
 
+impl Fidelity {
+    /// By its name in a configuration.
+    pub fn find(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "debezium" => Self::Debezium,
+            "exact" => Self::Exact,
+            _ => return None,
+        })
+    }
+}
+
 /// Where a value comes from. Debezium reads a snapshot through the JDBC driver's objects and the stream by itself, and the
 /// two do not agree on every value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +234,12 @@ impl Placeholder {
         Self { text: String::from_utf8_lossy(&bytes).into_owned(), bytes }
     }
 
+    /// As a configuration gives it: a text, or bytes behind `hex:`; `None` where no bytes are behind it.
+    pub fn parse(value: &str) -> Option<Self> {
+        let Some(digits) = value.strip_prefix("hex:") else { return Some(Self::from(value)) };
+        binary::from_hex(digits.as_bytes()).ok().map(Self::new)
+    }
+
     /// For columns of texts.
     pub fn text(&self) -> &str {
         &self.text
@@ -175,5 +254,20 @@ impl Placeholder {
 impl From<&str> for Placeholder {
     fn from(text: &str) -> Self {
         Self { bytes: text.as_bytes().to_vec(), text: text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_may_be_given_as_bytes_that_are_no_text() {
+        assert_eq!(Placeholder::parse("hex:c3a9"), Some(Placeholder::from("é")));
+        assert_eq!(Placeholder::parse("hex:00ff41").unwrap().text(), "\0\u{fffd}A");
+        assert_eq!(Placeholder::parse("gone"), Some(Placeholder::from("gone")));
+        for text in ["hex:c", "hex:zz", "hex:é"] {
+            assert_eq!(Placeholder::parse(text), None, "{text}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::codec::Codec;
 use super::datetime::Stamp;
-use super::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, Placeholder};
+use super::form::{Form, Temporal};
+use super::modes::{BinaryMode, DecimalMode, Fidelity, HstoreMode, IntervalMode, Placeholder};
 use super::{array, decimal, hstore, interval, point, postgis, vector};
 use crate::connect::writer::ValueWriter;
 use crate::table::{PgType, PgTypeKind};
@@ -23,10 +24,19 @@ pub(super) enum Unavailable {
     Int64Array,
     UuidArray,
     Hstore(HstoreMode),
+    /// Under exact fidelity, where Debezium has nothing: a value of the column's own form.
+    Own,
 }
 
 impl Unavailable {
-    pub(super) fn of(pg_type: &PgType, codec: &Codec) -> Self {
+    pub(super) fn of(pg_type: &PgType, codec: &Codec, fidelity: Fidelity) -> Self {
+        match (Self::of_debezium(pg_type, codec), fidelity) {
+            (Unavailable::Null, Fidelity::Exact) => Unavailable::Own,
+            (unavailable, _) => unavailable,
+        }
+    }
+
+    fn of_debezium(pg_type: &PgType, codec: &Codec) -> Self {
         if let PgTypeKind::Array { element } = &pg_type.kind {
             return match (element.name.as_str(), codec) {
                 ("text" | "varchar" | "bpchar" | "json" | "jsonb", _) => Unavailable::TextArray,
@@ -52,11 +62,12 @@ impl Unavailable {
         }
     }
 
-    pub(super) fn write(self, placeholder: &Placeholder, writer: &mut impl ValueWriter) {
+    pub(super) fn write(self, codec: &Codec, placeholder: &Placeholder, writer: &mut impl ValueWriter) {
         let text = placeholder.text();
         let signed = || placeholder.bytes().iter().map(|byte| i8::from_ne_bytes([*byte]));
         match self {
             Unavailable::Null => writer.null(),
+            Unavailable::Own => codec.write_own_stand_in(placeholder, writer),
             Unavailable::Text => writer.string(text),
             Unavailable::Bytes => writer.bytes(placeholder.bytes()),
             Unavailable::BytesArray(BinaryMode::Bytes) => one(writer, |writer| writer.bytes(placeholder.bytes())),
@@ -86,6 +97,68 @@ impl Codec {
             Codec::Date(form) => form.is_text(),
             _ => false,
         }
+    }
+
+    /// A value that nobody has by chance: the placeholder where a text or bytes can be, in an array of numbers its bytes, one of
+    /// booleans its bits. Null where the type is never stored out of line, and for exact decimals, of which any may be a value.
+    fn write_own_stand_in<W: ValueWriter>(&self, placeholder: &Placeholder, writer: &mut W) {
+        let (text, bytes) = (placeholder.text(), placeholder.bytes());
+        let signed = || bytes.iter().map(|byte| byte.cast_signed());
+        match self.form() {
+            Form::Text | Form::Binary(_) | Form::Unknown(_) if !self.is_bytes() => writer.string(text),
+            Form::Binary(_) | Form::Unknown(_) | Form::Bits { .. } => writer.bytes(bytes),
+            Form::Decimal { mode: DecimalMode::String, .. } => writer.string(text),
+            Form::Hstore(mode) => hstore::write(&[(text.to_owned(), Some(text.to_owned()))], mode, writer),
+            Form::PostGis => postgis::write(bytes, None, writer),
+            Form::SparseVector => vector::write_sparse(-1, &[], writer),
+            Form::Vector if *self == Codec::HalfVector => {
+                array::write_all(writer, signed(), |writer, byte| writer.float32(byte.into()));
+            }
+            Form::Vector => array::write_all(writer, signed(), |writer, byte| writer.float64(byte.into())),
+            _ => match self {
+                Codec::Array { element, .. } | Codec::Words { element, .. } => {
+                    element.write_own_stand_ins(placeholder, writer)
+                }
+                _ => writer.null(),
+            },
+        }
+    }
+
+    /// An array's, of its elements.
+    fn write_own_stand_ins<W: ValueWriter>(&self, placeholder: &Placeholder, writer: &mut W) {
+        let text = placeholder.text();
+        let signed = placeholder.bytes().iter().map(|byte| byte.cast_signed());
+        match (self, self.form()) {
+            (Codec::Int16, _) => array::write_all(writer, signed, |writer, byte| writer.int16(byte.into())),
+            (Codec::Int32, _) | (_, Form::Date(Temporal::Days) | Form::Time(Temporal::Milliseconds)) => {
+                array::write_all(writer, signed, |writer, byte| writer.int32(byte.into()));
+            }
+            (Codec::Float32, _) => array::write_all(writer, signed, |writer, byte| writer.float32(byte.into())),
+            (Codec::Float64, _) | (_, Form::Decimal { mode: DecimalMode::Double, .. }) => {
+                array::write_all(writer, signed, |writer, byte| writer.float64(byte.into()));
+            }
+            (
+                _,
+                Form::Hstore(HstoreMode::Json)
+                | Form::ZonedTime
+                | Form::ZonedTimestamp
+                | Form::Date(_)
+                | Form::Time(Temporal::Iso)
+                | Form::Timestamp(Temporal::Iso),
+            ) => one(writer, |writer| writer.string(text)),
+            (Codec::Int64, _) | (_, Form::Time(_) | Form::Timestamp(_)) => {
+                array::write_all(writer, signed, |writer, byte| writer.int64(byte.into()));
+            }
+            (Codec::Boolean, _) => {
+                let bits = placeholder.bytes().iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
+                array::write_all(writer, bits, |writer, bit| writer.boolean(bit));
+            }
+            _ => one(writer, |writer| self.write_own_stand_in(placeholder, writer)),
+        }
+    }
+
+    fn is_bytes(&self) -> bool {
+        matches!(self, Codec::Bytea(BinaryMode::Bytes) | Codec::Unknown { mode: BinaryMode::Bytes, .. })
     }
 
     /// The type's zero (the fallbacks of `JdbcValueConverters` and `PostgresValueConverter`).

@@ -3,6 +3,7 @@
 use super::NotA;
 use super::codec::Kept;
 use super::datetime::{self, Calendar, MICROS_PER_DAY, MICROS_PER_SECOND, Stamp};
+use super::form::Temporal;
 use super::modes::{Phase, TimePrecision};
 use crate::connect::schema::SchemaKind;
 use crate::connect::writer::ValueWriter;
@@ -41,6 +42,13 @@ impl DateForm {
 
     pub(super) fn is_text(self) -> bool {
         self == DateForm::Iso
+    }
+
+    pub(super) fn temporal(self) -> Temporal {
+        match self {
+            DateForm::Days | DateForm::Connect => Temporal::Days,
+            DateForm::Iso => Temporal::Iso,
+        }
     }
 
     pub(super) fn write(self, text: &str, phase: Phase, writer: &mut impl ValueWriter) -> Result<Kept, NotA> {
@@ -112,6 +120,15 @@ impl TimeForm {
         }
     }
 
+    pub(super) fn temporal(self) -> Temporal {
+        match self.unit {
+            TimeUnit::Milliseconds | TimeUnit::Connect => Temporal::Milliseconds,
+            TimeUnit::Microseconds => Temporal::Microseconds,
+            TimeUnit::Nanoseconds => Temporal::Nanoseconds,
+            TimeUnit::Iso => Temporal::Iso,
+        }
+    }
+
     /// `24:00:00` as a column's default: the driver reads it as the last time that Java has (`TimestampUtils.toLocalTime`).
     pub(super) fn write_end_of_day_default(self, writer: &mut impl ValueWriter) {
         const LAST_NANO: i64 = MICROS_PER_DAY * 1000 - 1;
@@ -172,6 +189,15 @@ impl TimestampForm {
             TimestampForm::Microseconds => (SchemaKind::Int64, "io.debezium.time.MicroTimestamp"),
             TimestampForm::Nanoseconds => (SchemaKind::Int64, "io.debezium.time.NanoTimestamp"),
             TimestampForm::Iso => (SchemaKind::String, "io.debezium.time.IsoTimestamp"),
+        }
+    }
+
+    pub(super) fn temporal(self) -> Temporal {
+        match self {
+            TimestampForm::Milliseconds | TimestampForm::Connect => Temporal::Milliseconds,
+            TimestampForm::Microseconds => Temporal::Microseconds,
+            TimestampForm::Nanoseconds => Temporal::Nanoseconds,
+            TimestampForm::Iso => Temporal::Iso,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A batch of records, applied.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
@@ -15,6 +16,7 @@ use super::session::Session;
 use super::write::{StageError, write};
 use crate::consume::record::Record;
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
 use crate::postgres::{Database, identifier};
 
 /// How large a stage becomes, as [`Stage::size`](crate::plan::stage::Stage::size) counts: one is made while the target carries
@@ -66,22 +68,22 @@ pub struct PartitionState {
 
 impl PartitionState {
     /// Nothing is known yet.
-    pub fn new((topic, partition): Place) -> Self {
+    pub fn new((topic, partition): Place, handling: Arc<Handling>) -> Self {
         Self {
+            tables: Tables::new(&topic, handling),
             topic,
             partition,
             next: None,
             is_one_of_several: false,
             refused: None,
             without_copies: 0,
-            tables: Tables::default(),
         }
     }
 
     /// The same with nothing known of the tables: what was known may be why a batch failed.
     #[must_use]
     pub fn afresh(self) -> Self {
-        Self { tables: Tables::default(), next: None, ..self }
+        Self { tables: self.tables.afresh(&self.topic), next: None, ..self }
     }
 }
 

@@ -18,6 +18,7 @@ use super::session::Session;
 use super::write::StageError;
 use crate::assemble::chunk::Chunk;
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
 
 /// What is known of a target into which transactions are applied.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct Applied {
 
 impl Ordered {
     /// Where this is stored; nothing is known of the tables.
-    pub fn new(topic: &str, stored: HashMap<Place, Next>) -> Self {
+    pub fn new(topic: &str, stored: HashMap<Place, Next>, handling: Arc<Handling>) -> Self {
         Self {
             topic: topic.to_owned(),
             stored,
@@ -55,7 +56,7 @@ impl Ordered {
             commit: None,
             is_open: false,
             without_copies: 0,
-            tables: Tables::default(),
+            tables: Tables::of_envelopes(handling),
         }
     }
 

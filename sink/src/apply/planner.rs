@@ -8,7 +8,8 @@ use tokio_postgres::Client;
 use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::parse::Unreadable;
-use crate::parse::record::{Change, Op, TableChange, read};
+use crate::parse::handling::Handling;
+use crate::parse::record::{Change, Op, Shape, TableChange, read};
 use crate::parse::row::{self, RowError};
 use crate::plan::rows::{Cell, Rows};
 use crate::plan::stage::{First, Stage, Step};
@@ -16,20 +17,38 @@ use crate::plan::table::TargetTable;
 
 /// The tables that a topic's records are of. It is one, but two names can come to one topic when they differ in characters
 /// that Kafka refuses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tables {
     by_name: HashMap<(String, String), Arc<TargetTable>>,
+    handling: Arc<Handling>,
+    /// How the topic's records are.
+    shape: Shape,
 }
 
 impl Tables {
+    /// Knows no table yet.
+    pub(super) fn new(topic: &str, handling: Arc<Handling>) -> Self {
+        Self { by_name: HashMap::new(), shape: handling.shape(topic), handling }
+    }
+
+    /// Of envelopes of any topic.
+    pub(super) fn of_envelopes(handling: Arc<Handling>) -> Self {
+        Self { by_name: HashMap::new(), shape: Shape::Envelope, handling }
+    }
+
+    /// The same with nothing known.
+    pub(super) fn afresh(self, topic: &str) -> Self {
+        Self::new(topic, self.handling)
+    }
+
     fn get(&self, schema: &str, name: &str) -> Option<&Arc<TargetTable>> {
         self.by_name.get(&(schema.to_owned(), name.to_owned()))
     }
 
-    /// Gets to know a table.
+    /// Gets to know a table. A row without its envelope may be of another one than its topic's name seems to say.
     ///
     /// # Errors
-    /// Stop when it is missing.
+    /// Stop when it is missing, or when two tables come to one topic and rows do not say which they are of.
     pub(super) async fn describe(
         &mut self,
         client: &Client,
@@ -37,13 +56,21 @@ impl Tables {
         schema: &str,
         name: &str,
     ) -> Result<(), SinkError> {
-        let table = TargetTable::describe(client, schema, name).await?.ok_or_else(|| {
+        let mut table = TargetTable::describe(client, schema, name, &self.handling).await?;
+        if let Shape::Row(rows) = &mut self.shape {
+            let prefix = self.handling.topic_prefix();
+            if let Some((schema, name)) = rows.find(TargetTable::of_topic(client, prefix, topic).await?, topic)? {
+                table = TargetTable::describe(client, schema, name, &self.handling).await?;
+            }
+            table.iter_mut().for_each(|table| table.passed_over.extend(rows.passed_over().map(str::to_owned)));
+        }
+        let table = table.ok_or_else(|| {
             SinkError::stop(format!(
                 "table {schema}.{name} is not in the target. Its changes wait in topic {topic}; create the table there as it is \
                  in the source, and they are applied"
             ))
         })?;
-        self.by_name.insert((schema.to_owned(), name.to_owned()), Arc::new(table));
+        self.by_name.insert((table.schema.clone(), table.name.clone()), Arc::new(table));
         Ok(())
     }
 }
@@ -92,7 +119,7 @@ impl<'a> Planner<'a> {
     /// Stop when a table lacks a column.
     pub(super) fn next(&mut self, tables: &Tables, bytes: usize) -> Result<Planned, SinkError> {
         while let Some((record, rest)) = self.records.split_first() {
-            let change = read(record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
+            let change = read(&tables.shape, record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
             let change = match change {
                 Ok(change) => change,
                 Err(unreadable) => {
@@ -184,8 +211,8 @@ impl<'a> Planner<'a> {
                     table.sql_name()
                 )));
             }
-            Change::Upsert(change) if !change.has_key => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(change.ts_ms));
+            Change::Upsert(change) if !change.has_key && (table.key.is_empty() || change.old.is_some()) => {
+                self.newest_ts_ms = self.newest_ts_ms.max(change.ts_ms);
                 match (row::row(change.row, table, rows), change.op) {
                     (Ok(new), Op::Update) => match whole_old(change, table, rows) {
                         Ok(old) => {
@@ -201,19 +228,19 @@ impl<'a> Planner<'a> {
                 }
             }
             Change::Delete(change) if !change.has_key => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(change.ts_ms));
+                self.newest_ts_ms = self.newest_ts_ms.max(change.ts_ms);
                 whole_old(change, table, rows).map(Step::Delete)
             }
             Change::Upsert(TableChange { row, ts_ms, op, .. }) => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
+                self.newest_ts_ms = self.newest_ts_ms.max(*ts_ms);
                 row::row(row, table, rows).map(if *op == Op::Insert { Step::Insert } else { Step::Upsert })
             }
             Change::Delete(TableChange { row, ts_ms, .. }) => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(*ts_ms));
+                self.newest_ts_ms = self.newest_ts_ms.max(*ts_ms);
                 row::key(row, table, rows).map(Step::Delete).map_err(RowError::from)
             }
             Change::Rename { old, new_key } => {
-                self.newest_ts_ms = self.newest_ts_ms.max(Some(old.ts_ms));
+                self.newest_ts_ms = self.newest_ts_ms.max(old.ts_ms);
                 let rename = row::key(old.row, table, rows)
                     .and_then(|old| Ok(First::Rename { old, new: row::key(new_key, table, rows)? }));
                 return Ok(match rename {

@@ -1,6 +1,7 @@
 //! Records that were set aside, applied after all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tokio_postgres::Row;
 
@@ -10,6 +11,7 @@ use super::refused::Refused;
 use crate::config::ReplayConfig;
 use crate::consume::record::Record;
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
 use crate::parse::head::Value;
 
 /// Tries every record that was set aside once more, in the order of its partition, each in a transaction of its own; those that the
@@ -24,10 +26,13 @@ pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
     let sql = "SELECT topic, partition, record_offset, key, value, new_key FROM headwater.set_aside
                WHERE $1::text IS NULL OR topic = $1 ORDER BY topic, partition, record_offset";
     let rows = applier.session.query(sql, &[&config.topic]).await?;
-    let (mut tables, mut of_topics) = (Tables::default(), BTreeMap::<String, (u64, u64)>::new());
+    let handling = Arc::new(handling(config)?);
+    let (mut tables, mut of_topics) = (HashMap::new(), BTreeMap::<String, (u64, u64)>::new());
     for row in &rows {
         let record = record(row);
-        let is_applied = one(&mut applier, &mut tables, &record).await?;
+        let known = || Tables::new(&record.topic, handling.clone());
+        let tables = tables.entry(record.topic.clone()).or_insert_with(known);
+        let is_applied = one(&mut applier, tables, &record).await?;
         let (applied, left) = of_topics.entry(record.topic.to_string()).or_default();
         *(if is_applied { applied } else { left }) += 1;
     }
@@ -36,6 +41,18 @@ pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
     }
     println!("{} records were set aside", rows.len());
     Ok(of_topics.values().all(|(_, left)| *left == 0))
+}
+
+/// How the connector writes its records: as its file says, or as Debezium does by itself.
+fn handling(config: &ReplayConfig) -> Result<Handling, SinkError> {
+    let Some(file) = &config.connector else { return Ok(Handling::default()) };
+    let fail = |why: String| SinkError::stop(format!("connector file {}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+    let json: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| fail(format!("not JSON (line {}, column {})", error.line(), error.column())))?;
+    let keys = json.get("config").and_then(serde_json::Value::as_object);
+    Handling::of(keys.ok_or_else(|| fail("it has no \"config\" object".to_owned()))?)
+        .map_err(|faults| fail(faults.join("; ")))
 }
 
 fn record(row: &Row) -> Record {

@@ -108,6 +108,9 @@ pub(super) async fn write(session: &mut Session, mut stage: Stage, copies: bool)
         if copies && group.is_new && group.is_whole && group.rows.len() >= WORTH_A_COPY {
             session.copy(&statements::copy(&table, &group.columns), lines(&rows, group)).await?;
         } else if group.is_whole {
+            if let Some(replace) = statements::replace(&table, &group.columns) {
+                execute(session, &replace, &columns).await?;
+            }
             execute(session, &statements::upsert(&table, &group.columns), &columns).await?;
         } else {
             let update = statements::update(&table, &group.columns);

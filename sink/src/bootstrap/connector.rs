@@ -12,6 +12,7 @@ use super::worker::WorkerUrl;
 use crate::config::{Mode, RunConfig};
 use crate::consume::{Order, TransactionTopics};
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
 
 /// A connector as its file describes it.
 #[derive(Debug, Clone)]
@@ -24,29 +25,21 @@ pub struct Connector {
     pub publication: String,
     /// `publication.autocreate.mode`.
     pub autocreate: String,
+    /// How it writes its records.
+    pub handling: Handling,
     config: Map<String, Value>,
 }
 
-/// Settings under which records say all that the target needs; the sink reads no others.
-const REQUIRED: [(&str, &str, &str); 8] = [
+/// Settings without which records do not say all that the target needs.
+const REQUIRED: [(&str, &str, &str); 4] = [
     ("snapshot.mode", "no_data", "the sink copies the tables itself"),
     ("slot.drop.on.stop", "false", "a dropped slot loses what is not in Kafka yet"),
     ("skipped.operations", "none", "Debezium leaves truncates out otherwise"),
-    ("decimal.handling.mode", "precise", "the sink reads exact decimals"),
-    ("time.precision.mode", "adaptive", "the sink reads Debezium's own time types"),
-    ("binary.handling.mode", "bytes", "the sink reads base64"),
-    ("hstore.handling.mode", "json", "the sink reads JSON"),
     ("value.converter.replace.null.with.default", "false", "a NULL would become the column's default"),
 ];
 
 /// Those of [`REQUIRED`] that Debezium has as its own defaults.
-const DEFAULT_FITS: [&str; 5] = [
-    "slot.drop.on.stop",
-    "decimal.handling.mode",
-    "time.precision.mode",
-    "binary.handling.mode",
-    "hstore.handling.mode",
-];
+const DEFAULT_FITS: [&str; 1] = ["slot.drop.on.stop"];
 
 impl Connector {
     /// The connector of `--connector`, checked, or without it one that fits this sink. What it does not say about reaching
@@ -109,14 +102,16 @@ impl Connector {
         if text("topic.prefix", "") != run.topic_prefix {
             faults.push(format!("topic.prefix differs from --topic-prefix {}", run.topic_prefix));
         }
-        if !faults.is_empty() {
+        let handling = Handling::of(&config).map_err(|wrong| faults.extend(wrong));
+        let Some(handling) = handling.ok().filter(|_| faults.is_empty()) else {
             return Err(format!("the target would not become equal with it:\n  {}", faults.join("\n  ")));
-        }
+        };
         Ok(Self {
             name: name.to_owned(),
             slot: text("slot.name", "debezium"),
             publication: text("publication.name", "dbz_publication"),
             autocreate: text("publication.autocreate.mode", "all_tables").to_ascii_lowercase(),
+            handling,
             config,
         })
     }
@@ -142,6 +137,7 @@ impl Connector {
         let has_metadata = text("provide.transaction.metadata", "false").eq_ignore_ascii_case("true");
         let lacks = [
             (!has_metadata, "provide.transaction.metadata is not true: changes do not say which transaction they are of"),
+            (self.handling.unwraps(), "a transform takes changes out of their envelopes, which say what they are of"),
             (delimiter != ".", "topic.delimiter is not a point"),
             (
                 !text("transforms", "").is_empty() && run.mode == Mode::Auto,
@@ -278,6 +274,8 @@ fn standard(prefix: &str, mode: Mode) -> Value {
         "publication.name": format!("{name}_publication"),
         "heartbeat.interval.ms": "10000",
         "provide.transaction.metadata": if mode == Mode::Table { "false" } else { "true" },
+        // As numbers they do not say which intervals they were.
+        "interval.handling.mode": "string",
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",
         "key.converter.schemas.enable": "false",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
@@ -343,10 +341,14 @@ mod tests {
         let config = serde_json::json!({
             "topic.prefix": "other", "snapshot.mode": "initial", "database.password": "hidden-value",
             "skipped.operations": "none", "value.converter.replace.null.with.default": "false",
+            "time.precision.mode": "hidden-value", "transforms": "unwrap",
+            "transforms.unwrap.type": "io.debezium.transforms.ExtractNewRecordState",
+            "transforms.unwrap.delete.tombstone.handling.mode": "drop",
         });
         let file = file(&serde_json::json!({ "name": "c", "config": config }));
         let error = Connector::of(&run(Some(file.path()))).unwrap_err().to_string();
         assert!(error.contains("snapshot.mode must be no_data") && error.contains("topic.prefix differs"), "{error}");
+        assert!(error.contains("time.precision.mode must be one of") && error.contains("must not be drop"), "{error}");
         assert!(!error.contains("hidden-value") && !error.contains("skipped"), "{error}");
     }
 

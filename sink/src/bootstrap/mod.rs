@@ -25,6 +25,7 @@ pub mod test_rows;
 pub mod turn;
 pub mod worker;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::failpoint;
@@ -51,6 +52,9 @@ const TEST_ROW_DEADLINE: Duration = Duration::from_secs(60);
 pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
     let connector = Connector::of(config)?;
     let order = connector.order(config)?;
+    for loss in connector.handling.losses() {
+        tracing::warn!("connector {}: {loss}", connector.name);
+    }
     let mut steps = Steps::new(health.clone());
 
     steps.begin("waiting for postgres1, postgres2, Kafka and the worker");
@@ -97,8 +101,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     });
     let consumers = tokio::spawn({
         let (config, order, health, cancel) = (config.clone(), order.clone(), health.clone(), cancel.clone());
-        let target_id = ledger::target_id(&target).await?;
-        async move { consume::run(&config, &order, &target_id, &health, &cancel).await }
+        let (target_id, handling) = (ledger::target_id(&target).await?, Arc::new(connector.handling.clone()));
+        async move { consume::run(&config, &order, &target_id, handling, &health, &cancel).await }
     });
     let sequences = tokio::spawn({
         let (config, cancel) = (config.clone(), cancel.clone());

@@ -22,6 +22,7 @@ use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::metrics::health::Health;
 use crate::metrics::names;
+use crate::parse::handling::Handling;
 
 /// How many batches are applied at once, each in a session of its own.
 const SESSIONS: usize = 8;
@@ -53,6 +54,7 @@ pub(super) struct Dispatcher<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) target_id: &'a str,
     pub(super) health: &'a Health,
+    pub(super) handling: Arc<Handling>,
     pub(super) reader: Reader,
     /// The topics of the prefix, with their numbers of partitions.
     pub(super) topics: BTreeMap<String, usize>,
@@ -89,11 +91,17 @@ impl<'a> Dispatcher<'a> {
     ///
     /// # Errors
     /// As [`Reader::new`].
-    pub(super) fn new(config: &'a RunConfig, target_id: &'a str, health: &'a Health) -> Result<Self, SinkError> {
+    pub(super) fn new(
+        config: &'a RunConfig,
+        target_id: &'a str,
+        health: &'a Health,
+        handling: Arc<Handling>,
+    ) -> Result<Self, SinkError> {
         Ok(Self {
             config,
             target_id,
             health,
+            handling,
             reader: Reader::new(config, target_id)?,
             topics: BTreeMap::new(),
             partitions: HashMap::new(),

@@ -24,6 +24,7 @@ mod resume;
 mod share;
 pub mod topics;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -33,6 +34,7 @@ use self::dispatch::Dispatcher;
 use self::ordered::InOrder;
 use crate::config::RunConfig;
 use crate::metrics::health::Health;
+use crate::parse::handling::Handling;
 
 /// What every Kafka client of the sink is configured with.
 pub fn kafka_client(config: &RunConfig) -> ClientConfig {
@@ -78,19 +80,26 @@ impl Order {
 }
 
 /// Consumes this sink's share of the prefix's table topics, those that appear later included, until cancelled; returns when all
-/// batches under way have ended.
+/// batches under way have ended. `handling` is how the connector writes its records.
 ///
 /// A partition that fails is tried again from the stored offset, also when a person must act: the moment they have, it goes on.
 /// Meanwhile the others go on, and `/health` says what stands still, and why.
-pub async fn run(config: &RunConfig, order: &Order, target_id: &str, health: &Health, cancel: &CancellationToken) {
+pub async fn run(
+    config: &RunConfig,
+    order: &Order,
+    target_id: &str,
+    handling: Arc<Handling>,
+    health: &Health,
+    cancel: &CancellationToken,
+) {
     health.consumes();
     loop {
         let made = match order {
-            Order::Tables => match Dispatcher::new(config, target_id, health) {
+            Order::Tables => match Dispatcher::new(config, target_id, health, handling.clone()) {
                 Ok(dispatcher) => return dispatcher.run(cancel).await,
                 Err(error) => Err(error),
             },
-            Order::Transactions(topics) => match InOrder::new(config, topics, target_id, health) {
+            Order::Transactions(topics) => match InOrder::new(config, topics, target_id, health, handling.clone()) {
                 Ok(in_order) => match in_order.run(cancel).await {
                     true => Ok(()),
                     false => return,

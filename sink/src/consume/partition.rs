@@ -1,5 +1,6 @@
 //! One partition of a topic, between Kafka and the target.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::reader::Begin;
@@ -8,6 +9,7 @@ use super::resume::Resume;
 use crate::apply::batch::PartitionState;
 use crate::apply::ledger::Place;
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
 
 /// The largest batch: one transaction's work, and what is held in memory.
 const BATCH_RECORDS: usize = 10_000;
@@ -44,9 +46,9 @@ pub(super) struct Partition {
 
 impl Partition {
     /// One that is to be read.
-    pub(super) fn new(place: &Place) -> Self {
+    pub(super) fn new(place: &Place, handling: Arc<Handling>) -> Self {
         Self {
-            state: Some(PartitionState::new(place.clone())),
+            state: Some(PartitionState::new(place.clone(), handling)),
             is_mine: true,
             is_read: false,
             due: Some(Instant::now()),

@@ -44,7 +44,7 @@ impl Dispatcher<'_> {
         for place in mine {
             let partition = self.partitions.entry(place.clone()).or_insert_with(|| {
                 new += 1;
-                Partition::new(place)
+                Partition::new(place, self.handling.clone())
             });
             if !std::mem::replace(&mut partition.is_mine, true) {
                 // It came back before its batch had ended.

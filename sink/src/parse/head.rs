@@ -38,9 +38,12 @@ impl Value {
         }
     }
 
-    /// What stands behind the head: the payload, and the end of what it is in; `None` without a head.
-    pub(super) fn behind_head(&self) -> Option<&[u8]> {
-        self.head.as_ref().map(|_| self.rest.as_slice())
+    /// What stands behind the head, where the payload is: without the end of what it is in. `None` without a head.
+    pub(super) fn payload_behind_head(&self) -> Option<&str> {
+        self.head.as_ref()?;
+        let payload = self.rest.trim_ascii_end().strip_suffix(b"}")?;
+        // The head ended where a character began.
+        std::str::from_utf8(payload).ok().map(|payload| payload.trim_ascii_end())
     }
 
     /// How many bytes it takes by itself.

@@ -9,6 +9,16 @@ use serde_json::value::RawValue;
 use super::Unreadable;
 use super::envelope::{Fields, Scalar, Source};
 use super::head::Value;
+use super::unwrap::Rows;
+
+/// How a topic's records are.
+#[derive(Debug, Clone)]
+pub enum Shape {
+    /// Debezium's envelopes.
+    Envelope,
+    /// Rows without their envelope.
+    Row(Rows),
+}
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +56,8 @@ pub struct TableChange<'a> {
     pub row: &'a str,
     /// The row as it was before, where the record says it: an object's JSON.
     pub old: Option<&'a str>,
-    /// When it was committed, in milliseconds since 1970.
-    pub ts_ms: i64,
+    /// When it was committed, in milliseconds since 1970, if the record says it.
+    pub ts_ms: Option<i64>,
     /// What was done.
     pub op: Op,
     /// Whether the record has a key.
@@ -73,8 +83,20 @@ pub const NEW_KEY: &str = "__debezium.newkey";
 /// Reads a record.
 ///
 /// # Errors
-/// When it is no Debezium envelope, or lacks what its operation needs.
+/// When it is no Debezium envelope, or no row where rows come without one, or lacks what its operation needs.
 pub fn read<'a>(
+    shape: &'a Shape,
+    key: Option<&'a [u8]>,
+    value: Option<&'a Value>,
+    new_key: Option<&'a [u8]>,
+) -> Result<Change<'a>, Unreadable> {
+    match shape {
+        Shape::Envelope => read_envelope(key, value, new_key),
+        Shape::Row(rows) => rows.read(key, value, new_key),
+    }
+}
+
+fn read_envelope<'a>(
     key: Option<&'a [u8]>,
     value: Option<&'a Value>,
     new_key: Option<&'a [u8]>,
@@ -96,7 +118,7 @@ pub fn read<'a>(
     let lacks = |name| move || Unreadable::new(format!("the envelope has no source.{name}"));
     let schema = schema.and_then(Scalar::text).ok_or_else(lacks("schema"))?;
     let table = table.and_then(Scalar::text).ok_or_else(lacks("table"))?;
-    let ts_ms = if let Some(Scalar::Integer(ts_ms)) = ts_ms { ts_ms } else { 0 };
+    let ts_ms = if let Some(Scalar::Integer(ts_ms)) = ts_ms { Some(ts_ms) } else { None };
     let (old, has_key) = (envelope.before.and_then(object), key.is_some());
     match op.as_ref() {
         "t" => Ok(Change::Truncate { schema, table }),
@@ -112,36 +134,39 @@ pub fn read<'a>(
             };
             Ok(Change::Upsert(TableChange { schema, table, row, old, ts_ms, op, has_key }))
         }
-        "d" => {
-            let row = match key {
-                Some(key) => payload(key, "key")?,
-                None => old.ok_or_else(|| Unreadable::new("a delete has neither a key nor the row as it was"))?,
-            };
-            let gone = TableChange { schema, table, row, old, ts_ms, op: Op::Delete, has_key };
-            match new_key {
-                Some(header) => Ok(Change::Rename { old: gone, new_key: payload(header, "newkey header")? }),
-                None => Ok(Change::Delete(gone)),
-            }
-        }
+        "d" => gone(schema, table, (key, old), new_key, ts_ms),
         other => Err(Unreadable::new(format!("op {other} is not known"))),
+    }
+}
+
+/// The row with this key is gone, or got another one; without a key it is told by how it was.
+pub(super) fn gone<'a>(
+    schema: Cow<'a, str>,
+    table: Cow<'a, str>,
+    (key, old): (Option<&'a [u8]>, Option<&'a str>),
+    new_key: Option<&'a [u8]>,
+    ts_ms: Option<i64>,
+) -> Result<Change<'a>, Unreadable> {
+    let row = match key {
+        Some(key) => payload(key, "key")?,
+        None => old.ok_or_else(|| Unreadable::new("a delete has neither a key nor the row as it was"))?,
+    };
+    let gone = TableChange { schema, table, row, old, ts_ms, op: Op::Delete, has_key: key.is_some() };
+    match new_key {
+        Some(header) => Ok(Change::Rename { old: gone, new_key: payload(header, "newkey header")? }),
+        None => Ok(Change::Delete(gone)),
     }
 }
 
 pub(super) fn envelope(value: &Value) -> Result<Fields<'_>, Unreadable> {
     // Whatever is not as expected behind the head, the long way finds out.
-    if let Some(fields) = value.behind_head().and_then(payload_behind_head) {
+    if let Some(fields) = value.payload_behind_head().and_then(|payload| serde_json::from_str(payload).ok()) {
         return Ok(fields);
     }
     let (_, fields) = fields(value.whole(), "value")?;
     let Some(payload) = fields.wrapped() else { return Ok(fields) };
     let payload = object(payload).ok_or_else(|| Unreadable::new("the value's payload is no JSON object"))?;
     Ok(self::fields(payload.as_bytes(), "value's payload")?.1)
-}
-
-fn payload_behind_head(rest: &[u8]) -> Option<Fields<'_>> {
-    let payload = rest.trim_ascii_end().strip_suffix(b"}")?;
-    // The head ended where a character began.
-    serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()
 }
 
 /// How much of a value with its schema stands before the payload, where that is the last field.
@@ -160,20 +185,21 @@ pub(super) fn payload<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Unread
     object(payload).ok_or_else(|| Unreadable::new(format!("the {what}'s payload is no JSON object")))
 }
 
-fn object(value: &RawValue) -> Option<&str> {
+pub(super) fn object(value: &RawValue) -> Option<&str> {
     Some(value.get()).filter(|text| text.starts_with('{'))
 }
 
-fn fields<'a>(bytes: &'a [u8], what: &str) -> Result<(&'a str, Fields<'a>), Unreadable> {
+pub(super) fn fields<'a>(bytes: &'a [u8], what: &str) -> Result<(&'a str, Fields<'a>), Unreadable> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Unreadable::new(format!("the {what} is not JSON (no UTF-8 at byte {})", error.valid_up_to() + 1))
     })?;
-    match serde_json::from_str(text) {
-        Ok(fields) => Ok((text, fields)),
-        Err(error) if error.is_data() => Err(Unreadable::new(format!("the {what} is no JSON object"))),
-        Err(error) => {
-            Err(Unreadable::new(format!("the {what} is not JSON (line {}, column {})", error.line(), error.column())))
-        }
+    serde_json::from_str(text).map(|fields| (text, fields)).map_err(|error| unreadable(&error, what))
+}
+
+pub(super) fn unreadable(error: &serde_json::Error, what: &str) -> Unreadable {
+    match error.is_data() {
+        true => Unreadable::new(format!("the {what} is no JSON object")),
+        false => Unreadable::new(format!("the {what} is not JSON (line {}, column {})", error.line(), error.column())),
     }
 }
 
@@ -192,7 +218,7 @@ mod tests {
     }
 
     fn read_value(value: &Value) -> Result<Change<'_>, Unreadable> {
-        read(Some(br#"{"id":1}"#), Some(value), None)
+        read_envelope(Some(br#"{"id":1}"#), Some(value), None)
     }
 
     #[test]
@@ -201,7 +227,7 @@ mod tests {
         let wrapped = format!(r#"{{"schema":{{"type":"struct"}},"payload":{bare}}}"#);
         let (bare, wrapped) = (value(&bare), value(&wrapped));
         let Ok(Change::Upsert(change)) = read_value(&bare) else { panic!("not an upsert") };
-        assert_eq!((change.table.as_ref(), change.row, change.ts_ms), ("t", r#"{"id":1}"#, 5));
+        assert_eq!((change.table.as_ref(), change.row, change.ts_ms), ("t", r#"{"id":1}"#, Some(5)));
         assert_eq!(read_value(&wrapped), Ok(Change::Upsert(change)));
     }
 
@@ -211,7 +237,7 @@ mod tests {
         let wrapped =
             |envelope: &str, behind: &str| format!(r#"{{"schema":{{"type":"struct"}},"payload":{envelope}{behind}}} "#);
         let row = |value: &Value| {
-            read(None, Some(value), None).map(|change| match change {
+            read_envelope(None, Some(value), None).map(|change| match change {
                 Change::Upsert(change) => change.row.to_owned(),
                 _ => panic!("not an upsert"),
             })
@@ -256,12 +282,12 @@ mod tests {
     fn a_delete_goes_by_its_key_and_its_tombstone_is_nothing() {
         let delete = format!(r#"{{"before":{{"id":1}},"after":null,{SOURCE},"op":"d"}}"#);
         assert!(matches!(read_value(&value(&delete)), Ok(Change::Delete(change)) if change.row == r#"{"id":1}"#));
-        assert_eq!(read(Some(br#"{"id":1}"#), None, None), Ok(Change::Nothing));
+        assert_eq!(read_envelope(Some(br#"{"id":1}"#), None, None), Ok(Change::Nothing));
         let delete = value(&delete);
-        let Ok(Change::Delete(change)) = read(None, Some(&delete), None) else { panic!("not a delete") };
+        let Ok(Change::Delete(change)) = read_envelope(None, Some(&delete), None) else { panic!("not a delete") };
         assert_eq!(change.row, r#"{"id":1}"#, "without a key it is the row as it was");
         let neither = format!(r#"{{"before":null,"after":null,{SOURCE},"op":"d"}}"#);
-        assert!(read(None, Some(&value(&neither)), None).is_err());
+        assert!(read_envelope(None, Some(&value(&neither)), None).is_err());
     }
 
     #[test]
@@ -269,7 +295,7 @@ mod tests {
         let delete = format!(r#"{{"before":{{"id":1}},"after":null,{SOURCE},"op":"d"}}"#);
         let new_key = br#"{"schema":{},"payload":{"id":2}}"#;
         let delete = value(&delete);
-        let change = read(Some(br#"{"id":1}"#), Some(&delete), Some(new_key)).unwrap();
+        let change = read_envelope(Some(br#"{"id":1}"#), Some(&delete), Some(new_key)).unwrap();
         assert!(matches!(change, Change::Rename { new_key, .. } if new_key == r#"{"id":2}"#));
     }
 
@@ -314,11 +340,12 @@ mod tests {
     }
 
     fn found(heads: &mut Heads, text: &str) -> Result<String, ()> {
-        match read(None, Some(&heads.value("t", text.as_bytes())), None) {
+        match read_envelope(None, Some(&heads.value("t", text.as_bytes())), None) {
             Ok(Change::Nothing) => Ok("nothing".to_owned()),
             Ok(Change::Truncate { schema, table }) => Ok(format!("truncate {schema} {table}")),
             Ok(Change::Upsert(TableChange { schema, table, row, ts_ms, .. })) => {
                 let row: Json = serde_json::from_str(row).unwrap();
+                let ts_ms = ts_ms.unwrap_or_default();
                 Ok(format!("upsert {schema} {table} {ts_ms} {row}"))
             }
             Ok(_) => panic!("neither"),

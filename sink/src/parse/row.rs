@@ -91,8 +91,8 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
         let mut expected = 0;
         while let Some(found) = fields.next_key_seed(ColumnAt { table: self.table, expected })? {
             let index = match found {
-                Ok(index) if !self.only_key || self.table.key.contains(&index) => index,
-                Err(name) if !self.only_key && self.failed.is_none() => {
+                Found::Column(index) if !self.only_key || self.table.key.contains(&index) => index,
+                Found::Nothing(name) if !self.only_key && self.failed.is_none() => {
                     *self.failed = Some(RowError::NoColumn(name));
                     fields.next_value::<IgnoredAny>()?;
                     continue;
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
             expected = index + 1;
             let Some(column) = self.table.columns.get(index) else { continue };
             let begin = self.row.texts.len();
-            let value = ValueOf { column: &column.column_type, text: &mut *self.row.texts };
+            let value = ValueOf { reader: &column.reader, text: &mut *self.row.texts };
             let cell = match fields.next_value_seed(value)? {
                 Ok(Written::Text) => Cell::Text(begin, self.row.texts.len()),
                 Ok(Written::Null) => Cell::Null,
@@ -124,33 +124,46 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
     }
 }
 
-/// A field's name into its column's index; the name itself where there is none.
+/// A field's name into its column.
 struct ColumnAt<'a> {
     table: &'a TargetTable,
     expected: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for ColumnAt<'_> {
-    type Value = Result<usize, String>;
+enum Found {
+    /// Its index.
+    Column(usize),
+    /// It is not written.
+    PassedOver,
+    /// There is none of this name.
+    Nothing(String),
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+impl<'de> DeserializeSeed<'de> for ColumnAt<'_> {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for ColumnAt<'_> {
-    type Value = Result<usize, String>;
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a column's name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        if self.table.columns.get(self.expected).is_some_and(|column| column.name == name) {
-            return Ok(Ok(self.expected));
+    fn visit_str<E>(self, name: &str) -> Result<Found, E> {
+        let TargetTable { columns, passed_over, .. } = self.table;
+        if columns.get(self.expected).is_some_and(|column| column.name == name) {
+            return Ok(Found::Column(self.expected));
         }
-        let index = self.table.columns.iter().position(|column| column.name == name);
-        Ok(index.ok_or_else(|| name.to_owned()))
+        Ok(match columns.iter().position(|column| column.name == name) {
+            Some(index) => Found::Column(index),
+            None if passed_over.iter().any(|known| known == name) => Found::PassedOver,
+            None => Found::Nothing(name.to_owned()),
+        })
     }
 }
 
@@ -158,27 +171,19 @@ impl Visitor<'_> for ColumnAt<'_> {
 mod tests {
     use serde_json::{Map, Value};
 
+    use proto::table::PgTypeKind;
+
     use super::*;
-    use crate::plan::table::{ColumnType, TargetColumn, TypeKind};
+    use crate::plan::table::TargetColumn;
 
     fn table() -> TargetTable {
-        let column = |(name, column_type): (&str, &str)| TargetColumn {
-            name: name.to_owned(),
-            column_type: ColumnType {
-                schema: "pg_catalog".to_owned(),
-                name: column_type.to_owned(),
-                typmod: -1,
-                kind: TypeKind::Base,
-            },
-            cast: column_type.to_owned(),
-        };
         let columns =
             [("id", "int8"), ("second", "text"), ("é \"x\"", "bytea"), ("number", "float8"), ("point", "point")];
         TargetTable {
-            schema: "public".to_owned(),
-            name: "t".to_owned(),
-            columns: columns.into_iter().map(column).collect(),
+            columns: columns.map(|(name, of)| TargetColumn::of(name, of, PgTypeKind::Base)).to_vec(),
             key: vec![1, 0],
+            passed_over: vec!["generated".to_owned(), "__op".to_owned()],
+            ..TargetTable::of_texts([])
         }
     }
 
@@ -211,6 +216,13 @@ mod tests {
         }
         let first = row(r#"{"id":1,"second":"a"}"#, &table, &mut rows).unwrap();
         assert_eq!((first, rows.cell(0, 0), rows.cell(0, 1)), (0, Cell::Text(0, 1), Cell::Text(1, 2)));
+    }
+
+    #[test]
+    fn what_is_passed_over_is_no_missing_column() {
+        let (table, mut rows) = (table(), Rows::new(5));
+        let read = row(r#"{"id":1,"generated":[{}],"second":"a","__op":"c","number":2.5}"#, &table, &mut rows).unwrap();
+        assert_eq!(texts(&rows, read), [Some("1"), Some("a"), None, Some("2.5"), None]);
     }
 
     #[test]
@@ -247,8 +259,10 @@ mod tests {
             let mut rows = Rows::new(5);
             let read = row(&json, &table, &mut rows);
             let text = |column: &TargetColumn| {
-                let value = tree.get(&column.name).unwrap_or(&Value::Null);
-                super::super::value::element(value, &column.column_type)
+                let (value, mut text) = (tree.get(&column.name).unwrap_or(&Value::Null).to_string(), String::new());
+                let value_of = ValueOf { reader: &column.reader, text: &mut text };
+                let written = value_of.deserialize(&mut serde_json::Deserializer::from_str(&value)).unwrap();
+                written.map(|written| (written == Written::Text).then_some(text))
             };
             let expected: Result<Vec<Option<String>>, Unreadable> = table.columns.iter().map(text).collect();
             match (read, expected) {

@@ -192,25 +192,9 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::table::{ColumnType, TargetColumn, TypeKind};
 
     fn stage() -> Stage {
-        let column = |name: &str| TargetColumn {
-            name: name.to_owned(),
-            column_type: ColumnType {
-                schema: "pg_catalog".to_owned(),
-                name: "text".to_owned(),
-                typmod: -1,
-                kind: TypeKind::Base,
-            },
-            cast: "text".to_owned(),
-        };
-        Stage::new(Arc::new(TargetTable {
-            schema: "public".to_owned(),
-            name: "t".to_owned(),
-            columns: vec![column("id"), column("value")],
-            key: vec![0],
-        }))
+        Stage::new(Arc::new(TargetTable::of_texts(["id", "value"])))
     }
 
     fn row(stage: &mut Stage, id: &str, value: Result<&str, Cell>) -> usize {

@@ -1,8 +1,13 @@
 //! A target table as its catalog has it.
 
-use tokio_postgres::Client;
+use proto::oid::Oid;
+use proto::table::{PgType, PgTypeKind};
+use proto::topic::of_table;
+use tokio_postgres::{Client, Row};
 
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
+use crate::parse::reader::Reader;
 use crate::postgres::identifier;
 
 /// A table to write into.
@@ -17,6 +22,8 @@ pub struct TargetTable {
     /// Indexes into `columns`: the primary key's, in its order; without one, those of a unique index that tells every row; empty
     /// where rows can be the same.
     pub key: Vec<usize>,
+    /// What rows may bring that is not written: generated columns, and fields that are no columns.
+    pub passed_over: Vec<String>,
 }
 
 /// A column.
@@ -24,68 +31,40 @@ pub struct TargetTable {
 pub struct TargetColumn {
     /// Its name.
     pub name: String,
-    /// Its type, that of a domain being the type underneath.
-    pub column_type: ColumnType,
+    /// How its values are read.
+    pub reader: Reader,
     /// The type's name for a cast, quoted.
     pub cast: String,
-}
-
-/// A type, as far as reading values needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnType {
-    /// Its schema.
-    pub schema: String,
-    /// `typname`.
-    pub name: String,
-    /// The modifier, -1 for none.
-    pub typmod: i32,
-    /// What sort of type it is.
-    pub kind: TypeKind,
-}
-
-/// The sorts of types.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TypeKind {
-    /// A type of its own.
-    Base,
-    /// An array of a type.
-    Array(Box<ColumnType>),
-    /// An enum, a range: the text is the value.
-    Other,
-}
-
-impl ColumnType {
-    /// The digits behind the point of a `numeric(p,s)`, as Debezium counts them (a negative scale as unsigned).
-    pub fn numeric_scale(&self) -> u32 {
-        if self.typmod < 4 { 0 } else { (self.typmod - 4).unsigned_abs() & 0x7FF }
-    }
-
-    /// Microseconds in the unit that Debezium's adaptive precision has for the type: milliseconds up to precision 3.
-    pub fn micros_per_unit(&self) -> i64 {
-        if (0..=3).contains(&self.typmod) { 1000 } else { 1 }
-    }
+    /// Whether it is `GENERATED ALWAYS AS IDENTITY`: it can be inserted, and not changed.
+    pub is_always_identity: bool,
 }
 
 impl TargetTable {
-    /// Describes a table; `None` when it is not there.
+    /// Describes a table, as the records of its topic are; `None` when it is not there.
     ///
     /// # Errors
     /// The server's.
-    pub async fn describe(client: &Client, schema: &str, name: &str) -> Result<Option<Self>, SinkError> {
+    pub async fn describe(
+        client: &Client,
+        schema: &str,
+        name: &str,
+        handling: &Handling,
+    ) -> Result<Option<Self>, SinkError> {
         // Domains are followed to their base; the modifier is the innermost that is set.
         let rows = client
             .query(
                 "WITH RECURSIVE base AS (
-                     SELECT a.attnum, a.attname, a.atttypid AS declared, a.atttypid AS type, a.atttypmod AS typmod
+                     SELECT a.attnum, a.attname, a.atttypid AS declared, a.atttypid AS type, a.atttypmod AS typmod,
+                            a.attgenerated <> '' AS generated, a.attidentity = 'a' AS always
                      FROM pg_attribute a
-                     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+                     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
                      UNION ALL
                      SELECT b.attnum, b.attname, b.declared, t.typbasetype,
-                            CASE WHEN b.typmod >= 0 THEN b.typmod ELSE t.typtypmod END
+                            CASE WHEN b.typmod >= 0 THEN b.typmod ELSE t.typtypmod END, b.generated, b.always
                      FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
                  SELECT b.attnum, b.attname::text, dn.nspname::text, d.typname::text, b.typmod,
                         n.nspname::text, t.typname::text, t.typtype::text,
-                        en.nspname::text, e.typname::text, e.typtype::text
+                        en.nspname::text, e.typname::text, e.typtype::text, eb.typname::text, b.generated, b.always
                  FROM base b
                  JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
                  JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -93,6 +72,7 @@ impl TargetTable {
                  JOIN pg_namespace dn ON dn.oid = d.typnamespace
                  LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
                  LEFT JOIN pg_namespace en ON en.oid = e.typnamespace
+                 LEFT JOIN pg_type eb ON eb.oid = e.typbasetype
                  ORDER BY b.attnum",
                 &[&qualified(schema, name)],
             )
@@ -100,22 +80,19 @@ impl TargetTable {
         if rows.is_empty() {
             return Ok(None);
         }
-        let mut columns = Vec::with_capacity(rows.len());
+        let (mut columns, mut passed_over) = (Vec::with_capacity(rows.len()), Vec::new());
         let mut numbers: Vec<i16> = Vec::with_capacity(rows.len());
         for row in &rows {
-            let typmod: i32 = row.get(4);
-            let of = |schema: String, name: String, typtype: &str| ColumnType {
-                schema,
-                name,
-                typmod,
-                kind: if typtype == "b" { TypeKind::Base } else { TypeKind::Other },
-            };
-            let mut column_type = of(row.get(5), row.get(6), row.get::<_, &str>(7));
-            if let Some(element_type) = row.get::<_, Option<&str>>(10) {
-                column_type.kind = TypeKind::Array(Box::new(of(row.get(8), row.get(9), element_type)));
+            if row.get(12) {
+                passed_over.push(row.get(1));
+                continue;
             }
-            let cast = qualified(row.get(2), row.get(3));
-            columns.push(TargetColumn { name: row.get(1), column_type, cast });
+            columns.push(TargetColumn {
+                name: row.get(1),
+                reader: Reader::new(&type_of(row), row.get(4), handling),
+                cast: qualified(row.get(2), row.get(3)),
+                is_always_identity: row.get(13),
+            });
             numbers.push(row.get(0));
         }
         let key = client
@@ -136,7 +113,23 @@ impl TargetTable {
             .iter()
             .filter_map(|row| numbers.iter().position(|number| *number == row.get::<_, i16>(0)))
             .collect();
-        Ok(Some(Self { schema: schema.to_owned(), name: name.to_owned(), columns, key }))
+        Ok(Some(Self { schema: schema.to_owned(), name: name.to_owned(), columns, key, passed_over }))
+    }
+
+    /// The tables whose records a topic's name is for: two of them where their names differ in what Kafka does not take only.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn of_topic(client: &Client, prefix: &str, topic: &str) -> Result<Vec<(String, String)>, SinkError> {
+        let rows = client
+            .query(
+                "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2",
+                &[],
+            )
+            .await?;
+        let tables = rows.iter().map(|row| (row.get(0), row.get(1)));
+        Ok(tables.filter(|(schema, name): &(String, String)| of_table(prefix, schema, name) == topic).collect())
     }
 
     /// Its name in SQL.
@@ -145,7 +138,54 @@ impl TargetTable {
     }
 }
 
+/// A column's type, or that under its domain.
+fn type_of(row: &Row) -> PgType {
+    let named = |schema: String, name: String, kind| PgType { oid: Oid::from(0), schema, name, kind };
+    // What is asked of a type does not depend on an enum's labels.
+    let kind = |typtype: &str| match typtype {
+        "e" => PgTypeKind::Enum { labels: Vec::new() },
+        "c" => PgTypeKind::Composite,
+        "r" => PgTypeKind::Range,
+        "m" => PgTypeKind::Multirange,
+        "p" => PgTypeKind::Pseudo,
+        _ => PgTypeKind::Base,
+    };
+    let kind = match (row.get(9), row.get(10), row.get(11)) {
+        (Some(name), Some("d"), base) => {
+            let base: Option<String> = base;
+            let base = named(String::new(), base.unwrap_or_default(), PgTypeKind::Base);
+            let domain = PgTypeKind::Domain { base: Box::new(base), typmod: -1 };
+            PgTypeKind::Array { element: Box::new(named(row.get(8), name, domain)) }
+        }
+        (Some(name), Some(typtype), _) => {
+            PgTypeKind::Array { element: Box::new(named(row.get(8), name, kind(typtype))) }
+        }
+        _ => kind(row.get(7)),
+    };
+    named(row.get(5), row.get(6), kind)
+}
+
 /// `"schema"."name"`.
 pub fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", identifier(schema), identifier(name))
+}
+
+#[cfg(test)]
+impl TargetTable {
+    /// A table of texts, whose first column is its key.
+    pub(crate) fn of_texts<const N: usize>(names: [&str; N]) -> Self {
+        let columns = names.map(|name| TargetColumn::of(name, "text", PgTypeKind::Base)).to_vec();
+        Self { schema: "public".to_owned(), name: "t".to_owned(), columns, key: vec![0], passed_over: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+impl TargetColumn {
+    /// A column of one of the server's own types, under Debezium's own modes.
+    pub(crate) fn of(name: &str, type_name: &str, kind: PgTypeKind) -> Self {
+        let (schema, type_name) = ("pg_catalog".to_owned(), type_name.to_owned());
+        let pg_type = PgType { oid: Oid::from(0), schema, name: type_name.clone(), kind };
+        let reader = Reader::new(&pg_type, -1, &Handling::default());
+        Self { name: name.to_owned(), reader, cast: type_name, is_always_identity: false }
+    }
 }

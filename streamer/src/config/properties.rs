@@ -280,7 +280,7 @@ pub const OURS: &[Property] = &[
         Some("debezium"),
         &["debezium", "exact"],
         false,
-        "Values that Debezium loses something of (dates before 1582 and before Christ in snapshots, `name` in the stream, times in arrays): as Debezium writes them, or as PostgreSQL has them where the column's schema can carry it",
+        "Values that Debezium loses something of (dates before 1582 and before Christ in snapshots, `name` in the stream, times in arrays, offsets of `timetz`, arrays and vectors that were not sent): as Debezium writes them, or as PostgreSQL has them where the column's schema can carry it",
         Support::Yes,
     ),
     property(

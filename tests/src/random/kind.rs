@@ -196,15 +196,17 @@ pub(crate) fn value(kind: Kind, rng: &mut Rng) -> String {
 /// An array's text.
 pub(crate) fn array(kind: Kind, rng: &mut Rng) -> String {
     let length = rng.usize(..4);
-    let items: Vec<String> =
-        (0..length).map(|_| if one_in(5, rng) { "NULL".to_owned() } else { item(kind, rng) }).collect();
+    let items: Vec<Option<String>> = (0..length).map(|_| (!one_in(5, rng)).then(|| value(kind, rng))).collect();
+    array_of(kind, &items)
+}
+
+/// An array's text of its elements' texts, NULL for none.
+pub(crate) fn array_of(kind: Kind, items: &[Option<String>]) -> String {
+    let quoted = |item: &String| format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\""));
+    let items: Vec<String> = items.iter().map(|item| item.as_ref().map_or_else(|| "NULL".to_owned(), quoted)).collect();
     // Boxes have commas in them: their arrays do without.
     let separator = if kind == Kind::Shape("box") { ";" } else { "," };
     format!("{{{}}}", items.join(separator))
-}
-
-fn item(kind: Kind, rng: &mut Rng) -> String {
-    format!("\"{}\"", value(kind, rng).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A value that no other row of this number has, of the kinds that keys can be of.

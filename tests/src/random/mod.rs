@@ -6,9 +6,11 @@
 //! # Layout
 //! - `kind`: values of each type; `table`: tables of them
 //! - `script`: operations; `config`: configurations
+//! - `round_trip`: tables whose rows come back whole, for the tests of the sink
 
 mod config;
 mod kind;
+mod round_trip;
 mod script;
 mod table;
 
@@ -17,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use fastrand::Rng;
 
+pub use self::round_trip::RoundTrip;
 use self::script::Script;
 use self::table::Table;
 use crate::parity;

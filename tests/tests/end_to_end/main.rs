@@ -37,6 +37,7 @@ mod refused;
 mod rest;
 mod rest_access;
 mod restarts;
+mod round_trip;
 mod several_slots;
 mod sink_group;
 mod slot_life;

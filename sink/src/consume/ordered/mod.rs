@@ -9,6 +9,7 @@
 mod reading;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::lsn::Lsn;
@@ -28,6 +29,7 @@ use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::metrics::health::Health;
 use crate::metrics::names;
+use crate::parse::handling::Handling;
 
 /// What is applied at once.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -62,6 +64,7 @@ pub(super) struct InOrder<'a> {
     config: &'a RunConfig,
     names: &'a TransactionTopics,
     health: &'a Health,
+    handling: Arc<Handling>,
     reader: Reader,
     /// The topics, with their numbers of partitions.
     topics: BTreeMap<String, usize>,
@@ -111,11 +114,13 @@ impl<'a> InOrder<'a> {
         names: &'a TransactionTopics,
         target_id: &str,
         health: &'a Health,
+        handling: Arc<Handling>,
     ) -> Result<Self, SinkError> {
         Ok(Self {
             config,
             names,
             health,
+            handling,
             // Told from sinks that share out the tables' topics: both at once would take each other's records.
             reader: Reader::new(config, &format!("{target_id}-transactions"))?,
             topics: BTreeMap::new(),
