@@ -34,15 +34,16 @@ use crate::error::SinkError;
 /// How often it is looked how far the stream is.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// When the slot has not come on for so long, a message is written that its reader has to confirm.
-const MESSAGE_AFTER: Duration = Duration::from_secs(5);
+/// When the slot has not come on for so long, a message is written that its reader has to confirm. A reader that is well tells
+/// the server every `status.update.interval.ms`, 10 s unless set.
+const MESSAGE_AFTER: Duration = Duration::from_secs(12);
 
 /// When an offset has not come on for so long, it is looked whether there is a record at it, and how often then.
 const READ_AFTER: Duration = Duration::from_millis(300);
 const READ_AGAIN: Duration = Duration::from_secs(2);
 
 /// How long it may stand still at most when it has stood still before: who asks for the next table need not wait as long again.
-const PATIENCE_AGAIN: Duration = Duration::from_secs(5);
+const PATIENCE_AGAIN: Duration = Duration::from_secs(15);
 
 /// Whether the slot, or all that stand in its place, are confirmed up to a position; and where they are.
 const CONFIRMED: &str = "

@@ -1,7 +1,13 @@
 //! Rows that may differ, and what is found out about them.
 
+use std::time::{Duration, Instant};
+
 use super::rows::{Image, Key, Kind};
 use crate::error::SinkError;
+
+/// How often candidates are looked at in a row, and for how long.
+const LOOKS: usize = 80;
+const LOOKING: Duration = Duration::from_secs(2);
 
 /// A table's rows on both sides.
 pub(super) trait Rows {
@@ -13,6 +19,9 @@ pub(super) trait Rows {
 
     /// Returns when what was committed in the source before is in the target.
     async fn barrier(&mut self) -> Result<(), SinkError>;
+
+    /// Waits between two looks, of which the last took so long.
+    async fn pause(&self, looked: Duration);
 }
 
 /// A row that differs.
@@ -87,6 +96,27 @@ pub(super) async fn look(rows: &impl Rows, left: &mut Vec<Candidate>, found: &mu
         found.arrived += usize::from(has_arrived);
         !has_arrived
     });
+    Ok(())
+}
+
+/// Looks again and again, for as long as changes mostly take.
+///
+/// # Errors
+/// A database's.
+pub(super) async fn keep_looking(
+    rows: &impl Rows,
+    left: &mut Vec<Candidate>,
+    found: &mut Confirmed,
+) -> Result<(), SinkError> {
+    let begun = Instant::now();
+    for _ in 0..LOOKS {
+        if left.is_empty() || begun.elapsed() > LOOKING {
+            break;
+        }
+        let looks = Instant::now();
+        look(rows, left, found).await?;
+        rows.pause(looks.elapsed()).await;
+    }
     Ok(())
 }
 

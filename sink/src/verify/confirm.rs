@@ -10,8 +10,9 @@
 //!
 //! **It does not differ** if the target at *t3* has any of the states that the source was seen to have, until then or at *t4*. If the
 //! source has it still, they are equal. If not, the source was changed behind that state, and this change is on its way. This
-//! needs no barrier, and so most candidates are gone at the first look. The others are read a few times in a row, for rows that
-//! change all the time: each look has a chance to meet a state of the source that the target shows.
+//! needs no barrier, and so most candidates are gone when they were looked at for a moment. The others are looked at like that behind
+//! each barrier as well, for rows that change all the time: each look has a chance to meet a state of the source that the target
+//! shows.
 //!
 //! **It does differ** if the target at *t3* has not the state that the source had at *t1*, and one of these holds:
 //!
@@ -34,15 +35,12 @@
 //!
 //! Where it is not known how far the stream is, rows are [settled](super::settle) instead.
 
-use super::candidate::{Candidate, Confirmed, Rows, candidates, keys_of, look, read_source};
+use super::candidate::{Candidate, Confirmed, Rows, candidates, keep_looking, keys_of, read_source};
 use super::rows::Key;
 use crate::error::SinkError;
 
 /// How often a candidate goes through the barrier.
 const ROUNDS: usize = 10;
-
-/// How often candidates that are not decided are read behind each.
-const LOOKS: usize = 20;
 
 /// Looks which of some rows differ.
 ///
@@ -50,7 +48,7 @@ const LOOKS: usize = 20;
 /// A database's. One of the barrier is given as the reason why rows are left open.
 pub(super) async fn confirm(rows: &mut impl Rows, keys: Vec<Key>) -> Result<Confirmed, SinkError> {
     let (mut found, mut left) = (Confirmed::default(), candidates(keys));
-    look(rows, &mut left, &mut found).await?;
+    keep_looking(rows, &mut left, &mut found).await?;
     for _ in 0..ROUNDS {
         if left.is_empty() {
             break;
@@ -61,12 +59,7 @@ pub(super) async fn confirm(rows: &mut impl Rows, keys: Vec<Key>) -> Result<Conf
             break;
         }
         decide(rows, &mut left, &mut found).await?;
-        for _ in 1..LOOKS {
-            if left.is_empty() {
-                break;
-            }
-            look(rows, &mut left, &mut found).await?;
-        }
+        keep_looking(rows, &mut left, &mut found).await?;
     }
     found.open = left.into_iter().map(|candidate| candidate.key).collect();
     Ok(found)
@@ -100,6 +93,7 @@ async fn decide(rows: &impl Rows, left: &mut Vec<Candidate>, found: &mut Confirm
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
@@ -178,6 +172,8 @@ mod tests {
             world.apply(missing);
             Ok(())
         }
+
+        async fn pause(&self, _: Duration) {}
     }
 
     fn run<T>(future: impl Future<Output = Result<T, SinkError>>) -> T {
@@ -248,6 +244,8 @@ mod tests {
             async fn barrier(&mut self) -> Result<(), SinkError> {
                 Err(SinkError::retry("no sink runs"))
             }
+
+            async fn pause(&self, _: Duration) {}
         }
 
         let found = run(confirm(&mut Stuck, key()));

@@ -86,6 +86,8 @@ mod tests {
         async fn barrier(&mut self) -> Result<(), SinkError> {
             Ok(())
         }
+
+        async fn pause(&self, _: Duration) {}
     }
 
     async fn settled(source: &[i64], target: &[i64]) -> Confirmed {

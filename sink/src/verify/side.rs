@@ -35,9 +35,14 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// A table by its name in SQL, its columns by name.
-    pub(super) fn new(table: String, columns: &[String], key: Vec<KeyColumn>) -> Self {
-        let columns: Vec<String> = columns.iter().map(|column| format!("t.{}", identifier(column))).collect();
+    /// A table by its name in SQL; its columns by name, and whether they are numbers whose trailing zeros do not count. Records do not
+    /// bring these where the column has no scale (Debezium's `VariableScaleDecimal`), and the value is the same.
+    pub(super) fn new(table: String, columns: &[(&str, bool)], key: Vec<KeyColumn>) -> Self {
+        let column = |(name, has_loose_scale): &(&str, bool)| match has_loose_scale {
+            true => format!("trim_scale(t.{})", identifier(name)),
+            false => format!("t.{}", identifier(name)),
+        };
+        let columns: Vec<String> = columns.iter().map(column).collect();
         Self { table, key, hash: format!("hashtextextended(ROW({})::text, 0)", columns.join(", ")) }
     }
 
@@ -221,7 +226,7 @@ mod tests {
             cast: cast.to_owned(),
             is_in_c_order,
         };
-        let columns = ["a\"b".to_owned(), "c".to_owned()];
+        let columns = [("a\"b", false), ("c", false), ("n", true)];
         Shape::new("\"s\".\"t\"".to_owned(), &columns, vec![column("a\"b", "int4", false), column("c", "text", true)])
     }
 
@@ -241,6 +246,11 @@ mod tests {
         );
         assert_eq!(values, ["1", "x", "2", "y"]);
         assert_eq!(shape().rows_in(&Range::default()), ("\"s\".\"t\" AS t".to_owned(), vec![]));
+    }
+
+    #[test]
+    fn a_number_without_a_scale_is_compared_without_its_trailing_zeros() {
+        assert_eq!(shape().hash, r#"hashtextextended(ROW(t."a""b", t."c", trim_scale(t."n"))::text, 0)"#);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A table on both sides, asked at once.
 
+use std::time::Duration;
+
 use super::barrier::Barrier;
 use super::candidate::Rows;
 use super::ranges::{Range, Ranges, Side};
@@ -7,6 +9,9 @@ use super::rows::{Hashes, Image, Key, Sum};
 use super::side::TableSide;
 use super::tables::Table;
 use crate::error::SinkError;
+
+/// The pause between two looks at rows, so short that of one that changes all the time most states are seen.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// A table on both sides.
 #[derive(Clone, Copy)]
@@ -59,5 +64,10 @@ impl Rows for Streamed<'_> {
 
     async fn barrier(&mut self) -> Result<(), SinkError> {
         self.barrier.pass(self.table).await
+    }
+
+    async fn pause(&self, looked: Duration) {
+        // Many rows are a load, beside which those that are awaited have to arrive.
+        tokio::time::sleep(PAUSE.max(looked)).await;
     }
 }

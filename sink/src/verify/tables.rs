@@ -106,7 +106,10 @@ pub(super) async fn shapes(source: &Client, target: &Client, table: &Table) -> R
     let has_key = !table.key.is_empty() && in_source.is_key(table) && in_target.is_key(table);
     let collation = |columns: &Columns, key: &String| columns.by_name.get(key).and_then(|at| at.collation.clone());
     let is_ordered_alike = table.key.iter().all(|key| collation(&in_source, key) == collation(&in_target, key));
-    let shape = |columns: &Columns| columns.shape(table, has_key, is_ordered_alike);
+    let is_loose = |columns: &Columns, name: &String| columns.by_name.get(name).is_some_and(|at| at.has_loose_scale);
+    let loose = |name: &String| is_loose(&in_source, name) && is_loose(&in_target, name);
+    let columns: Vec<(&str, bool)> = table.columns.iter().map(|name| (name.as_str(), loose(name))).collect();
+    let shape = |side: &Columns| side.shape(table, &columns, has_key, is_ordered_alike);
     let target = is_there.then(|| shape(&in_target));
     Ok(Shapes { source: shape(&in_source), target, has_key, is_ordered_alike })
 }
@@ -120,6 +123,8 @@ struct Columns {
 
 struct Column {
     cast: String,
+    /// Whether it is a `numeric` without a scale, and the server can take its trailing zeros off.
+    has_loose_scale: bool,
     /// What decides about the order of its values, where a collation does.
     collation: Option<String>,
     is_not_null: bool,
@@ -136,7 +141,9 @@ const COLUMNS: &str = "
              WHEN l.collprovider = 'c' AND l.collcollate IN ('C', 'POSIX') THEN 'C'
              ELSE concat_ws(' ', l.collprovider::text, l.collcollate, to_jsonb(l) ->> 'colllocale',
                  to_jsonb(l) ->> 'colliculocale', l.collversion)
-        END
+        END,
+        a.atttypid = 'pg_catalog.numeric'::regtype AND a.atttypmod < 0
+            AND to_regprocedure('pg_catalog.trim_scale(numeric)') IS NOT NULL
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
     JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -158,8 +165,12 @@ impl Columns {
         let columns = client.query(COLUMNS, &[&sql_name]).await?;
         let unique = client.query_one(UNIQUE, &[&sql_name, &table.key]).await?;
         let by_name = columns.iter().map(|row| {
-            let column =
-                Column { cast: qualified(row.get(1), row.get(2)), is_not_null: row.get(3), collation: row.get(4) };
+            let column = Column {
+                cast: qualified(row.get(1), row.get(2)),
+                is_not_null: row.get(3),
+                collation: row.get(4),
+                has_loose_scale: row.get(5),
+            };
             (row.get(0), column)
         });
         Ok(Self { by_name: by_name.collect(), is_unique: unique.get(0) })
@@ -170,12 +181,12 @@ impl Columns {
         self.is_unique && table.key.iter().all(|key| self.by_name.get(key).is_some_and(|column| column.is_not_null))
     }
 
-    fn shape(&self, table: &Table, has_key: bool, is_ordered_alike: bool) -> Shape {
+    fn shape(&self, table: &Table, columns: &[(&str, bool)], has_key: bool, is_ordered_alike: bool) -> Shape {
         let key = table.key.iter().filter_map(|name| {
             let column = self.by_name.get(name).filter(|_| has_key)?;
             let is_in_c_order = !is_ordered_alike && column.collation.is_some();
             Some(KeyColumn { name: identifier(name), cast: column.cast.clone(), is_in_c_order })
         });
-        Shape::new(table.sql_name(), &table.columns, key.collect())
+        Shape::new(table.sql_name(), columns, key.collect())
     }
 }
