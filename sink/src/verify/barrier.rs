@@ -150,7 +150,7 @@ impl Stream {
         // Commits, for it has a number of its own.
         self.source.query_one("SELECT txid_current()", &[]).await?;
         self.wait_confirmed(&position, patience).await?;
-        let all = topics::list(&self.kafka).await?;
+        let all = topics::list(&self.kafka, &[]).await?;
         let mut topics = all.clone();
         let partitions = table.partitions.iter().map(|(schema, name)| (schema.as_str(), name.as_str()));
         let own: Vec<String> = std::iter::once((table.schema.as_str(), table.name.as_str()))

@@ -39,6 +39,7 @@ use super::sides::Sides;
 use super::tables::Table;
 use crate::apply::statements;
 use crate::error::SinkError;
+use crate::parse::handling::Handling;
 use crate::plan::table::{TargetColumn, TargetTable};
 use crate::postgres::{Database, identifier};
 
@@ -123,7 +124,7 @@ impl Repair {
 
     async fn plan<'a>(&self, table: &'a Table) -> Result<Plan<'a>, SinkError> {
         let refused = |why: &str| SinkError::stop(format!("table {} is not mended: {why}", table.title()));
-        let described = TargetTable::describe(&self.client, &table.schema, &table.name).await?;
+        let described = TargetTable::describe(&self.client, &table.schema, &table.name, &Handling::default()).await?;
         let target = described.ok_or_else(|| refused("it is not in the target"))?;
         let name = |index: &usize| target.columns.get(*index).map(|column| column.name.as_str());
         let key: Vec<usize> = target
