@@ -48,7 +48,12 @@ async fn comes_back(name: &str, seed: u64, settings: &[(&str, &str)]) -> anyhow:
     }
     pipeline.source_has("SELECT count(*) > 20 FROM whole", "true").await?;
     pipeline.source_has("SELECT count(*) > 20 FROM keyed", "true").await?;
-    pipeline.equal().await?;
+    if let Err(differ) = pipeline.equal().await {
+        let reasons = "SELECT DISTINCT reason FROM headwater.set_aside ORDER BY 1";
+        let reasons = pipeline.target().await?.query(reasons, &[]).await?;
+        let reasons: Vec<String> = reasons.iter().map(|row| row.get(0)).collect();
+        return Err(differ).context(format!("set aside: {reasons:#?}"));
+    }
     pipeline.target_has("SELECT count(*) FROM headwater.set_aside", "0").await?;
 
     let mark = settings.iter().find(|(key, _)| *key == "unavailable.value.placeholder").map(|(_, value)| *value);

@@ -237,7 +237,7 @@ fn array_loses(name: &str, text: &str, modes: &ValueModes) -> bool {
         // Left out, or without a value.
         "money" | "interval" | "point" | "varbit" | "name" | "bit" => true,
         "numeric" => text.contains("NaN") || text.contains("Infinity"),
-        "ltree" | "tsvector" | "isbn" | "vector" | "halfvec" | "sparsevec" => text.contains("NULL"),
+        "ltree" | "vector" | "sparsevec" | "line" | "path" | "tsquery" => text.contains("NULL"),
         // As the driver reads it: arrays pass through a clock of milliseconds and through Java's calendar.
         "time" | "timetz" => is_debeziums && (text.contains('.') || text.contains("24:")),
         "date" | "timestamp" | "timestamptz" => is_debeziums && is_old,
