@@ -305,14 +305,15 @@ impl<'a> InOrder<'a> {
         let is_low = self.assembly.size() < WAITING_BYTES / 2;
         let resumed: Vec<Place> = self.paused.iter().filter(|place| is_low || !waits(place)).cloned().collect();
         let paused: Vec<Place> = match is_full {
-            true => self.reading.keys().filter(|place| !self.paused.contains(*place) && waits(place)).cloned().collect(),
+            true => {
+                self.reading.keys().filter(|place| !self.paused.contains(*place) && waits(place)).cloned().collect()
+            }
             false => Vec::new(),
         };
         for place in &resumed {
             self.paused.remove(place);
         }
-        let changed =
-            self.reader.pause(resumed.iter(), false).and_then(|()| self.reader.pause(paused.iter(), true));
+        let changed = self.reader.pause(resumed.iter(), false).and_then(|()| self.reader.pause(paused.iter(), true));
         self.paused.extend(paused);
         if let Err(error) = changed {
             self.fail(&error);

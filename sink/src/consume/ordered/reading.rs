@@ -150,7 +150,9 @@ impl InOrder<'_> {
             // applied as it comes, and those that end behind that are whole. The ends of the transactions come first, for a
             // transaction's end is published behind its changes.
             let only = |name: &String| *name == self.names.transaction;
-            let split = |of: bool| self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect::<BTreeMap<_, _>>();
+            let split = |of: bool| {
+                self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect::<BTreeMap<_, _>>()
+            };
             let begins_at = topics::ends(self.config, &split(true)).await?;
             free = topics::ends(self.config, &split(false)).await?;
             let next = begins_at.get(&transactions).map(|end| Next { offset: *end, last_record: None });
@@ -176,11 +178,7 @@ impl InOrder<'_> {
         self.reader.read(&begins)
     }
 
-    fn begins(
-        &mut self,
-        places: Vec<Place>,
-        stored: impl Fn(&Place) -> Option<Next>,
-    ) -> Vec<Begin> {
+    fn begins(&mut self, places: Vec<Place>, stored: impl Fn(&Place) -> Option<Next>) -> Vec<Begin> {
         let mut begins = Vec::with_capacity(places.len());
         for place in places {
             let next = stored(&place);
