@@ -32,7 +32,7 @@ pub enum Command {
     /// equal
     Verify(Box<VerifyConfig>),
     /// Apply the records that were set aside, now that what they were refused for is mended; exit status 0 only if none is left
-    Replay(ReplayConfig),
+    Replay(Box<ReplayConfig>),
 }
 
 /// `sink run`.

@@ -65,13 +65,13 @@ const LIVE_INSERT: Duration = Duration::from_secs(30);
 /// When one of the databases cannot be read.
 pub async fn run(config: &VerifyConfig, cancel: &CancellationToken) -> Result<bool, SinkError> {
     if config.watch {
-        return watch::watch(config, cancel).await.map(|()| true);
+        return Box::pin(watch::watch(config, cancel)).await.map(|()| true);
     }
     let begun = Instant::now();
     let round = loop {
         // While there is time, one table that differs is enough to know that it is not the moment yet. What was mended counts.
         let is_last = begun.elapsed() >= config.wait;
-        let round = compare(config, is_last || config.repair).await?;
+        let round = Box::pin(compare(config, is_last || config.repair)).await?;
         if round.is_equal() || is_last {
             break round;
         }
