@@ -195,6 +195,7 @@ impl Modes {
         // Debezium's driver reads arrays through a clock of milliseconds, and through Java's calendar.
         let is_drivers = column.is_array && !self.is_exact;
         let is_old = text.contains("BC") || text.get(..4).is_some_and(|year| year < "1583");
+        let is_moved = is_drivers && is_old && !text.contains("infinity");
         // Into the year 294277, which the server writes and does not read.
         let is_rounded = text.starts_with("294276") && column.sql.contains('(');
         match column.kind {
@@ -206,23 +207,23 @@ impl Modes {
                 _ => column.kind != Kind::Numeric || !fraction.ends_with('0'),
             },
             Kind::Money => self.decimal != "double" || has_few_digits,
-            Kind::Date => !(is_drivers && is_old && !text.contains("infinity")),
+            Kind::Date => !is_moved,
             Kind::Timestamp => {
                 let is_last = text.starts_with("294276") && (is_rounded || self.time != "isostring");
                 let is_cut = self.time == "connect" && has_micros;
-                !is_last && !is_cut && !(is_drivers && is_old && !text.contains("infinity"))
+                !(is_last || is_cut || is_moved)
             }
-            Kind::Zoned => !is_rounded && !(is_drivers && is_old && !text.contains("infinity")),
+            Kind::Zoned => !(is_rounded || is_moved),
             Kind::Time => {
                 // It may be rounded up to 24 o'clock.
                 let is_midnight =
                     self.time == "isostring" && (text.starts_with("24") || text.starts_with("23:59:59.9"));
                 let is_cut = self.time == "connect" && has_micros;
-                !is_midnight && !is_cut && !(is_drivers && (!fraction.is_empty() || text.starts_with("24")))
+                !(is_midnight || is_cut || is_drivers && (!fraction.is_empty() || text.starts_with("24")))
             }
             Kind::ZonedTime => {
                 let is_turned = !self.is_exact && !text.ends_with("+00");
-                !is_turned && !text.starts_with("24") && !(is_drivers && !fraction.is_empty())
+                !(is_turned || text.starts_with("24") || is_drivers && !fraction.is_empty())
             }
             Kind::Interval => self.interval == "string" || matches!(text, "0" | "-00:00:01.5"),
             Kind::VarBit(_) => text.is_empty() || text.starts_with('1'),
