@@ -100,9 +100,9 @@ impl Refused {
                 ("__connect.errors.connector.name", "headwater-sink"),
                 ("__connect.errors.exception.message", reason.as_str()),
             ];
-            let headers = headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(*value) })
-            });
+            let headers = headers
+                .iter()
+                .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(*value) }));
             let mut letter: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(headers);
             (letter.key, letter.payload) = (record.key.as_deref(), record.value.as_ref().map(Value::whole));
             producer.send(letter, PATIENCE).await.map_err(|(error, _)| failed(&error))?;

@@ -58,7 +58,8 @@ async fn one(applier: &mut Applier, tables: &mut Tables, record: &Record) -> Res
     let mut planner = Planner::new(records, false);
     one_by_one(session, &mut planner, tables, None).await?;
     let why = planner.set_aside.first().map(|(_, reason)| reason.as_str());
-    let place: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&&*record.topic, &record.partition, &record.offset, &why];
+    let place: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&&*record.topic, &record.partition, &record.offset, &why];
     session
         .execute(
             "WITH gone AS (DELETE FROM headwater.set_aside

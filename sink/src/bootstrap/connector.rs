@@ -141,7 +141,10 @@ impl Connector {
         let delimiter = text("topic.delimiter", ".");
         let has_metadata = text("provide.transaction.metadata", "false").eq_ignore_ascii_case("true");
         let lacks = [
-            (!has_metadata, "provide.transaction.metadata is not true: changes do not say which transaction they are of"),
+            (
+                !has_metadata,
+                "provide.transaction.metadata is not true: changes do not say which transaction they are of",
+            ),
             (delimiter != ".", "topic.delimiter is not a point"),
             (
                 !text("transforms", "").is_empty() && run.mode == Mode::Auto,

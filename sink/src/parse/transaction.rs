@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_change_says_which_transaction_it_is_of() {
-        let envelope = |transaction: &str| format!(r#"{{"op":"c","source":{{}},"after":{{}},"transaction":{transaction}}}"#);
+        let envelope =
+            |transaction: &str| format!(r#"{{"op":"c","source":{{}},"after":{{}},"transaction":{transaction}}}"#);
         let block = r#"{"id":"812:39356488","total_order":3,"data_collection_order":1}"#;
         let expected = Some(Event { transaction: Xid::from(812), order: 3 });
         assert_eq!(event(&value(&envelope(block))), expected);

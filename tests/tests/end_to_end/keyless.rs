@@ -5,10 +5,12 @@ use stack::sink::Sink;
 use stack::worker::Worker;
 
 /// A table whose rows can be the same, of types that have no equality among them.
-const TABLE: &str = "CREATE TABLE t (n int, v text, j json, p point, x xml, a int[], d numeric(8, 2), f float8, c char(5));
+const TABLE: &str =
+    "CREATE TABLE t (n int, v text, j json, p point, x xml, a int[], d numeric(8, 2), f float8, c char(5));
     ALTER TABLE t REPLICA IDENTITY FULL; ALTER TABLE t ALTER COLUMN v SET STORAGE EXTERNAL";
 
-const ROW: &str = r#"n, repeat('long ' || n, 900), '{"a":  1}', point(1.5, n), '<a>b</a>', ARRAY[n, NULL], n / 3.0, n / 7.0, 'ab'"#;
+const ROW: &str =
+    r#"n, repeat('long ' || n, 900), '{"a":  1}', point(1.5, n), '<a>b</a>', ARRAY[n, NULL], n / 3.0, n / 7.0, 'ab'"#;
 
 async fn started(name: &str, mode: &str) -> anyhow::Result<(Pipeline, Worker, Sink)> {
     let pipeline = Pipeline::new(name).await?;

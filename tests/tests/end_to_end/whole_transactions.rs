@@ -178,7 +178,9 @@ async fn sink(pipeline: &Pipeline, worker: &Worker) -> anyhow::Result<(Sink, u16
 
 /// Waits until the target has what the source's users wrote last.
 async fn arrives(pipeline: &Pipeline) -> anyhow::Result<()> {
-    pipeline.run("INSERT INTO accounts VALUES (-1, 0, -1) ON CONFLICT (id) DO UPDATE SET rank = accounts.rank - 1").await?;
+    pipeline
+        .run("INSERT INTO accounts VALUES (-1, 0, -1) ON CONFLICT (id) DO UPDATE SET rank = accounts.rank - 1")
+        .await?;
     let rank: i32 = pipeline.source().await?.query_one("SELECT rank FROM accounts WHERE id = -1", &[]).await?.get(0);
     pipeline.target_has("SELECT max(rank) FROM accounts WHERE id = -1", &rank.to_string()).await
 }

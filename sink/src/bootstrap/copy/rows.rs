@@ -94,7 +94,11 @@ pub(super) async fn copy(
                             let what = format!("copying table {}", qualified(&table.schema, &table.name));
                             return Err(error.while_doing(&what));
                         }
-                        tracing::warn!("table {}.{} is copied again from its beginning: {error}", table.schema, table.name);
+                        tracing::warn!(
+                            "table {}.{} is copied again from its beginning: {error}",
+                            table.schema,
+                            table.name
+                        );
                         attempt += 1;
                     }
                 }
@@ -105,10 +109,9 @@ pub(super) async fn copy(
         Ok(all)
     };
     let all = try_join_all((0..config.copy_jobs).map(|_| worker())).await?;
-    Ok(all.into_iter().fold(Copied::default(), |sum, one| Copied {
-        rows: sum.rows + one.rows,
-        bytes: sum.bytes + one.bytes,
-    }))
+    Ok(all
+        .into_iter()
+        .fold(Copied::default(), |sum, one| Copied { rows: sum.rows + one.rows, bytes: sum.bytes + one.bytes }))
 }
 
 /// One table, in one statement on each side.
@@ -155,10 +158,8 @@ fn names(columns: &[String]) -> String {
 /// A session of the source that sees what the snapshot has.
 async fn in_snapshot(source: &Database, snapshot: &str) -> Result<Client, SinkError> {
     let client = source.connect("copy").await?;
-    let begin = format!(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
-        literal(snapshot)
-    );
+    let begin =
+        format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}", literal(snapshot));
     client.batch_execute(&begin).await?;
     Ok(client)
 }

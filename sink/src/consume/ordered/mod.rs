@@ -77,6 +77,8 @@ pub(super) struct InOrder<'a> {
     paused: HashSet<Place>,
     /// Where the transactions' topic goes on.
     from: i64,
+    /// Since when what comes in no transaction is waited for.
+    free_since: Instant,
     assembly: Assembly,
     /// The session to the target; not here while a chunk is applied.
     target: Option<Target>,
@@ -126,6 +128,7 @@ impl<'a> InOrder<'a> {
             unverified: HashSet::new(),
             paused: HashSet::new(),
             from: 0,
+            free_since: Instant::now(),
             assembly: Assembly::new(&names.transaction, Lsn::ZERO),
             target: None,
             under_way: JoinSet::new(),
@@ -300,14 +303,15 @@ impl<'a> InOrder<'a> {
         let is_low = self.assembly.size() < WAITING_BYTES / 2;
         let resumed: Vec<Place> = self.paused.iter().filter(|place| is_low || !waits(place)).cloned().collect();
         let paused: Vec<Place> = match is_full {
-            true => self.reading.keys().filter(|place| !self.paused.contains(*place) && waits(place)).cloned().collect(),
+            true => {
+                self.reading.keys().filter(|place| !self.paused.contains(*place) && waits(place)).cloned().collect()
+            }
             false => Vec::new(),
         };
         for place in &resumed {
             self.paused.remove(place);
         }
-        let changed =
-            self.reader.pause(resumed.iter(), false).and_then(|()| self.reader.pause(paused.iter(), true));
+        let changed = self.reader.pause(resumed.iter(), false).and_then(|()| self.reader.pause(paused.iter(), true));
         self.paused.extend(paused);
         if let Err(error) = changed {
             self.fail(&error);
