@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use access::allocator::share_one_arena;
 use clap::Parser as _;
@@ -11,6 +12,9 @@ use sink::error::SinkError;
 use sink::metrics::health::Health;
 use sink::{bootstrap, metrics, verify};
 use tokio_util::sync::CancellationToken;
+
+/// How long threads that wait for a server may go on at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     share_one_arena();
@@ -22,8 +26,9 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(start());
-    // A client that waits for Kafka to answer does not hold up the end.
-    runtime.shutdown_background();
+    // A client that waits for Kafka to answer does not hold up the end for long. One that is in the middle of something is let end it: what
+    // the process takes down with it, libraries in other threads would still use.
+    runtime.shutdown_timeout(LAST_WORDS);
     code
 }
 

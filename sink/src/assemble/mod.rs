@@ -53,6 +53,8 @@ pub struct Assembly {
     waiting: HashMap<Xid, i64>,
     /// Which changes of a transaction were applied before transactions were put together.
     early: HashMap<Xid, BTreeSet<i64>>,
+    /// Whether records may be missing that come in no transaction.
+    has_free: bool,
     boundaries: VecDeque<(Boundary, Record)>,
     current: Option<Current>,
     finished: Finished,
@@ -115,6 +117,7 @@ impl Assembly {
             free: Vec::new(),
             waiting: HashMap::new(),
             early: HashMap::new(),
+            has_free: false,
             boundaries: VecDeque::new(),
             current: None,
             finished: Finished::new(last),
@@ -135,13 +138,26 @@ impl Assembly {
         }
     }
 
-    /// Up to this offset a partition's records are given out as they come, in no transaction: they were published before it was known
-    /// where transactions begin.
-    pub fn free_until(&mut self, (topic, partition): &Place, offset: i64) {
+    /// A partition, read from offset `next`, gives out its records up to `until` as they come, in no transaction: they were published
+    /// before it was known where transactions begin. No transaction is given out before those have come.
+    pub fn free_until(&mut self, (topic, partition): &Place, next: i64, until: i64) {
         let index = self.queue(&topic.as_str().into(), *partition);
         if let Some(queue) = self.queues.get_mut(index) {
-            queue.free_until = offset;
+            queue.begin_free(next, until);
         }
+        self.has_free = true;
+    }
+
+    /// Transactions are given out whether or not everything before them has come: of a partition that ends with a mark of Kafka's own,
+    /// the last record is before its end.
+    pub fn await_no_more(&mut self) {
+        self.has_free = false;
+    }
+
+    /// Whether records before the first transaction are waited for.
+    pub fn awaits_free(&mut self) -> bool {
+        self.has_free = self.has_free && self.queues.iter().any(Queue::is_free);
+        self.has_free
     }
 
     /// How many bytes wait.
@@ -212,6 +228,9 @@ impl Assembly {
     pub fn take(&mut self, most: usize, too_much: usize) -> Result<Option<Chunk>, SinkError> {
         while self.chunk.size() < most {
             self.give_free();
+            if self.awaits_free() {
+                break;
+            }
             self.find_current()?;
             if !self.may_begin(too_much) {
                 break;

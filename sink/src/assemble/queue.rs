@@ -19,19 +19,32 @@ pub(super) struct Queue {
     pub(super) place: Place,
     /// Those before this offset are in no transaction.
     pub(super) free_until: i64,
+    /// Where the next record may be.
+    next: i64,
     records: VecDeque<Waiting>,
 }
 
 impl Queue {
     pub(super) fn new(place: Place) -> Self {
-        Self { place, free_until: 0, records: VecDeque::new() }
+        Self { place, free_until: 0, next: 0, records: VecDeque::new() }
+    }
+
+    /// Reading begins at `next`; those before `until` are in no transaction.
+    pub(super) fn begin_free(&mut self, next: i64, until: i64) {
+        (self.next, self.free_until) = (next, until);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
+    /// Whether what comes in no transaction has not all come.
+    pub(super) fn is_free(&self) -> bool {
+        self.next < self.free_until
+    }
+
     pub(super) fn push(&mut self, waiting: Waiting) {
+        self.next = waiting.record.offset + 1;
         self.records.push_back(waiting);
     }
 

@@ -136,13 +136,16 @@ fn one_that_was_taken_for_new_in_part_and_was_applied_before_is_dropped_when_it_
 #[test]
 fn what_came_before_transactions_were_known_is_given_out_as_it_comes_and_counts() {
     let mut assembly = Assembly::new(TOPIC, Lsn::ZERO);
-    assembly.free_until(&("p.public.a".to_owned(), 0), 2);
+    assembly.free_until(&("p.public.a".to_owned(), 0), 0, 2);
+    assembly.free_until(&("p.public.b".to_owned(), 0), 7, 8);
     push(&mut assembly, &change(1, 1, A), 0);
     push(&mut assembly, &change(2, 1, A), 1);
     push(&mut assembly, &change(2, 2, A), 2);
     assert_eq!(rows_of(assembly.take(ALL, ALL)), ["1.1", "2.1"]);
     push(&mut assembly, &end(2, 2), 7);
-    assert_eq!(rows_of(assembly.take(ALL, ALL)), ["2.2"]);
+    assert_eq!(rows_of(assembly.take(ALL, ALL)), Vec::<String>::new(), "the other table is not as far yet");
+    push(&mut assembly, &change(1, 2, B), 7);
+    assert_eq!(rows_of(assembly.take(ALL, ALL)), ["1.2", "2.2"]);
 }
 
 #[test]

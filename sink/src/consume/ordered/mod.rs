@@ -80,6 +80,8 @@ pub(super) struct InOrder<'a> {
     paused: HashSet<Place>,
     /// Where the transactions' topic goes on.
     from: i64,
+    /// Since when what comes in no transaction is waited for.
+    free_since: Instant,
     assembly: Assembly,
     /// The session to the target; not here while a chunk is applied.
     target: Option<Target>,
@@ -131,6 +133,7 @@ impl<'a> InOrder<'a> {
             unverified: HashSet::new(),
             paused: HashSet::new(),
             from: 0,
+            free_since: Instant::now(),
             assembly: Assembly::new(&names.transaction, Lsn::ZERO),
             target: None,
             under_way: JoinSet::new(),

@@ -18,6 +18,9 @@ use crate::error::SinkError;
 /// How soon new topics are looked for where changes are missing: they may be in one.
 const DISCOVERY_SOON: Duration = Duration::from_millis(300);
 
+/// How long what was published before transactions are whole may take to come.
+const FREE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many records of the transactions' topic are read again: those that say which transactions were applied last.
 const HISTORY: i64 = 10_000;
 
@@ -37,6 +40,9 @@ impl InOrder<'_> {
             if let Err(error) = self.begin().await {
                 self.fail(&error);
             }
+        }
+        if self.free_since.elapsed() >= FREE_PATIENCE && self.assembly.awaits_free() {
+            self.assembly.await_no_more();
         }
         let missing = self.assembly.missing();
         match (missing, &self.missing) {
@@ -162,8 +168,10 @@ impl InOrder<'_> {
         self.from = stored.get(&transactions).map_or(0, |next| next.offset);
         self.assembly.begin_again(last.unwrap_or(Lsn::ZERO), self.from);
         for (place, end) in free {
-            self.assembly.free_until(&place, end);
+            let next = stored.get(&place).map_or(0, |next| next.offset);
+            self.assembly.free_until(&place, next, end);
         }
+        self.free_since = Instant::now();
         let mut begins = self.begins(places, |place| stored.get(place).copied());
         let first = topics::begins(self.config, &BTreeMap::from([(self.names.transaction.clone(), 1)])).await?;
         // Where none was applied, all that stand before are none of this target's.
