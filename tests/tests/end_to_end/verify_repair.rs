@@ -35,8 +35,11 @@ const TABLES: &str = r#"
         'glad', '10.0.0.1/8', 'NaN', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) n) FROM generate_series(1, 10) i;
     INSERT INTO keyless SELECT generate_series(1, 100)"#;
 
-/// What somebody does in the target, and what is to be found of it: the table, how, and the key's texts.
-const BY_HAND: [(&str, &[(&str, &str, &[&str])]); 11] = [
+/// A row that is to be found: the table, how it differs, and the key's texts.
+type Row = (&'static str, &'static str, &'static [&'static str]);
+
+/// What somebody does in the target, and what is to be found of it.
+const BY_HAND: [(&str, &[Row]); 11] = [
     (
         "UPDATE orders SET v = -1 WHERE id IN (5, 999)",
         &[("orders", "different", &["5"]), ("orders", "different", &["999"])],
@@ -73,7 +76,7 @@ const BY_HAND: [(&str, &[(&str, &str, &[&str])]); 11] = [
 type Found = BTreeSet<(String, String, Vec<String>)>;
 
 fn expected() -> Found {
-    let of = |(table, is, key): &(&str, &str, &[&str])| {
+    let of = |(table, is, key): &Row| {
         ((*table).to_owned(), (*is).to_owned(), key.iter().map(|text| (*text).to_owned()).collect())
     };
     BY_HAND.iter().flat_map(|(_, rows)| rows.iter().map(of)).collect()
