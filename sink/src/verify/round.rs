@@ -67,7 +67,7 @@ impl<'a> Comparer<'a> {
         pace.expects(tables.len(), tables.iter().map(|table| table.rows).sum());
         let mut outcomes = Vec::with_capacity(tables.len());
         for table in tables {
-            let outcome = self.table(table, pace, is_whole).await?;
+            let outcome = Box::pin(self.table(table, pace, is_whole)).await?;
             let is_enough = !is_whole && !outcome.is_equal();
             outcomes.push(outcome);
             pace.table_done();

@@ -31,12 +31,15 @@ const TABLES: &str = r#"
     INSERT INTO "Mixed Case" SELECT i, 'k' || i % 7, 'value' FROM generate_series(1, 3000) i;
     INSERT INTO made (code) SELECT i FROM generate_series(1, 2000) i;
     INSERT INTO parts SELECT i, 0 FROM generate_series(1, 4000) i;
-    INSERT INTO kinds SELECT md5(i::text)::uuid, '{"a": [1, null]}', ARRAY['x', NULL, 'a "b"'], '\x00ff', '1 mon -2 days', 'ab',
+    INSERT INTO kinds SELECT md5(i::text)::uuid, '{"a": [1, null]}', ARRAY['x', NULL, 'a "b"'], '\x00ff', '-2 hours', 'ab',
         'glad', '10.0.0.1/8', 'NaN', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) n) FROM generate_series(1, 10) i;
     INSERT INTO keyless SELECT generate_series(1, 100)"#;
 
-/// What somebody does in the target, and what is to be found of it: the table, how, and the key's texts.
-const BY_HAND: [(&str, &[(&str, &str, &[&str])]); 11] = [
+/// A row that is to be found: the table, how it differs, and the key's texts.
+type Row = (&'static str, &'static str, &'static [&'static str]);
+
+/// What somebody does in the target, and what is to be found of it.
+const BY_HAND: [(&str, &[Row]); 11] = [
     (
         "UPDATE orders SET v = -1 WHERE id IN (5, 999)",
         &[("orders", "different", &["5"]), ("orders", "different", &["999"])],
@@ -73,7 +76,7 @@ const BY_HAND: [(&str, &[(&str, &str, &[&str])]); 11] = [
 type Found = BTreeSet<(String, String, Vec<String>)>;
 
 fn expected() -> Found {
-    let of = |(table, is, key): &(&str, &str, &[&str])| {
+    let of = |(table, is, key): &Row| {
         ((*table).to_owned(), (*is).to_owned(), key.iter().map(|text| (*text).to_owned()).collect())
     };
     BY_HAND.iter().flat_map(|(_, rows)| rows.iter().map(of)).collect()
@@ -207,7 +210,9 @@ async fn write(pipeline: &Pipeline, stop: &CancellationToken) -> anyhow::Result<
 /// The rows of all tables as this test compares them.
 async fn rows(client: &tokio_postgres::Client) -> anyhow::Result<Vec<String>> {
     let mut all = Vec::new();
-    for table in ["orders", "\"Mixed Case\"", "made", "parts", "kinds", "keyless"] {
+    // Records do not bring the trailing zeros of a number without a scale.
+    let orders = "(SELECT id, v, note, trim_scale(total), at FROM orders)";
+    for table in [orders, "\"Mixed Case\"", "made", "parts", "kinds", "keyless"] {
         let sql = format!("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} t");
         all.push(client.query_one(&sql, &[]).await?.get(0));
     }
