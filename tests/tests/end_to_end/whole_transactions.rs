@@ -304,6 +304,14 @@ async fn a_sink_changes_from_tables_to_transactions_and_back_under_load() -> any
         if users.is_empty() {
             users = self::users(&pipeline, &stop);
         }
+        if mode == "transaction" {
+            // It may have been in the middle of transactions until then.
+            wait_until("transactions to be whole", Duration::from_secs(60), async || {
+                let is_so = sink.process().output().contains("committed from here on are applied whole");
+                Ok(if is_so { Condition::Met(()) } else { Condition::NotYet("its log does not say it".to_owned()) })
+            })
+            .await?;
+        }
         arrives(&pipeline).await?;
         if mode == "transaction" {
             let mut readers = Readers::start(&pipeline).await?;

@@ -163,7 +163,7 @@ impl InOrder<'_> {
             free = topics::ends(self.config, &split(false)).await?;
             let next = begins_at.get(&transactions).map(|end| Next { offset: *end, last_record: None });
             stored.extend(next.map(|next| (transactions.clone(), next)));
-            tracing::info!("transactions are applied whole from here on");
+            tracing::info!("transactions that are committed from here on are applied whole");
         }
         self.from = stored.get(&transactions).map_or(0, |next| next.offset);
         self.assembly.begin_again(last.unwrap_or(Lsn::ZERO), self.from);
