@@ -70,14 +70,13 @@ fn transaction(random: &mut fastrand::Rng, new_ids: &AtomicI32) -> String {
                  INSERT INTO accounts VALUES ({id}, 0, {id}); INSERT INTO cards VALUES ('card ' || {id}, {id}); COMMIT"
             )
         }
-        8 => format!(
-            "BEGIN; CREATE TEMP TABLE gone ON COMMIT DROP AS
+        8 => "BEGIN; CREATE TEMP TABLE gone ON COMMIT DROP AS
                  SELECT id FROM accounts WHERE id > 100 AND balance = 0 ORDER BY id LIMIT 3 FOR UPDATE SKIP LOCKED;
              DELETE FROM bookings WHERE transfer IN (SELECT id FROM transfers WHERE payer IN (SELECT id FROM gone));
              DELETE FROM transfers WHERE payer IN (SELECT id FROM gone);
              DELETE FROM cards WHERE account IN (SELECT id FROM gone);
              DELETE FROM accounts WHERE id IN (SELECT id FROM gone); COMMIT"
-        ),
+            .to_owned(),
         _ => format!(
             "BEGIN; DELETE FROM cards WHERE account = {a}; INSERT INTO cards
                  SELECT 'card ' || {amount} || clock_timestamp()::text, {a}; COMMIT"
@@ -257,10 +256,9 @@ async fn a_transaction_larger_than_memory_holds_is_seen_whole_or_not_at_all() ->
         (format!("BEGIN; INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, {ROWS}) n; INSERT INTO u VALUES (1); COMMIT"), ROWS, 1),
         // With a message and a row of another table in its middle, and rows that come and go.
         (
-            format!(
-                "BEGIN; UPDATE t SET v = 'y' || v; SELECT pg_logical_emit_message(true, 'app', 'inside'); INSERT INTO u VALUES (2);
+            "BEGIN; UPDATE t SET v = 'y' || v; SELECT pg_logical_emit_message(true, 'app', 'inside'); INSERT INTO u VALUES (2);
                  DELETE FROM t WHERE id % 2 = 0; INSERT INTO u VALUES (3); COMMIT"
-            ),
+                .to_owned(),
             ROWS / 2,
             3,
         ),
