@@ -205,8 +205,8 @@ fn topics() -> impl Strategy<Value = Topics> {
         for (length, lost, again) in crashes {
             let to = (from + length).min(sequence.len());
             let mut by_place: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-            for at in from..to {
-                by_place.entry(sequence[at].1.0).or_default().push(at);
+            for (at, (_, (place, _))) in sequence.iter().enumerate().take(to).skip(from) {
+                by_place.entry(*place).or_default().push(at);
             }
             // Going on begins with a transaction, at the latest with the first whose record was lost.
             let mut first_lost = to;
