@@ -57,7 +57,13 @@ static TABLE: LazyLock<TargetTable> = LazyLock::new(|| {
         column_type: column_type.clone(),
         cast: column_type.name.clone(),
     });
-    TargetTable { schema: "public".to_owned(), name: "t".to_owned(), columns: columns.collect(), key: vec![0] }
+    TargetTable {
+        schema: "public".to_owned(),
+        name: "t".to_owned(),
+        columns: columns.collect(),
+        key: vec![0],
+        passed_over: Vec::new(),
+    }
 });
 
 /// A record: the value, and in further lines the key and the header with the new key.
@@ -76,6 +82,9 @@ pub fn sink_record(data: &[u8]) {
         }
         Ok(Change::Delete(change)) => {
             let _key = row::key(change.row, &TABLE, &mut rows);
+        }
+        Ok(Change::Definition(content)) => {
+            let _told = sink::evolve::definition::Told::read(&content);
         }
         _ => {}
     }

@@ -155,6 +155,7 @@ mod tests {
             name: "t".to_owned(),
             columns: vec![column("id", "int4"), column("a\"b", "text")],
             key: vec![0],
+            passed_over: Vec::new(),
         }
     }
 

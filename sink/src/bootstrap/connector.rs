@@ -136,7 +136,10 @@ impl Connector {
         };
         let has_metadata = text("provide.transaction.metadata", "false").eq_ignore_ascii_case("true");
         let lacks = [
-            (!has_metadata, "provide.transaction.metadata is not true: changes do not say which transaction they are of"),
+            (
+                !has_metadata,
+                "provide.transaction.metadata is not true: changes do not say which transaction they are of",
+            ),
             (delimiter != ".", "topic.delimiter is not a point"),
             (
                 !text("transforms", "").is_empty() && run.mode == Mode::Auto,
@@ -165,6 +168,14 @@ impl Connector {
     /// Stop for a pattern that is no regular expression.
     pub fn captures(&self, schema: &str, table: &str) -> Result<bool, SinkError> {
         Ok(self.passes("schema", schema)? && self.passes("table", &format!("{schema}.{table}"))?)
+    }
+
+    /// Whether the connector's lists let logical decoding messages of a prefix pass.
+    ///
+    /// # Errors
+    /// Stop for a pattern that is no regular expression.
+    pub fn passes_message(&self, prefix: &str) -> Result<bool, SinkError> {
+        self.passes("message.prefix", prefix)
     }
 
     fn passes(&self, of: &str, name: &str) -> Result<bool, SinkError> {

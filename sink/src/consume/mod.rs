@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use self::dispatch::Dispatcher;
 use self::ordered::InOrder;
 use crate::config::RunConfig;
+use crate::evolve::Evolution;
 use crate::metrics::health::Health;
 
 /// What every Kafka client of the sink is configured with.
@@ -82,15 +83,22 @@ impl Order {
 ///
 /// A partition that fails is tried again from the stored offset, also when a person must act: the moment they have, it goes on.
 /// Meanwhile the others go on, and `/health` says what stands still, and why.
-pub async fn run(config: &RunConfig, order: &Order, target_id: &str, health: &Health, cancel: &CancellationToken) {
+pub async fn run(
+    config: &RunConfig,
+    order: &Order,
+    evolution: &Evolution,
+    target_id: &str,
+    health: &Health,
+    cancel: &CancellationToken,
+) {
     health.consumes();
     loop {
         let made = match order {
-            Order::Tables => match Dispatcher::new(config, target_id, health) {
+            Order::Tables => match Dispatcher::new(config, evolution, target_id, health) {
                 Ok(dispatcher) => return dispatcher.run(cancel).await,
                 Err(error) => Err(error),
             },
-            Order::Transactions(topics) => match InOrder::new(config, topics, target_id, health) {
+            Order::Transactions(topics) => match InOrder::new(config, topics, evolution, target_id, health) {
                 Ok(in_order) => match in_order.run(cancel).await {
                     true => Ok(()),
                     false => return,

@@ -24,7 +24,7 @@ pub mod value;
 pub struct Unreadable(pub String);
 
 impl Unreadable {
-    fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }

@@ -92,7 +92,7 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
         while let Some(found) = fields.next_key_seed(ColumnAt { table: self.table, expected })? {
             let index = match found {
                 Ok(index) if !self.only_key || self.table.key.contains(&index) => index,
-                Err(name) if !self.only_key && self.failed.is_none() => {
+                Err(name) if !self.only_key && self.failed.is_none() && !self.table.passed_over.contains(&name) => {
                     *self.failed = Some(RowError::NoColumn(name));
                     fields.next_value::<IgnoredAny>()?;
                     continue;
@@ -179,6 +179,7 @@ mod tests {
             name: "t".to_owned(),
             columns: columns.into_iter().map(column).collect(),
             key: vec![1, 0],
+            passed_over: Vec::new(),
         }
     }
 
@@ -211,6 +212,15 @@ mod tests {
         }
         let first = row(r#"{"id":1,"second":"a"}"#, &table, &mut rows).unwrap();
         assert_eq!((first, rows.cell(0, 0), rows.cell(0, 1)), (0, Cell::Text(0, 1), Cell::Text(1, 2)));
+    }
+
+    #[test]
+    fn a_column_that_is_nowhere_any_more_is_passed_over() {
+        let (mut table, mut rows) = (table(), Rows::new(5));
+        table.passed_over.push("third".to_owned());
+        let read = row(r#"{"third":[1],"second":"a","id":1}"#, &table, &mut rows).unwrap();
+        assert_eq!(texts(&rows, read), [Some("1"), Some("a"), None, None, None]);
+        assert_eq!(row(r#"{"fourth":1,"id":1}"#, &table, &mut rows), Err(RowError::NoColumn("fourth".to_owned())));
     }
 
     #[test]

@@ -210,6 +210,7 @@ mod tests {
             name: "t".to_owned(),
             columns: vec![column("id"), column("value")],
             key: vec![0],
+            passed_over: Vec::new(),
         }))
     }
 

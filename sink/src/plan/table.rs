@@ -17,6 +17,8 @@ pub struct TargetTable {
     /// Indexes into `columns`: the primary key's, in its order; without one, those of a unique index that tells every row; empty
     /// where rows can be the same.
     pub key: Vec<usize>,
+    /// Columns that rows bring, and whose values are passed over.
+    pub passed_over: Vec<String>,
 }
 
 /// A column.
@@ -136,7 +138,7 @@ impl TargetTable {
             .iter()
             .filter_map(|row| numbers.iter().position(|number| *number == row.get::<_, i16>(0)))
             .collect();
-        Ok(Some(Self { schema: schema.to_owned(), name: name.to_owned(), columns, key }))
+        Ok(Some(Self { schema: schema.to_owned(), name: name.to_owned(), columns, key, passed_over: Vec::new() }))
     }
 
     /// Its name in SQL.

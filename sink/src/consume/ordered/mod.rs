@@ -26,6 +26,7 @@ use crate::apply::ordered::{Applied, Ordered};
 use crate::assemble::Assembly;
 use crate::config::RunConfig;
 use crate::error::SinkError;
+use crate::evolve::Evolution;
 use crate::metrics::health::Health;
 use crate::metrics::names;
 
@@ -61,6 +62,7 @@ const AT_ONCE: usize = 1000;
 pub(super) struct InOrder<'a> {
     config: &'a RunConfig,
     names: &'a TransactionTopics,
+    evolution: &'a Evolution,
     health: &'a Health,
     reader: Reader,
     /// The topics, with their numbers of partitions.
@@ -107,12 +109,14 @@ impl<'a> InOrder<'a> {
     pub(super) fn new(
         config: &'a RunConfig,
         names: &'a TransactionTopics,
+        evolution: &'a Evolution,
         target_id: &str,
         health: &'a Health,
     ) -> Result<Self, SinkError> {
         Ok(Self {
             config,
             names,
+            evolution,
             health,
             // Told from sinks that share out the tables' topics: both at once would take each other's records.
             reader: Reader::new(config, &format!("{target_id}-transactions"))?,
@@ -297,14 +301,15 @@ impl<'a> InOrder<'a> {
         let is_low = self.assembly.size() < WAITING_BYTES / 2;
         let resumed: Vec<Place> = self.paused.iter().filter(|place| is_low || !waits(place)).cloned().collect();
         let paused: Vec<Place> = match is_full {
-            true => self.reading.keys().filter(|place| !self.paused.contains(*place) && waits(place)).cloned().collect(),
+            true => {
+                self.reading.keys().filter(|place| !self.paused.contains(*place) && waits(place)).cloned().collect()
+            }
             false => Vec::new(),
         };
         for place in &resumed {
             self.paused.remove(place);
         }
-        let changed =
-            self.reader.pause(resumed.iter(), false).and_then(|()| self.reader.pause(paused.iter(), true));
+        let changed = self.reader.pause(resumed.iter(), false).and_then(|()| self.reader.pause(paused.iter(), true));
         self.paused.extend(paused);
         if let Err(error) = changed {
             self.fail(&error);

@@ -136,7 +136,7 @@ impl InOrder<'_> {
     /// Reads everything from the stored offsets.
     async fn begin(&mut self) -> Result<(), SinkError> {
         self.leave();
-        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config)).await?;
+        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config), self.evolution).await?;
         let places: Vec<Place> = self.places().collect();
         let (mut stored, transactions) = (session.offsets(&places).await?, self.place());
         let last = session.last_commit(&self.names.transaction).await?;
@@ -147,7 +147,9 @@ impl InOrder<'_> {
             // applied as it comes, and those that end behind that are whole. The ends of the transactions come first, for a
             // transaction's end is published behind its changes.
             let only = |name: &String| *name == self.names.transaction;
-            let split = |of: bool| self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect::<BTreeMap<_, _>>();
+            let split = |of: bool| {
+                self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect::<BTreeMap<_, _>>()
+            };
             let begins_at = topics::ends(self.config, &split(true)).await?;
             for (place, end) in topics::ends(self.config, &split(false)).await? {
                 self.assembly.free_until(&place, end);
@@ -161,11 +163,7 @@ impl InOrder<'_> {
         self.reader.read(&begins)
     }
 
-    fn begins(
-        &mut self,
-        places: Vec<Place>,
-        stored: impl Fn(&Place) -> Option<Next>,
-    ) -> Vec<Begin> {
+    fn begins(&mut self, places: Vec<Place>, stored: impl Fn(&Place) -> Option<Next>) -> Vec<Begin> {
         let mut begins = Vec::with_capacity(places.len());
         for place in places {
             let next = stored(&place);
@@ -209,7 +207,7 @@ impl InOrder<'_> {
 
     async fn stored(&self) -> Result<resume::Stored, SinkError> {
         let places: Vec<Place> = self.reading.keys().cloned().collect();
-        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config)).await?;
+        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config), self.evolution).await?;
         Ok(session.offsets(&places).await?.into_iter().collect())
     }
 }
