@@ -159,6 +159,15 @@ pub(super) async fn is_there(client: &Client, sql_name: &str) -> Result<bool, Si
     Ok(client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&sql_name]).await?.get(0))
 }
 
+/// Whether there is a schema of this name.
+///
+/// # Errors
+/// The server's.
+pub(super) async fn has_schema(client: &Client, schema: &str) -> Result<bool, SinkError> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
+    Ok(client.query_one(sql, &[&schema]).await?.get(0))
+}
+
 fn read<T: DeserializeOwned>(row: &Row) -> Result<T, SinkError> {
     let text: &str = row.try_get(0)?;
     serde_json::from_str(text).map_err(|error| {

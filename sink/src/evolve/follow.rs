@@ -10,8 +10,8 @@ use crate::error::SinkError;
 use crate::plan::table::qualified;
 use crate::postgres::identifier;
 
-/// How long a label waits for others who change the same type.
-const LABEL_TIMEOUT: &str = "SET lock_timeout = '5s'";
+/// How long a type or label waits for others who change the same type.
+const LABEL_TIMEOUT: &str = "SET lock_timeout = '2s'";
 
 impl Evolution {
     /// Does what a message says, in the open transaction of `target`. Whether something was changed.
@@ -76,7 +76,9 @@ impl Evolution {
 
     /// Makes a table that is not there.
     pub(super) async fn create(&self, target: &Client, want: &Table) -> Result<(), SinkError> {
-        self.run(target, want, &format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&want.schema))).await?;
+        if !catalog::has_schema(target, &want.schema).await? {
+            self.run(target, want, &format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&want.schema))).await?;
+        }
         for sequence in &want.sequences {
             self.run(target, want, &create_sequence(sequence)).await?;
         }
@@ -145,8 +147,10 @@ impl Evolution {
                 Some(_) if base.as_ref() == Some(want) => continue,
                 Some(have) => self.type_changes(base.as_ref(), want, have),
                 None => {
-                    let schema = format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&want.schema));
-                    self.run_for_type(target, want, &schema).await?;
+                    if !catalog::has_schema(target, &want.schema).await? {
+                        let schema = format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&want.schema));
+                        self.run_beside(target, want, &schema).await?;
+                    }
                     vec![TypeChange::Create(Box::new(want.clone()))]
                 }
             };
@@ -154,7 +158,7 @@ impl Evolution {
                 let sql = change.sql(&want.schema, &want.name);
                 tracing::info!(%sql, "the target follows the source's types");
                 match change {
-                    TypeChange::AddLabel(..) => self.add_label(target, want, &sql).await?,
+                    TypeChange::AddLabel(..) | TypeChange::Create(_) => self.run_beside(target, want, &sql).await?,
                     _ => self.run_for_type(target, want, &sql).await?,
                 }
                 is_changed = true;
@@ -181,17 +185,16 @@ impl Evolution {
     }
 
     /// PostgreSQL takes a new label in no row before the transaction that added it is committed, and the next rows of the same
-    /// transaction here may have it: so it comes in a session of its own. A label that no row has yet hurts nobody. One of a type that
-    /// was made in the open transaction is taken there.
-    async fn add_label(&self, target: &Client, of: &UserType, sql: &str) -> Result<(), SinkError> {
+    /// transaction here may have it: so labels, and the types that may get some, come in a session of their own. A type or label that no
+    /// row has yet hurts nobody. Where the open transaction itself stands in the way, having dropped or renamed the type, it is done
+    /// there.
+    async fn run_beside(&self, target: &Client, of: &UserType, sql: &str) -> Result<(), SinkError> {
         let own = self.inner()?.target.connect("types").await?;
-        let is_there = "SELECT EXISTS (SELECT FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-                                       WHERE n.nspname = $1 AND t.typname = $2)";
-        if !own.query_one(is_there, &[&of.schema, &of.name]).await?.get::<_, bool>(0) {
-            return self.run_for_type(target, of, sql).await;
-        }
         own.batch_execute(LABEL_TIMEOUT).await?;
-        self.run_for_type(&own, of, sql).await
+        match own.batch_execute(sql).await {
+            Ok(()) => Ok(()),
+            Err(_) => self.run_for_type(target, of, sql).await,
+        }
     }
 
     async fn follow_drop(&self, target: &Client, gone: &Dropped) -> Result<bool, SinkError> {

@@ -244,7 +244,7 @@ async fn a_sink_that_is_killed_around_changes_of_tables_does_each_once() -> anyh
     load.end().await?;
     same_tables(&pipeline).await?;
     pipeline.equal().await?;
-    pipeline.target_has("SELECT count(*) FROM headwater.set_aside", "0").await?;
+    nothing_stopped(&pipeline, &mut sink).await?;
     sink.into_process().stop().await?;
     worker.into_process().stop().await
 }
