@@ -25,6 +25,23 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether the sink was told something that would go round for ever.
+    ///
+    /// # Errors
+    /// Stop where records that are set aside would come back as a table's.
+    pub fn check(config: &RunConfig) -> Result<(), SinkError> {
+        let rest = config.dead_letter_topic.as_deref().and_then(|topic| topic.strip_prefix(&config.topic_prefix));
+        match rest.and_then(|rest| rest.strip_prefix('.')).filter(|rest| rest.contains('.')) {
+            None => Ok(()),
+            Some(_) => Err(SinkError::stop(format!(
+                "--dead-letter-topic {} is named as a table's topic of the prefix {}: the sink would read what it sets aside. Give it a name \
+                 that does not begin with the prefix",
+                config.dead_letter_topic.as_deref().unwrap_or_default(),
+                config.topic_prefix
+            ))),
+        }
+    }
+
     /// As the sink was told.
     pub fn new(config: &RunConfig) -> Self {
         let mut client = kafka_client(config);

@@ -33,6 +33,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::ledger::{self, CopyState};
+use crate::apply::refused::Refused;
 use crate::apply::sequences;
 use crate::config::RunConfig;
 use crate::consume::{self, Order, topics};
@@ -50,6 +51,7 @@ const TEST_ROW_DEADLINE: Duration = Duration::from_secs(60);
 /// # Errors
 /// What a person must mend; or a service that did not answer before the deadline.
 pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
+    Refused::check(config)?;
     let connector = Connector::of(config)?;
     let order = connector.order(config)?;
     for loss in connector.handling.losses() {

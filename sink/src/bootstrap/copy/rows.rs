@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join_all;
@@ -21,6 +22,9 @@ const PIECE: usize = 128 << 10;
 
 /// How often a table is begun again whose sessions ended.
 const ATTEMPTS: u32 = 5;
+
+/// How long before that the first time; each time that much longer.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A table with rows of its own; of one with partitions, each partition.
 #[derive(Debug, Clone)]
@@ -99,6 +103,8 @@ pub(super) async fn copy(
                             table.schema,
                             table.name
                         );
+                        // A server that starts again has its time.
+                        tokio::time::sleep(FIRST_PAUSE * attempt).await;
                         attempt += 1;
                     }
                 }
@@ -131,18 +137,18 @@ async fn one(
     let out = source.copy_out(&format!("COPY {name} {columns} TO STDOUT")).await?;
     let into = target.copy_in::<_, Bytes>(&format!("COPY {name} {columns} FROM STDIN")).await?;
     let (mut out, mut into) = (pin!(out), pin!(into));
-    let (mut piece, mut bytes, mut since) = (BytesMut::with_capacity(PIECE), 0, 0);
+    let (mut piece, mut bytes) = (BytesMut::with_capacity(PIECE), 0);
     while let Some(row) = out.try_next().await? {
         piece.extend_from_slice(&row);
         if piece.len() >= PIECE {
             let length = piece.len() as u64;
             into.send(piece.split().freeze()).await?;
-            (bytes, since) = (bytes + length, since + length);
+            bytes += length;
             progress.advance(length);
         }
     }
     bytes += piece.len() as u64;
-    progress.advance(bytes - since);
+    progress.advance(piece.len() as u64);
     if !piece.is_empty() {
         into.send(piece.freeze()).await?;
     }

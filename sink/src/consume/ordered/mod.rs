@@ -92,6 +92,8 @@ pub(super) struct InOrder<'a> {
     pause: Duration,
     /// Which transaction is not whole, how much of it has come, and since when that is so.
     missing: Option<((Xid, i64, i64), Instant)>,
+    /// Whether it was said that it is not.
+    has_complained: bool,
     to_show: HashMap<Place, i64>,
 }
 
@@ -141,6 +143,7 @@ impl<'a> InOrder<'a> {
             due: None,
             pause: FIRST_PAUSE,
             missing: None,
+            has_complained: false,
             to_show: HashMap::new(),
         })
     }
@@ -219,7 +222,7 @@ impl<'a> InOrder<'a> {
         self.assembly.begin_again(Lsn::ZERO, 0);
         // With it goes what is not committed.
         self.target = None;
-        self.missing = None;
+        (self.missing, self.has_complained) = (None, false);
     }
 
     /// It cannot go on: everything is read again from the stored offsets, later.

@@ -49,20 +49,22 @@ impl InOrder<'_> {
             (Some(now), Some((before, since))) if now == *before => {
                 let (transaction, come, events) = now;
                 let since = since.elapsed();
-                if since >= ON_THE_WAY {
+                if since >= ON_THE_WAY && !std::mem::replace(&mut self.has_complained, true) {
                     let place = self.place();
-                    self.health.partition(&place.0, place.1, Some(format!(
+                    let why = format!(
                         "transaction {transaction} has {events} changes, and {come} of them came. The others are in none of the topics of the \
                          prefix, or a transform drops them: nothing behind it is applied. Run the sink with --mode table where \
                          the connector's transforms drop records or give them other topics"
-                    )));
+                    );
+                    tracing::error!("{why}");
+                    self.health.partition(&place.0, place.1, Some(why));
                 }
                 if since >= DISCOVERY_SOON && self.discovered.elapsed() >= DISCOVERY_SOON {
                     return self.discover().await;
                 }
             }
-            (missing, before) => {
-                if before.is_some_and(|(_, since)| since.elapsed() >= ON_THE_WAY) {
+            (missing, _) => {
+                if std::mem::take(&mut self.has_complained) {
                     self.health.partition(&self.names.transaction, 0, None);
                 }
                 self.missing = missing.map(|missing| (missing, Instant::now()));
