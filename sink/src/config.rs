@@ -73,6 +73,9 @@ pub struct RunConfig {
     /// A topic that records go to which are set aside, beside headwater.set_aside, with the headers that Kafka Connect gives them
     #[arg(long, env = "SINK_DEAD_LETTER_TOPIC", value_name = "TOPIC")]
     pub dead_letter_topic: Option<String>,
+    /// What the target does when the source's tables change
+    #[arg(long, env = "SINK_SCHEMA_EVOLUTION", value_name = "POLICY", default_value = "basic")]
+    pub schema_evolution: SchemaEvolution,
     /// INSERT … RETURNING statements to run on the source when all stands, and to find in the target
     #[arg(long, env = "SINK_TEST_ROWS", value_name = "FILE")]
     pub test_rows: Option<PathBuf>,
@@ -108,6 +111,18 @@ pub enum OnRefused {
     SetAside,
     /// It is tried again until the target takes it, and what is behind it waits
     Stop,
+}
+
+/// What the target does when the source's tables change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaEvolution {
+    /// Nothing: changes of a table or column that it lacks wait until somebody adds it
+    None,
+    /// It adds what it lacks: tables, columns, labels of enums
+    Basic,
+    /// It does what the source did, renames, drops, types, constraints and indexes included; where transactions are applied whole, at
+    /// the very place in the stream, by event triggers that the sink installs in the source
+    Full,
 }
 
 /// `sink verify`.
@@ -181,6 +196,7 @@ impl VerifyConfig {
             mode: Mode::Auto,
             on_refused: OnRefused::Stop,
             dead_letter_topic: None,
+            schema_evolution: SchemaEvolution::None,
             test_rows: None,
             copy_jobs: 1,
             http_listen: self.http_listen,

@@ -7,6 +7,7 @@
 //! - [`consume`]: this sink's share of the partitions through one Kafka consumer, and what is applied next
 //! - [`parse`]: a record into a change
 //! - [`assemble`]: the source's transactions, put together again
+//! - [`evolve`]: the target's tables follow the source's
 //! - [`plan`]: the target's tables; what of a batch has to be written
 //! - [`apply`]: rows and offsets in one transaction
 //! - [`verify`]: whether two databases are equal, and how they become it again
@@ -34,6 +35,7 @@ pub mod bootstrap;
 pub mod config;
 pub mod consume;
 pub mod error;
+pub mod evolve;
 pub mod metrics;
 pub mod parse;
 pub mod plan;

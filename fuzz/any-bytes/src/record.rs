@@ -134,6 +134,9 @@ pub fn sink_record(data: &[u8]) {
             Ok(Change::Delete(change)) => {
                 let _key = row::key(change.row, table, &mut rows);
             }
+            Ok(Change::Definition(content)) => {
+                let _told = sink::evolve::definition::Told::read(&content);
+            }
             _ => {}
         }
     }

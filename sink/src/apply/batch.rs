@@ -8,14 +8,15 @@ use futures_util::future::join;
 use proto::failpoint;
 use proto::lsn::Lsn;
 
-use super::fence;
 use super::ledger::{self, Next, Place};
 use super::planner::{Planned, Planner, Tables};
 use super::refused::Refused;
 use super::session::Session;
 use super::write::{StageError, write};
+use super::{fence, lacking};
 use crate::consume::record::Record;
 use crate::error::SinkError;
+use crate::evolve::Evolution;
 use crate::parse::handling::Handling;
 use crate::postgres::{Database, identifier};
 
@@ -40,6 +41,7 @@ pub struct Applied {
 pub struct Applier {
     pub(super) session: Session,
     pub(super) refused: Refused,
+    pub(super) evolution: Evolution,
 }
 
 impl std::fmt::Debug for Applier {
@@ -100,7 +102,7 @@ impl Applier {
     ///
     /// # Errors
     /// Stop when the role may not set `session_replication_role`.
-    pub async fn connect(target: &Database, refused: &Refused) -> Result<Self, SinkError> {
+    pub async fn connect(target: &Database, refused: &Refused, evolution: &Evolution) -> Result<Self, SinkError> {
         let client = target.connect("batch").await?;
         client.batch_execute("SET session_replication_role = replica").await.map_err(|error| {
             SinkError::from(error).while_doing(&format!(
@@ -109,7 +111,7 @@ impl Applier {
                 identifier(target.user())
             ))
         })?;
-        Ok(Self { session: Session::new(client), refused: refused.clone() })
+        Ok(Self { session: Session::new(client), refused: refused.clone(), evolution: evolution.clone() })
     }
 
     /// Where reading of partitions goes on.
@@ -142,7 +144,8 @@ impl Applier {
     ) -> Result<Applied, SinkError> {
         let PartitionState { topic, partition, next: known, is_one_of_several, refused, without_copies, tables } =
             topic;
-        let session = &mut self.session;
+        let (session, evolution) = (&mut self.session, &self.evolution);
+        tables.begin();
         let mut planner = Planner::new(&records, *is_one_of_several);
         // The target is asked while the first stage is made.
         let beginning = begin(session, topic, *partition, *known, gives_way);
@@ -150,14 +153,15 @@ impl Applier {
         begun?;
         let copies = *without_copies == 0;
         *without_copies = without_copies.saturating_sub(1);
-        let mut result = together(session, &mut planner, tables, first?, copies).await?;
+        let mut result = together(session, evolution, &mut planner, tables, first?, copies).await?;
         if result.as_ref().is_err_and(StageError::is_copy_s) && session.has_broken_a_copy() {
             *without_copies = WITHOUT_COPIES;
             session.roll_back().await?;
             begin(session, topic, *partition, *known, gives_way).await?;
+            tables.rolled_back();
             planner = Planner::new(&records, *is_one_of_several);
             let first = planner.next(tables, STAGE_BYTES)?;
-            result = together(session, &mut planner, tables, first, false).await?;
+            result = together(session, evolution, &mut planner, tables, first, false).await?;
         }
         let mut taken = records.as_slice();
         let mut waits = None;
@@ -166,9 +170,10 @@ impl Applier {
             error.of_record()?;
             session.roll_back().await?;
             begin(session, topic, *partition, *known, gives_way).await?;
+            tables.rolled_back();
             planner = Planner::new(&records, *is_one_of_several);
             let refused = is_one_of_several.then_some(&mut *refused);
-            waits = one_by_one(session, &mut planner, tables, refused).await?;
+            waits = one_by_one(session, evolution, &mut planner, tables, refused).await?;
             taken = waits.and_then(|waits| records.get(..waits)).unwrap_or(taken);
         }
         self.refused.set_aside(session, &planner.set_aside).await?;
@@ -215,6 +220,7 @@ async fn begin(
 /// made.
 pub(super) async fn together(
     session: &mut Session,
+    evolution: &Evolution,
     planner: &mut Planner<'_>,
     tables: &mut Tables,
     mut next: Planned,
@@ -227,7 +233,21 @@ pub(super) async fn together(
                 if let Err(error) = session.end_copy().await {
                     return Ok(Err(error.into()));
                 }
-                tables.describe(session.client().await?, planner.topic(), &schema, &table).await?;
+                lacking::table(session, evolution, tables, planner.topic(), (&schema, &table)).await?;
+                planner.next(tables, STAGE_BYTES)?
+            }
+            Planned::Lacks(table, column) => {
+                if let Err(error) = session.end_copy().await {
+                    return Ok(Err(error.into()));
+                }
+                lacking::column(session, evolution, tables, &table, &column).await?;
+                planner.next(tables, STAGE_BYTES)?
+            }
+            Planned::Definition(told) => {
+                if let Err(error) = session.end_copy().await {
+                    return Ok(Err(error.into()));
+                }
+                lacking::definition(session, evolution, tables, &told).await?;
                 planner.next(tables, STAGE_BYTES)?
             }
             Planned::Stage(stage) => {
@@ -247,6 +267,7 @@ pub(super) async fn together(
 /// committed, for two partitions may wait for each other.
 pub(super) async fn one_by_one(
     session: &mut Session,
+    evolution: &Evolution,
     planner: &mut Planner<'_>,
     tables: &mut Tables,
     mut refused: Option<&mut Option<Instant>>,
@@ -255,11 +276,20 @@ pub(super) async fn one_by_one(
         let stage = match planner.next(tables, 0)? {
             Planned::Nothing => return Ok(None),
             Planned::Unknown(schema, table) => {
-                tables.describe(session.client().await?, planner.topic(), &schema, &table).await?;
+                lacking::table(session, evolution, tables, planner.topic(), (&schema, &table)).await?;
+                continue;
+            }
+            Planned::Lacks(table, column) => {
+                lacking::column(session, evolution, tables, &table, &column).await?;
+                continue;
+            }
+            Planned::Definition(told) => {
+                lacking::definition(session, evolution, tables, &told).await?;
                 continue;
             }
             Planned::Stage(stage) => stage,
         };
+        let table = stage.table.clone();
         session.batch_execute("SAVEPOINT record").await?;
         let Err(error) = write(session, stage, false).await else {
             session.batch_execute("RELEASE record").await?;
@@ -276,6 +306,7 @@ pub(super) async fn one_by_one(
             }
             return Ok(Some(waits));
         }
+        lacking::refused(session, evolution, tables, &table, &error).await?;
         let reason = error.reason();
         error.of_record()?;
         planner.set_last_aside(reason);

@@ -9,12 +9,14 @@
 //! - [`refused`]: records that the target does not take
 //! - [`replay`]: records that were set aside, applied after all
 //! - [`sequences`]: the source's sequences, whose values come in no change
+//! - `lacking`: what the target lacks of a table, and what is done about it
 //! - `planner`: its records into stages
 //! - `write`: a stage into the target
 //! - [`statements`]: SQL for a table
 
 pub mod batch;
 mod fence;
+mod lacking;
 pub mod ledger;
 pub mod ordered;
 mod planner;

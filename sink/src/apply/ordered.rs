@@ -99,7 +99,8 @@ impl Applier {
     /// Retry when the target went away, or somebody else changed a stored offset; stop when a table or column is missing there, or
     /// may not be written. Nothing of the open transaction is applied then, and the session is to be dropped.
     pub async fn apply_chunk(&mut self, target: &mut Ordered, chunk: &Chunk) -> Result<Applied, SinkError> {
-        let session = &mut self.session;
+        let (session, evolution) = (&mut self.session, &self.evolution);
+        target.tables.begin();
         let copies = target.without_copies == 0;
         target.without_copies = target.without_copies.saturating_sub(1);
         let mut planner = Planner::new(&chunk.records, false);
@@ -107,20 +108,22 @@ impl Applier {
         let tables = &target.tables;
         let (begun, first) = join(target.begin(session, chunk), async { planner.next(tables, STAGE_BYTES) }).await;
         begun?;
-        let mut result = together(session, &mut planner, &mut target.tables, first?, copies).await?;
+        let mut result = together(session, evolution, &mut planner, &mut target.tables, first?, copies).await?;
         if result.as_ref().is_err_and(StageError::is_copy_s) && session.has_broken_a_copy() {
             target.without_copies = WITHOUT_COPIES;
             target.begin_again(session, chunk).await?;
+            target.tables.rolled_back();
             planner = Planner::new(&chunk.records, false);
             let first = planner.next(&target.tables, STAGE_BYTES)?;
-            result = together(session, &mut planner, &mut target.tables, first, false).await?;
+            result = together(session, evolution, &mut planner, &mut target.tables, first, false).await?;
         }
         if let Err(error) = result {
             tracing::debug!(reason = %error.reason(), "applying a chunk record by record");
             error.of_record()?;
             target.begin_again(session, chunk).await?;
+            target.tables.rolled_back();
             planner = Planner::new(&chunk.records, false);
-            one_by_one(session, &mut planner, &mut target.tables, None).await?;
+            one_by_one(session, evolution, &mut planner, &mut target.tables, None).await?;
         }
         self.refused.set_aside(session, &planner.set_aside).await?;
         let mut applied = Applied { newest_ts_ms: planner.newest_ts_ms, ..Applied::default() };

@@ -1,12 +1,13 @@
 //! Records into stages.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio_postgres::Client;
 
 use crate::consume::record::Record;
 use crate::error::SinkError;
+use crate::evolve::definition::Told;
 use crate::parse::Unreadable;
 use crate::parse::handling::Handling;
 use crate::parse::record::{Change, Op, Shape, TableChange, read};
@@ -23,17 +24,37 @@ pub(super) struct Tables {
     handling: Arc<Handling>,
     /// How the topic's records are.
     shape: Shape,
+    /// Those that neither the target nor the source has, in this batch.
+    passed_over: HashSet<(String, String)>,
+    /// Whether columns of some are.
+    passes_columns: bool,
+    /// Those of which rows were refused, in this batch.
+    refusing: HashSet<(String, String)>,
+    /// Whether tables were changed in this batch's transaction.
+    is_changed: bool,
 }
 
 impl Tables {
     /// Knows no table yet.
     pub(super) fn new(topic: &str, handling: Arc<Handling>) -> Self {
-        Self { by_name: HashMap::new(), shape: handling.shape(topic), handling }
+        Self::of(handling.shape(topic), handling)
     }
 
     /// Of envelopes of any topic.
     pub(super) fn of_envelopes(handling: Arc<Handling>) -> Self {
-        Self { by_name: HashMap::new(), shape: Shape::Envelope, handling }
+        Self::of(Shape::Envelope, handling)
+    }
+
+    fn of(shape: Shape, handling: Arc<Handling>) -> Self {
+        Self {
+            by_name: HashMap::new(),
+            handling,
+            shape,
+            passed_over: HashSet::new(),
+            passes_columns: false,
+            refusing: HashSet::new(),
+            is_changed: false,
+        }
     }
 
     /// The same with nothing known.
@@ -45,17 +66,18 @@ impl Tables {
         self.by_name.get(&(schema.to_owned(), name.to_owned()))
     }
 
-    /// Gets to know a table. A row without its envelope may be of another one than its topic's name seems to say.
+    /// Gets to know a table; whether it is there. A row without its envelope may be of another one than its topic's name seems
+    /// to say.
     ///
     /// # Errors
-    /// Stop when it is missing, or when two tables come to one topic and rows do not say which they are of.
+    /// The server's; stop when two tables come to one topic and rows do not say which they are of.
     pub(super) async fn describe(
         &mut self,
         client: &Client,
         topic: &str,
         schema: &str,
         name: &str,
-    ) -> Result<(), SinkError> {
+    ) -> Result<bool, SinkError> {
         let mut table = TargetTable::describe(client, schema, name, &self.handling).await?;
         if let Shape::Row(rows) = &mut self.shape {
             let prefix = self.handling.topic_prefix();
@@ -64,14 +86,63 @@ impl Tables {
             }
             table.iter_mut().for_each(|table| table.passed_over.extend(rows.passed_over().map(str::to_owned)));
         }
-        let table = table.ok_or_else(|| {
-            SinkError::stop(format!(
-                "table {schema}.{name} is not in the target. Its changes wait in topic {topic}; create the table there as it is \
-                 in the source, and they are applied"
-            ))
-        })?;
+        let Some(table) = table else { return Ok(false) };
         self.by_name.insert((table.schema.clone(), table.name.clone()), Arc::new(table));
-        Ok(())
+        Ok(true)
+    }
+
+    /// A table is another now.
+    pub(super) fn forget(&mut self, schema: &str, name: &str) {
+        self.by_name.remove(&(schema.to_owned(), name.to_owned()));
+        self.is_changed = true;
+    }
+
+    /// Any table may be another now.
+    pub(super) fn forget_all(&mut self) {
+        self.by_name.clear();
+        self.passed_over.clear();
+        self.refusing.clear();
+        self.passes_columns = false;
+        self.is_changed = true;
+    }
+
+    /// What was done to tables in the transaction is undone.
+    pub(super) fn rolled_back(&mut self) {
+        if self.is_changed {
+            self.forget_all();
+        }
+    }
+
+    /// A batch begins. What was passed over in the last one is asked for again: there may be another of its name by now.
+    pub(super) fn begin(&mut self) {
+        self.is_changed = false;
+        self.passed_over.clear();
+        self.refusing.clear();
+        if std::mem::take(&mut self.passes_columns) {
+            self.by_name.retain(|_, table| table.passed_over.is_empty());
+        }
+    }
+
+    /// Changes of a table that is nowhere any more are passed over.
+    pub(super) fn pass_over(&mut self, schema: &str, name: &str) {
+        self.passed_over.insert((schema.to_owned(), name.to_owned()));
+    }
+
+    fn passes_over(&self, schema: &str, name: &str) -> bool {
+        !self.passed_over.is_empty() && self.passed_over.contains(&(schema.to_owned(), name.to_owned()))
+    }
+
+    /// Values of a column that is nowhere any more are passed over.
+    pub(super) fn pass_over_column(&mut self, table: &TargetTable, column: &str) {
+        let mut table = table.clone();
+        table.passed_over.push(column.to_owned());
+        self.passes_columns = true;
+        self.by_name.insert((table.schema.clone(), table.name.clone()), Arc::new(table));
+    }
+
+    /// Whether it is the first time in the batch that the target refuses a row of a table.
+    pub(super) fn refuses_first(&mut self, table: &TargetTable) -> bool {
+        self.refusing.insert((table.schema.clone(), table.name.clone()))
     }
 }
 
@@ -81,6 +152,10 @@ pub(super) enum Planned {
     Stage(Stage),
     /// A table of this schema and name has to be described first.
     Unknown(String, String),
+    /// This table lacks a column of that name, which the next record brings.
+    Lacks(Arc<TargetTable>, String),
+    /// The source's tables are others behind this.
+    Definition(Box<Told>),
     /// No more.
     Nothing,
 }
@@ -116,7 +191,7 @@ impl<'a> Planner<'a> {
     /// The next stage, not much larger than `bytes`, which is a single record's for 0.
     ///
     /// # Errors
-    /// Stop when a table lacks a column.
+    /// Stop when a table lacks its key.
     pub(super) fn next(&mut self, tables: &Tables, bytes: usize) -> Result<Planned, SinkError> {
         while let Some((record, rest)) = self.records.split_first() {
             let change = read(&tables.shape, record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
@@ -133,11 +208,29 @@ impl<'a> Planner<'a> {
                     self.records = rest;
                     continue;
                 }
+                Change::Definition(content) => {
+                    // Rows before it are written into the tables as they were.
+                    if let Some(before) = self.next_open() {
+                        return Ok(Planned::Stage(before));
+                    }
+                    self.records = rest;
+                    match Told::read(content) {
+                        Ok(told) => return Ok(Planned::Definition(Box::new(told))),
+                        Err(unreadable) => {
+                            self.set_aside.push((record, unreadable.to_string()));
+                            continue;
+                        }
+                    }
+                }
                 Change::Truncate { schema, table } => (schema, table),
                 Change::Upsert(TableChange { schema, table, .. })
                 | Change::Delete(TableChange { schema, table, .. })
                 | Change::Rename { old: TableChange { schema, table, .. }, .. } => (schema, table),
             };
+            if tables.passes_over(schema, name) {
+                self.records = rest;
+                continue;
+            }
             let is_of = |stage: &Stage| stage.table.name == *name && stage.table.schema == *schema;
             let at = self.open.iter().position(is_of);
             let mut current = match at.and_then(|at| self.open.remove(at)) {
@@ -151,8 +244,12 @@ impl<'a> Planner<'a> {
                     None => return Ok(Planned::Unknown(schema.to_string(), name.to_string())),
                 },
             };
-            if let Err(reason) = self.add(&mut current, change)? {
-                self.set_aside.push((record, reason));
+            match self.add(&mut current, change)? {
+                Ok(()) => {}
+                Err(Unfit::Record(reason)) => self.set_aside.push((record, reason)),
+                // What is before it comes first.
+                Err(Unfit::Lacks(_)) if !current.is_empty() => return Ok(Planned::Stage(current)),
+                Err(Unfit::Lacks(column)) => return Ok(Planned::Lacks(current.table, column)),
             }
             self.records = rest;
             if current.size() >= bytes && !current.is_empty() {
@@ -166,12 +263,17 @@ impl<'a> Planner<'a> {
                 return Ok(Planned::Stage(oldest));
             }
         }
+        Ok(self.next_open().map_or(Planned::Nothing, Planned::Stage))
+    }
+
+    /// The next stage of those that are being made, as it is.
+    fn next_open(&mut self) -> Option<Stage> {
         while let Some(stage) = self.open.pop_back() {
             if !stage.is_empty() {
-                return Ok(Planned::Stage(stage));
+                return Some(stage);
             }
         }
-        Ok(Planned::Nothing)
+        None
     }
 
     /// Which is the last stage's last record.
@@ -185,18 +287,18 @@ impl<'a> Planner<'a> {
     }
 
     /// Adds a change to a stage of its table; the inner error is the record's, the outer one the table's.
-    fn add(&mut self, stage: &mut Stage, change: Change<'_>) -> Result<Result<(), String>, SinkError> {
+    fn add(&mut self, stage: &mut Stage, change: Change<'_>) -> Result<Result<(), Unfit>, SinkError> {
         let (table, rows) = (stage.table.clone(), &mut stage.rows);
         let table = table.as_ref();
         let step = match &change {
-            Change::Nothing => return Ok(Ok(())),
+            Change::Nothing | Change::Definition(_) => return Ok(Ok(())),
             Change::Truncate { .. } if self.is_one_of_several => {
-                return Ok(Err(
+                return Ok(Err(Unfit::Record(
                     "a truncate of a table whose topic has several partitions: which rows of the other partitions are older \
                      than it cannot be told. Remove the rows that the source does not have, as `sink verify` finds them; give \
                      the topic of a table that is truncated one partition"
                         .to_owned(),
-                ));
+                )));
             }
             Change::Truncate { .. } => {
                 stage.truncate();
@@ -248,7 +350,7 @@ impl<'a> Planner<'a> {
                         stage.first = Some(rename);
                         Ok(())
                     }
-                    Err(unreadable) => Err(unreadable.to_string()),
+                    Err(unreadable) => Err(Unfit::Record(unreadable.to_string())),
                 });
             }
         };
@@ -257,14 +359,18 @@ impl<'a> Planner<'a> {
                 stage.push(step);
                 Ok(Ok(()))
             }
-            Err(RowError::Unreadable(unreadable)) => Ok(Err(unreadable.to_string())),
-            Err(RowError::NoColumn(name)) => Err(SinkError::stop(format!(
-                "table {}.{} has no column {name} in the target, and changes bring it. They wait in Kafka; add the column \
-                 there as it is in the source, and they are applied",
-                table.schema, table.name
-            ))),
+            Err(RowError::Unreadable(unreadable)) => Ok(Err(Unfit::Record(unreadable.to_string()))),
+            Err(RowError::NoColumn(name)) => Ok(Err(Unfit::Lacks(name))),
         }
     }
+}
+
+/// Why a change cannot be added to a stage.
+enum Unfit {
+    /// The record's fault.
+    Record(String),
+    /// The table has no column of this name.
+    Lacks(String),
 }
 
 /// The row of a table without a key as it was before a change: by that it is found.

@@ -11,6 +11,7 @@ use super::refused::Refused;
 use crate::config::ReplayConfig;
 use crate::consume::record::Record;
 use crate::error::SinkError;
+use crate::evolve::Evolution;
 use crate::parse::handling::Handling;
 use crate::parse::head::Value;
 
@@ -22,7 +23,7 @@ use crate::parse::head::Value;
 /// # Errors
 /// Stop when the table or a column is missing; retry when the target is away.
 pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
-    let mut applier = Applier::connect(&config.target, &Refused::none()).await?;
+    let mut applier = Applier::connect(&config.target, &Refused::none(), &Evolution::none()).await?;
     let sql = "SELECT topic, partition, record_offset, key, value, new_key FROM headwater.set_aside
                WHERE $1::text IS NULL OR topic = $1 ORDER BY topic, partition, record_offset";
     let rows = applier.session.query(sql, &[&config.topic]).await?;
@@ -69,11 +70,11 @@ fn record(row: &Row) -> Record {
 
 /// Applies a record and forgets that it was set aside, or notes why it is refused now.
 async fn one(applier: &mut Applier, tables: &mut Tables, record: &Record) -> Result<bool, SinkError> {
-    let session = &mut applier.session;
+    let (session, evolution) = (&mut applier.session, &applier.evolution);
     session.batch_execute("BEGIN").await?;
     let records = std::slice::from_ref(record);
     let mut planner = Planner::new(records, false);
-    one_by_one(session, &mut planner, tables, None).await?;
+    one_by_one(session, evolution, &mut planner, tables, None).await?;
     let why = planner.set_aside.first().map(|(_, reason)| reason.as_str());
     let place: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
         &[&&*record.topic, &record.partition, &record.offset, &why];

@@ -32,6 +32,14 @@ impl From<Error> for StageError {
 }
 
 impl StageError {
+    /// The server's code.
+    pub(super) fn code(&self) -> Option<&str> {
+        match self {
+            StageError::Server(error) => error.code().map(tokio_postgres::error::SqlState::code),
+            StageError::MissingRow => None,
+        }
+    }
+
     /// Whether rows that a COPY did not bring in may come in as upserts: they are there already (class 23) or their values are not
     /// taken (22), or the table is none for COPY (0A, 42).
     pub(super) fn is_copy_s(&self) -> bool {

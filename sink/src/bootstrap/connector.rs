@@ -171,6 +171,14 @@ impl Connector {
         Ok(self.passes("schema", schema)? && self.passes("table", &format!("{schema}.{table}"))?)
     }
 
+    /// Whether the connector's lists let logical decoding messages of a prefix pass.
+    ///
+    /// # Errors
+    /// Stop for a pattern that is no regular expression.
+    pub fn passes_message(&self, prefix: &str) -> Result<bool, SinkError> {
+        self.passes("message.prefix", prefix)
+    }
+
     fn passes(&self, of: &str, name: &str) -> Result<bool, SinkError> {
         for (kind, wanted) in [("include", true), ("exclude", false)] {
             let key = format!("{of}.{kind}.list");

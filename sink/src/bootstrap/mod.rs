@@ -38,6 +38,7 @@ use crate::apply::sequences;
 use crate::config::RunConfig;
 use crate::consume::{self, Order, topics};
 use crate::error::SinkError;
+use crate::evolve::{self, Evolution, trigger};
 use crate::metrics::health::Health;
 use connector::Connector;
 use preflight::Source;
@@ -57,6 +58,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     for loss in connector.handling.losses() {
         tracing::warn!("connector {}: {loss}", connector.name);
     }
+    let evolution = Evolution::new(config, &connector, &order);
     let mut steps = Steps::new(health.clone());
 
     steps.begin("waiting for postgres1, postgres2, Kafka and the worker");
@@ -69,16 +71,18 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     })
     .await?;
     ledger::create(&target).await?;
+    evolve::known::create(&target).await?;
     let copied = match ledger::copy_state(&target, &config.topic_prefix).await? {
         state @ (Some(CopyState::Copied) | Some(CopyState::Complete)) => {
             steps.begin("the copy was made before: going on where it was");
             slot::require(config, &connector).await?;
             preflight::still_fits(config, &connector).await?;
             steps.done("the replication slot still keeps what is not in Kafka yet");
+            follow_tables(config, &connector, &evolution, &target).await?;
             state
         }
         begun => {
-            copy_all(config, &connector, &order, &target, begun, &mut steps).await?;
+            copy_all(config, &connector, &order, &evolution, &target, begun, &mut steps).await?;
             Some(CopyState::Copied)
         }
     };
@@ -104,7 +108,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     let consumers = tokio::spawn({
         let (config, order, health, cancel) = (config.clone(), order.clone(), health.clone(), cancel.clone());
         let (target_id, handling) = (ledger::target_id(&target).await?, Arc::new(connector.handling.clone()));
-        async move { consume::run(&config, &order, &target_id, handling, &health, &cancel).await }
+        let evolution = evolution.clone();
+        async move { consume::run(&config, &order, &evolution, &target_id, handling, &health, &cancel).await }
     });
     let sequences = tokio::spawn({
         let (config, cancel) = (config.clone(), cancel.clone());
@@ -143,6 +148,7 @@ async fn copy_all(
     config: &RunConfig,
     connector: &Connector,
     order: &Order,
+    evolution: &Evolution,
     target: &Client,
     begun: Option<CopyState>,
     steps: &mut Steps,
@@ -175,16 +181,56 @@ async fn copy_all(
     }
     ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copying).await?;
     slot::create_publication(config, connector, &source).await?;
+    if evolution.follows() {
+        // Before the slot, so that whatever is done to tables behind its snapshot is told.
+        install(config, connector).await?;
+    }
     let slot = slot::ExportedSlot::create(config, connector).await?;
     steps.done(&format!("consistent point {}, snapshot {} exported (T1)", slot.consistent_point, slot.snapshot));
 
     steps.begin("copying schema and data of that snapshot");
     failpoint::reached("slot-created");
     copy::run(config, &tools, &source, &slot.snapshot, steps).await?;
+    if evolution.remembers() {
+        let source = config.source.connect("definitions").await?;
+        evolve::known::remember(&source, target, &config.topic_prefix, Some(&slot.snapshot)).await?;
+    }
     failpoint::reached("rows-copied");
     drop(slot);
     ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copied).await?;
     steps.done(&format!("{} tables", source.tables.len()));
+    Ok(())
+}
+
+/// Goes on following the source's tables, or begins to.
+async fn follow_tables(
+    config: &RunConfig,
+    connector: &Connector,
+    evolution: &Evolution,
+    target: &Client,
+) -> Result<(), SinkError> {
+    if evolution.remembers() {
+        let source = config.source.connect("definitions").await?;
+        evolve::known::remember(&source, target, &config.topic_prefix, None).await?;
+    }
+    // Behind that: what changes between is told of with the next change of the same table. The other way round it would be taken for
+    // done.
+    if evolution.follows() {
+        install(config, connector).await?;
+    }
+    Ok(())
+}
+
+async fn install(config: &RunConfig, connector: &Connector) -> Result<(), SinkError> {
+    if connector.passes_message(trigger::PREFIX)? {
+        trigger::install(config).await?;
+    } else {
+        tracing::warn!(
+            "the connector's message.prefix.include.list or message.prefix.exclude.list leaves out {}, by which the source tells of \
+             changes of its tables: the target adds what it lacks when rows bring it, and does no more",
+            trigger::PREFIX
+        );
+    }
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use crate::apply::ledger::Place;
 use crate::apply::refused::Refused;
 use crate::config::RunConfig;
 use crate::error::SinkError;
+use crate::evolve::Evolution;
 use crate::metrics::health::Health;
 use crate::metrics::names;
 use crate::parse::handling::Handling;
@@ -52,6 +53,7 @@ const AT_ONCE: usize = 1000;
 /// Everything between Kafka and the target.
 pub(super) struct Dispatcher<'a> {
     pub(super) config: &'a RunConfig,
+    pub(super) evolution: &'a Evolution,
     pub(super) target_id: &'a str,
     pub(super) health: &'a Health,
     pub(super) handling: Arc<Handling>,
@@ -93,12 +95,14 @@ impl<'a> Dispatcher<'a> {
     /// As [`Reader::new`].
     pub(super) fn new(
         config: &'a RunConfig,
+        evolution: &'a Evolution,
         target_id: &'a str,
         health: &'a Health,
         handling: Arc<Handling>,
     ) -> Result<Self, SinkError> {
         Ok(Self {
             config,
+            evolution,
             target_id,
             health,
             handling,
@@ -174,12 +178,13 @@ impl<'a> Dispatcher<'a> {
             let kilobytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(APPLIED_KB);
             let (session, budget, target) = (self.idle.pop(), self.budget.clone(), self.config.target.clone());
             let refused = self.refused.clone();
+            let evolution = self.evolution.clone();
             self.batches.spawn(async move {
                 // Never closed: without it a batch would only be applied beside others.
                 let _permit = budget.acquire_many(kilobytes).await;
                 let connected = match session {
                     Some(session) => Ok(session),
-                    None => Applier::connect(&target, &refused).await,
+                    None => Applier::connect(&target, &refused, &evolution).await,
                 };
                 let (session, result) = match connected {
                     Ok(mut session) => {

@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use self::dispatch::Dispatcher;
 use self::ordered::InOrder;
 use crate::config::RunConfig;
+use crate::evolve::Evolution;
 use crate::metrics::health::Health;
 use crate::parse::handling::Handling;
 
@@ -87,6 +88,7 @@ impl Order {
 pub async fn run(
     config: &RunConfig,
     order: &Order,
+    evolution: &Evolution,
     target_id: &str,
     handling: Arc<Handling>,
     health: &Health,
@@ -95,17 +97,19 @@ pub async fn run(
     health.consumes();
     loop {
         let made = match order {
-            Order::Tables => match Dispatcher::new(config, target_id, health, handling.clone()) {
+            Order::Tables => match Dispatcher::new(config, evolution, target_id, health, handling.clone()) {
                 Ok(dispatcher) => return dispatcher.run(cancel).await,
                 Err(error) => Err(error),
             },
-            Order::Transactions(topics) => match InOrder::new(config, topics, target_id, health, handling.clone()) {
-                Ok(in_order) => match in_order.run(cancel).await {
-                    true => Ok(()),
-                    false => return,
-                },
-                Err(error) => Err(error),
-            },
+            Order::Transactions(topics) => {
+                match InOrder::new(config, topics, evolution, target_id, health, handling.clone()) {
+                    Ok(in_order) => match in_order.run(cancel).await {
+                        true => Ok(()),
+                        false => return,
+                    },
+                    Err(error) => Err(error),
+                }
+            }
         };
         if let Err(error) = made {
             tracing::error!(%error, "the consumer cannot be made");

@@ -169,7 +169,7 @@ impl Dispatcher<'_> {
     async fn assign_all(&mut self, due: &[Place]) -> Result<(), SinkError> {
         let mut session = match self.idle.pop() {
             Some(session) => session,
-            None => Applier::connect(&self.config.target, &self.refused).await?,
+            None => Applier::connect(&self.config.target, &self.refused, self.evolution).await?,
         };
         let stored = session.offsets(due).await?;
         self.idle.push(session);

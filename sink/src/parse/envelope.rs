@@ -17,6 +17,7 @@ pub(super) struct Fields<'a> {
     pub(super) before: Option<&'a RawValue>,
     pub(super) after: Option<&'a RawValue>,
     pub(super) transaction: Option<Transaction<'a>>,
+    pub(super) message: Option<&'a RawValue>,
     ts_ms: Option<IgnoredAny>,
     others: bool,
 }
@@ -48,6 +49,7 @@ enum Name {
     Before,
     After,
     Transaction,
+    Message,
     TsMs,
     #[serde(other)]
     Other,
@@ -83,6 +85,10 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                         Name::Transaction => {
                             fields.others = true;
                             fields.transaction = Some(map.next_value()?);
+                        }
+                        Name::Message => {
+                            fields.others = true;
+                            fields.message = Some(map.next_value()?);
                         }
                         Name::TsMs => fields.ts_ms = Some(map.next_value()?),
                         Name::Other => {

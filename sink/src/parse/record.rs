@@ -4,12 +4,16 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Unreadable;
 use super::envelope::{Fields, Scalar, Source};
 use super::head::Value;
 use super::unwrap::Rows;
+use crate::evolve::trigger::PREFIX;
 
 /// How a topic's records are.
 #[derive(Debug, Clone)]
@@ -41,7 +45,9 @@ pub enum Change<'a> {
         /// The table.
         table: Cow<'a, str>,
     },
-    /// Nothing for this database: a tombstone, a heartbeat, a message.
+    /// The source's event triggers say how tables are now: what their message holds.
+    Definition(Vec<u8>),
+    /// Nothing for this database: a tombstone, a heartbeat, somebody's message.
     Nothing,
 }
 
@@ -112,7 +118,7 @@ fn read_envelope<'a>(
         };
     };
     if op == "m" {
-        return Ok(Change::Nothing);
+        return message(envelope.message);
     }
     let Source { schema, table, ts_ms } = envelope.source.unwrap_or_default();
     let lacks = |name| move || Unreadable::new(format!("the envelope has no source.{name}"));
@@ -156,6 +162,34 @@ pub(super) fn gone<'a>(
         Some(header) => Ok(Change::Rename { old: gone, new_key: payload(header, "newkey header")? }),
         None => Ok(Change::Delete(gone)),
     }
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    prefix: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content: Option<Cow<'a, str>>,
+}
+
+/// A logical decoding message. Of those of the event triggers the content is JSON, in whatever form the connector gives bytes.
+fn message<'a>(message: Option<&RawValue>) -> Result<Change<'a>, Unreadable> {
+    const BEGINS_IN_HEX: &str = "7b";
+    let Some(Ok(Message { prefix: Some(prefix), content })) =
+        message.map(|message| serde_json::from_str(message.get()))
+    else {
+        return Ok(Change::Nothing);
+    };
+    if prefix != PREFIX {
+        return Ok(Change::Nothing);
+    }
+    let content = content.unwrap_or_default();
+    let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or_default(), 16).ok();
+    let content = match content.starts_with(BEGINS_IN_HEX) {
+        true => content.as_bytes().chunks(2).map(digits).collect(),
+        false => STANDARD.decode(content.replace('-', "+").replace('_', "/")).ok(),
+    };
+    content.map(Change::Definition).ok_or_else(|| Unreadable::new("a message of the event triggers holds no bytes"))
 }
 
 pub(super) fn envelope(value: &Value) -> Result<Fields<'_>, Unreadable> {
@@ -288,6 +322,26 @@ mod tests {
         assert_eq!(change.row, r#"{"id":1}"#, "without a key it is the row as it was");
         let neither = format!(r#"{{"before":null,"after":null,{SOURCE},"op":"d"}}"#);
         assert!(read_envelope(None, Some(&value(&neither)), None).is_err());
+    }
+
+    #[test]
+    fn a_message_of_the_event_triggers_is_a_definition_and_any_other_nothing() {
+        let message = |prefix: &str, content: &str| {
+            let message = format!(
+                r#"{{"op":"m","ts_ms":1,"source":{{}},"message":{{"prefix":"{prefix}","content":{content}}}}}"#
+            );
+            read_value(&value(&message)).map(|change| match change {
+                Change::Definition(content) => Some(String::from_utf8(content).unwrap()),
+                Change::Nothing => None,
+                _ => panic!("a row"),
+            })
+        };
+        for content in [r#""eyJhIjoxfQ==""#, r#""7b2261223a317d""#] {
+            assert_eq!(message(PREFIX, content), Ok(Some(r#"{"a":1}"#.to_owned())));
+        }
+        assert_eq!(message("app", r#""eyJhIjoxfQ==""#), Ok(None));
+        assert_eq!(message("app", "null"), Ok(None));
+        assert!(message(PREFIX, r#""!""#).is_err());
     }
 
     #[test]

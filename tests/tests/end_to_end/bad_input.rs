@@ -368,7 +368,9 @@ async fn changes_of_a_table_the_target_lacks_wait_until_it_is_there() -> anyhow:
     let pipeline = Pipeline::new("late_table").await?;
     pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
     let worker = pipeline.streamer().await?;
-    let (mut sink, http) = pipeline.sink(&worker)?;
+    let (mut sink, http) = pipeline.sink_with(&worker, |settings| {
+        settings.environment.push(("SINK_SCHEMA_EVOLUTION", "none".to_owned()));
+    })?;
     sink.wait_complete(1, |_| {}).await?;
     pipeline
         .run("CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1); INSERT INTO t VALUES (1)")

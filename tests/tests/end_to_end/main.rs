@@ -11,6 +11,7 @@ mod configuring;
 mod console;
 mod copy_load;
 mod crash_windows;
+mod ddl;
 mod doors;
 mod encrypted;
 mod exactly_once;

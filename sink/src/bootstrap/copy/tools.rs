@@ -10,6 +10,7 @@ use crate::apply::ledger::SCHEMA;
 use crate::bootstrap::preflight::Source;
 use crate::config::RunConfig;
 use crate::error::SinkError;
+use crate::evolve::trigger::EVENT_TRIGGERS;
 use crate::plan::table::qualified;
 use crate::postgres::Database;
 
@@ -92,10 +93,35 @@ impl Tools {
         match section {
             Section::Tables => restore.args(["--section=pre-data", "--single-transaction"]),
             Section::Rest => restore.args(["--section=data", "--single-transaction"]),
-            Section::Indexes => restore.args(["--section=post-data", "--jobs"]).arg(config.copy_jobs.to_string()),
+            Section::Indexes => restore
+                .args(["--section=post-data", "--jobs"])
+                .arg(config.copy_jobs.to_string())
+                .arg("--use-list")
+                .arg(self.without_own(file).await?),
         };
         restore.arg(file);
         run(restore, &self.restore).await
+    }
+
+    /// Lists what is in such a file, without the event triggers by which the source tells of changes of its tables: what they run is
+    /// in the schema that is left out.
+    async fn without_own(&self, file: &Path) -> Result<PathBuf, SinkError> {
+        let failed = |what: &dyn std::fmt::Display| {
+            SinkError::stop(format!("{} does not list what the source has: {what}", self.restore.display()))
+        };
+        let output =
+            Command::new(&self.restore).arg("--list").arg(file).output().await.map_err(|error| failed(&error))?;
+        if !output.status.success() {
+            return Err(failed(&String::from_utf8_lossy(&output.stderr)));
+        }
+        let is_own = |line: &&[u8]| {
+            let line = String::from_utf8_lossy(line);
+            EVENT_TRIGGERS.iter().any(|name| line.contains(&format!(" EVENT TRIGGER - {name} ")))
+        };
+        let list: Vec<&[u8]> = output.stdout.split(|byte| *byte == b'\n').filter(|line| !is_own(line)).collect();
+        let path = file.with_extension("list");
+        tokio::fs::write(&path, list.join(&b'\n')).await.map_err(|error| failed(&error))?;
+        Ok(path)
     }
 }
 

@@ -27,6 +27,7 @@ use crate::apply::ordered::{Applied, Ordered};
 use crate::assemble::Assembly;
 use crate::config::RunConfig;
 use crate::error::SinkError;
+use crate::evolve::Evolution;
 use crate::metrics::health::Health;
 use crate::metrics::names;
 use crate::parse::handling::Handling;
@@ -63,6 +64,7 @@ const AT_ONCE: usize = 1000;
 pub(super) struct InOrder<'a> {
     config: &'a RunConfig,
     names: &'a TransactionTopics,
+    evolution: &'a Evolution,
     health: &'a Health,
     handling: Arc<Handling>,
     reader: Reader,
@@ -116,6 +118,7 @@ impl<'a> InOrder<'a> {
     pub(super) fn new(
         config: &'a RunConfig,
         names: &'a TransactionTopics,
+        evolution: &'a Evolution,
         target_id: &str,
         health: &'a Health,
         handling: Arc<Handling>,
@@ -123,6 +126,7 @@ impl<'a> InOrder<'a> {
         Ok(Self {
             config,
             names,
+            evolution,
             health,
             handling,
             // Told from sinks that share out the tables' topics: both at once would take each other's records.

@@ -147,7 +147,7 @@ impl InOrder<'_> {
     /// Reads everything from the stored offsets.
     async fn begin(&mut self) -> Result<(), SinkError> {
         self.leave();
-        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config)).await?;
+        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config), self.evolution).await?;
         let places: Vec<Place> = self.places().collect();
         let (mut stored, transactions) = (session.offsets(&places).await?, self.place());
         let last = session.last_commit(&self.names.transaction).await?;
@@ -232,7 +232,7 @@ impl InOrder<'_> {
 
     async fn stored(&self) -> Result<resume::Stored, SinkError> {
         let places: Vec<Place> = self.reading.keys().cloned().collect();
-        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config)).await?;
+        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config), self.evolution).await?;
         Ok(session.offsets(&places).await?.into_iter().collect())
     }
 }
