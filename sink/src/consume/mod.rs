@@ -98,12 +98,12 @@ pub async fn run(
     loop {
         let made = match order {
             Order::Tables => match Dispatcher::new(config, evolution, target_id, health, handling.clone()) {
-                Ok(dispatcher) => return dispatcher.run(cancel).await,
+                Ok(dispatcher) => return Box::pin(dispatcher.run(cancel)).await,
                 Err(error) => Err(error),
             },
             Order::Transactions(topics) => {
                 match InOrder::new(config, topics, evolution, target_id, health, handling.clone()) {
-                    Ok(in_order) => match in_order.run(cancel).await {
+                    Ok(in_order) => match Box::pin(in_order.run(cancel)).await {
                         true => Ok(()),
                         false => return,
                     },
