@@ -29,6 +29,11 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, String>, PropertiesError> {
     Ok(properties)
 }
 
+/// The properties whose keys begin with a prefix, without it.
+pub fn with_prefix(properties: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
+    properties.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
+}
+
 /// A line that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: \\u must be followed by four hexadecimal digits")]

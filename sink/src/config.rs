@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::java_properties;
 use access::kafka::Security;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bootstrap::worker::WorkerUrl;
-use crate::error::SinkError;
+use crate::consume::Subscription;
+use crate::kafka::{Kafka, security};
 use crate::postgres::Database;
 
 /// Keeps a second PostgreSQL equal to the first, through Kafka.
@@ -46,12 +46,8 @@ pub struct RunConfig {
     #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
     pub target: Database,
     /// Kafka
-    #[arg(long, env = "SINK_BOOTSTRAP_SERVERS", value_name = "HOST:PORT")]
-    pub bootstrap_servers: String,
-    /// How Kafka is entered: a file of a Java client's properties (security.protocol, ssl.*, sasl.*), as Kafka's own tools
-    /// take it with --command-config; what else is in it has no effect
-    #[arg(long, env = "SINK_KAFKA_CONFIG", value_name = "FILE", value_parser = kafka_security, default_value = "")]
-    pub kafka_config: Security,
+    #[command(flatten)]
+    pub kafka: Kafka,
     /// The worker's REST API: the streamer's, or Kafka Connect's; http://USER:PASSWORD@HOST:PORT where it asks who one is
     #[arg(long, env = "SINK_CONNECT_URL", hide_env_values = true, value_name = "URL")]
     pub connect_url: WorkerUrl,
@@ -91,6 +87,13 @@ pub struct RunConfig {
     /// The folder of pg_dump and pg_restore, when they are not on the PATH
     #[arg(long, env = "SINK_PG_BIN", value_name = "DIRECTORY")]
     pub pg_bin: Option<PathBuf>,
+}
+
+impl RunConfig {
+    /// What it reads.
+    pub fn subscription(&self) -> Subscription {
+        Subscription::of_tables(self.kafka.clone(), &self.topic_prefix)
+    }
 }
 
 /// In which order changes are applied.
@@ -140,7 +143,7 @@ pub struct VerifyConfig {
     #[arg(long, env = "SINK_BOOTSTRAP_SERVERS", value_name = "HOST:PORT")]
     pub bootstrap_servers: Option<String>,
     /// How Kafka is entered: a file of a Java client's properties (security.protocol, ssl.*, sasl.*)
-    #[arg(long, env = "SINK_KAFKA_CONFIG", value_name = "FILE", value_parser = kafka_security, default_value = "")]
+    #[arg(long, env = "SINK_KAFKA_CONFIG", value_name = "FILE", value_parser = security, default_value = "")]
     pub kafka_config: Security,
     /// The connector's topic.prefix, where the target has been copied for several
     #[arg(long, env = "SINK_TOPIC_PREFIX", value_name = "PREFIX")]
@@ -178,31 +181,10 @@ pub struct VerifyConfig {
 }
 
 impl VerifyConfig {
-    /// The settings of the sink whose stream is looked at, as far as they are about Kafka.
-    ///
-    /// # Errors
-    /// None that can be.
-    pub fn kafka(&self, bootstrap_servers: &str, topic_prefix: &str) -> Result<RunConfig, SinkError> {
-        Ok(RunConfig {
-            source: self.source.clone(),
-            target: self.target.clone(),
-            bootstrap_servers: bootstrap_servers.to_owned(),
-            kafka_config: self.kafka_config.clone(),
-            // No worker is asked.
-            connect_url: "http://localhost".parse().map_err(|why: String| SinkError::stop(why))?,
-            connect_ca: None,
-            topic_prefix: topic_prefix.to_owned(),
-            connector: None,
-            mode: Mode::Auto,
-            on_refused: OnRefused::Stop,
-            dead_letter_topic: None,
-            schema_evolution: SchemaEvolution::None,
-            test_rows: None,
-            copy_jobs: 1,
-            http_listen: self.http_listen,
-            deadline: self.patience,
-            pg_bin: None,
-        })
+    /// The Kafka that a sink's stream is in, if it is to be looked at.
+    pub fn kafka(&self) -> Option<Kafka> {
+        let bootstrap_servers = self.bootstrap_servers.clone()?;
+        Some(Kafka { bootstrap_servers, security: self.kafka_config.clone() })
     }
 }
 
@@ -219,15 +201,6 @@ pub struct ReplayConfig {
     /// Only those of this topic
     #[arg(long, value_name = "TOPIC")]
     pub topic: Option<String>,
-}
-
-fn kafka_security(path: &str) -> Result<Security, String> {
-    if path.is_empty() {
-        return Ok(Security::default());
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"))?;
-    let properties = java_properties::parse(&text).map_err(|error| error.to_string())?;
-    Security::of(&properties, None).map_err(|error| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -13,7 +13,7 @@
 //! - [`verify`]: whether two databases are equal, and how they become it again
 //! - [`metrics`]: what is counted, and how the sink is
 //! - [`error`]: the two kinds of failure
-//! - [`mod@postgres`]: sessions to both databases
+//! - [`kafka`], [`mod@postgres`]: how the services are reached
 //!
 //! # Invariants
 //! 1. The slot exists before the copy, and the copy is that slot's snapshot: no change falls between them.
@@ -36,6 +36,7 @@ pub mod config;
 pub mod consume;
 pub mod error;
 pub mod evolve;
+pub mod kafka;
 pub mod metrics;
 pub mod parse;
 pub mod plan;

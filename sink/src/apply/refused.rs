@@ -8,7 +8,6 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::session::Session;
 use crate::config::{OnRefused, RunConfig};
-use crate::consume::kafka_client;
 use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::parse::head::Value;
@@ -44,7 +43,7 @@ impl Refused {
 
     /// As the sink was told.
     pub fn new(config: &RunConfig) -> Self {
-        let mut client = kafka_client(config);
+        let mut client = config.kafka.client();
         client.set("enable.idempotence", "true");
         Self { on: config.on_refused, topic: config.dead_letter_topic.clone(), client }
     }

@@ -36,7 +36,7 @@ use crate::apply::ledger::{self, CopyState};
 use crate::apply::refused::Refused;
 use crate::apply::sequences;
 use crate::config::RunConfig;
-use crate::consume::{self, Order, topics};
+use crate::consume::{self, Feed, Order, topics};
 use crate::error::SinkError;
 use crate::evolve::{self, Evolution, trigger};
 use crate::metrics::health::Health;
@@ -95,7 +95,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     }
     if let Order::Transactions(names) = &order {
         // The connector's own would have as many partitions as the broker gives any, and this one says what comes before what.
-        topics::create(config, std::slice::from_ref(&names.transaction), 1).await?;
+        topics::create(&config.kafka, std::slice::from_ref(&names.transaction), 1).await?;
     }
     connector.deploy(config).await?;
     failpoint::reached("connector-deployed");
@@ -106,10 +106,16 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
         Order::Transactions(_) => "applying changes, transaction by transaction",
     });
     let consumers = tokio::spawn({
-        let (config, order, health, cancel) = (config.clone(), order.clone(), health.clone(), cancel.clone());
-        let (target_id, handling) = (ledger::target_id(&target).await?, Arc::new(connector.handling.clone()));
-        let evolution = evolution.clone();
-        async move { consume::run(&config, &order, &evolution, &target_id, handling, &health, &cancel).await }
+        let feed = Feed {
+            subscription: config.subscription(),
+            target: config.target.clone(),
+            target_id: ledger::target_id(&target).await?,
+            handling: Arc::new(connector.handling.clone()),
+            refused: Refused::new(config),
+            evolution: evolution.clone(),
+        };
+        let (order, health, cancel) = (order.clone(), health.clone(), cancel.clone());
+        async move { consume::run(&feed, &order, &health, &cancel).await }
     });
     let sequences = tokio::spawn({
         let (config, cancel) = (config.clone(), cancel.clone());
@@ -165,9 +171,9 @@ async fn copy_all(
         .iter()
         .map(|table| proto::topic::of_table(&config.topic_prefix, &table.schema, &table.name))
         .collect();
-    topics::create(config, &names, -1).await?;
+    topics::create(&config.kafka, &names, -1).await?;
     if let Order::Transactions(own) = order {
-        topics::create(config, std::slice::from_ref(&own.transaction), 1).await?;
+        topics::create(&config.kafka, std::slice::from_ref(&own.transaction), 1).await?;
     }
     // Before the slot: whatever comes through it lands behind these ends.
     remember_ends(config, order, target).await?;
@@ -236,9 +242,9 @@ async fn install(config: &RunConfig, connector: &Connector) -> Result<(), SinkEr
 
 /// What stands in the topics already is older than the copy: reading begins behind it.
 async fn remember_ends(config: &RunConfig, order: &Order, target: &Client) -> Result<(), SinkError> {
-    let all = topics::list(config, &order.topics()).await?;
+    let all = topics::list(&config.subscription(), &order.topics()).await?;
     // Also of topics without a table: there may be one again, and what stands there is of the table that was.
-    for ((topic, partition), end) in topics::ends(config, &all).await? {
+    for ((topic, partition), end) in topics::ends(&config.kafka, &all).await? {
         target
             .execute(
                 "INSERT INTO headwater.offsets (topic, partition, next_offset) VALUES ($1, $2, $3)

@@ -19,13 +19,13 @@ pub async fn wait(config: &RunConfig) -> Result<(), SinkError> {
     let (source, target, kafka, worker) = tokio::join!(
         until(deadline, || postgres(&config.source)),
         until(deadline, || postgres(&config.target)),
-        until(deadline, || topics::ping(config)),
+        until(deadline, || topics::ping(&config.kafka)),
         until(deadline, || worker(config)),
     );
     let failures: Vec<String> = [
         (format!("postgres1 (--source, {})", config.source.address()), source),
         (format!("postgres2 (--target, {})", config.target.address()), target),
-        (format!("Kafka (--bootstrap-servers, {})", config.bootstrap_servers), kafka),
+        (format!("Kafka (--bootstrap-servers, {})", config.kafka.bootstrap_servers), kafka),
         (format!("the worker's REST API (--connect-url, {})", config.connect_url), worker),
     ]
     .into_iter()

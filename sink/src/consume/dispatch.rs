@@ -12,18 +12,15 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::Feed;
 use super::partition::Partition;
 use super::reader::{Reader, Received};
 use super::record::Record;
 use crate::apply::batch::{Applied, Applier, PartitionState};
 use crate::apply::ledger::Place;
-use crate::apply::refused::Refused;
-use crate::config::RunConfig;
 use crate::error::SinkError;
-use crate::evolve::Evolution;
 use crate::metrics::health::Health;
 use crate::metrics::names;
-use crate::parse::handling::Handling;
 
 /// How many batches are applied at once, each in a session of its own.
 const SESSIONS: usize = 8;
@@ -52,11 +49,8 @@ const AT_ONCE: usize = 1000;
 
 /// Everything between Kafka and the target.
 pub(super) struct Dispatcher<'a> {
-    pub(super) config: &'a RunConfig,
-    pub(super) evolution: &'a Evolution,
-    pub(super) target_id: &'a str,
+    pub(super) feed: &'a Feed,
     pub(super) health: &'a Health,
-    pub(super) handling: Arc<Handling>,
     pub(super) reader: Reader,
     /// The topics of the prefix, with their numbers of partitions.
     pub(super) topics: BTreeMap<String, usize>,
@@ -72,8 +66,6 @@ pub(super) struct Dispatcher<'a> {
     /// How many of them are of a topic.
     busy: HashMap<String, usize>,
     budget: Arc<Semaphore>,
-    /// What is done with records that the target does not take.
-    pub(super) refused: Refused,
     /// Offsets that Kafka's copy does not have yet.
     pub(super) to_show: HashMap<Place, i64>,
     /// Since when nothing is read, and the partition that is full.
@@ -93,20 +85,11 @@ impl<'a> Dispatcher<'a> {
     ///
     /// # Errors
     /// As [`Reader::new`].
-    pub(super) fn new(
-        config: &'a RunConfig,
-        evolution: &'a Evolution,
-        target_id: &'a str,
-        health: &'a Health,
-        handling: Arc<Handling>,
-    ) -> Result<Self, SinkError> {
+    pub(super) fn new(feed: &'a Feed, health: &'a Health) -> Result<Self, SinkError> {
         Ok(Self {
-            config,
-            evolution,
-            target_id,
+            feed,
             health,
-            handling,
-            reader: Reader::new(config, target_id)?,
+            reader: Reader::new(&feed.subscription, &feed.target_id)?,
             topics: BTreeMap::new(),
             partitions: HashMap::new(),
             awaited: None,
@@ -116,7 +99,6 @@ impl<'a> Dispatcher<'a> {
             batches: JoinSet::new(),
             busy: HashMap::new(),
             budget: Arc::new(Semaphore::new(APPLIED_KB as usize)),
-            refused: Refused::new(config),
             to_show: HashMap::new(),
             stalled: None,
             full: None,
@@ -176,15 +158,13 @@ impl<'a> Dispatcher<'a> {
             let gives_way = *busy > 0;
             *busy += 1;
             let kilobytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(APPLIED_KB);
-            let (session, budget, target) = (self.idle.pop(), self.budget.clone(), self.config.target.clone());
-            let refused = self.refused.clone();
-            let evolution = self.evolution.clone();
+            let (session, budget, feed) = (self.idle.pop(), self.budget.clone(), self.feed.clone());
             self.batches.spawn(async move {
                 // Never closed: without it a batch would only be applied beside others.
                 let _permit = budget.acquire_many(kilobytes).await;
                 let connected = match session {
                     Some(session) => Ok(session),
-                    None => Applier::connect(&target, &refused, &evolution).await,
+                    None => feed.applier().await,
                 };
                 let (session, result) = match connected {
                     Ok(mut session) => {

@@ -15,7 +15,6 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
 use crate::apply::ledger::Place;
-use crate::config::RunConfig;
 use crate::error::SinkError;
 
 /// How long a sink may be silent before its partitions are given to others. Kafka takes no less, unless its
@@ -28,20 +27,15 @@ const HEARTBEAT_MS: &str = "500";
 /// How long Kafka may take to say who is in the group.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The group's name.
-pub(super) fn name(config: &RunConfig) -> String {
-    format!("headwater-sink-{}", config.topic_prefix)
-}
-
 /// What a member calls itself: the group is told from its members whether they have one target.
 fn client_id(target_id: &str) -> String {
     format!("headwater-sink-{target_id}")
 }
 
 /// What a member is configured with.
-pub(super) fn configure(client: &mut ClientConfig, config: &RunConfig, target_id: &str) {
+pub(super) fn configure(client: &mut ClientConfig, group: &str, target_id: &str) {
     client
-        .set("group.id", name(config))
+        .set("group.id", group)
         .set("client.id", client_id(target_id))
         .set("session.timeout.ms", SESSION_TIMEOUT_MS)
         .set("heartbeat.interval.ms", HEARTBEAT_MS)
@@ -227,8 +221,7 @@ pub(super) fn others<C: Consumer<Member>>(consumer: &C, group: &str, target_id: 
 }
 
 /// What keeps this sink out of the group, if an error says so.
-pub(super) fn refusal(error: &KafkaError, config: &RunConfig) -> Option<SinkError> {
-    let group = name(config);
+pub(super) fn refusal(error: &KafkaError, group: &str) -> Option<SinkError> {
     let why = match error.rdkafka_error_code()? {
         RDKafkaErrorCode::GroupAuthorizationFailed => format!(
             "its ACLs do not let this sink into the group: allow it READ on group {group} (kafka-acls --add --allow-principal … \

@@ -24,25 +24,90 @@ mod resume;
 mod share;
 pub mod topics;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use regex::Regex;
 use tokio_util::sync::CancellationToken;
 
 use self::dispatch::Dispatcher;
 use self::ordered::InOrder;
-use crate::config::RunConfig;
+use crate::apply::batch::Applier;
+use crate::apply::refused::Refused;
+use crate::error::SinkError;
 use crate::evolve::Evolution;
+use crate::kafka::Kafka;
 use crate::metrics::health::Health;
 use crate::parse::handling::Handling;
+use crate::postgres::Database;
 
-/// What every Kafka client of the sink is configured with.
-pub fn kafka_client(config: &RunConfig) -> ClientConfig {
-    let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", &config.bootstrap_servers).set("reconnect.backoff.max.ms", "1000");
-    config.kafka_config.apply(&mut client);
-    client
+/// Which topics are read, and in whose name.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Where they are.
+    pub kafka: Kafka,
+    /// Which they are.
+    pub topics: Topics,
+    /// The consumer group that shares out their partitions.
+    pub group: String,
+}
+
+impl Subscription {
+    /// The sinks' of a prefix: its tables' topics.
+    pub fn of_tables(kafka: Kafka, prefix: &str) -> Self {
+        Self { kafka, topics: Topics::OfTables(prefix.to_owned()), group: format!("headwater-sink-{prefix}") }
+    }
+}
+
+/// Topics, by their names.
+#[derive(Debug, Clone)]
+pub enum Topics {
+    /// The tables' of a prefix.
+    OfTables(String),
+    /// These.
+    Named(BTreeSet<String>),
+    /// All whose whole names match.
+    Matching(Regex),
+}
+
+impl Topics {
+    /// Whether a topic is among them.
+    pub fn contains(&self, topic: &str) -> bool {
+        match self {
+            // Tables have their schema in the name; the connector's own topics have not.
+            Topics::OfTables(prefix) => topic
+                .strip_prefix(prefix.as_str())
+                .and_then(|rest| rest.strip_prefix('.'))
+                .is_some_and(|rest| rest.contains('.')),
+            Topics::Named(names) => names.contains(topic),
+            Topics::Matching(pattern) => pattern.is_match(topic),
+        }
+    }
+}
+
+/// What comes into a target, and how.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// What is read.
+    pub subscription: Subscription,
+    /// Where it goes.
+    pub target: Database,
+    /// By what that is told from any other.
+    pub target_id: String,
+    /// How the connector writes its records.
+    pub handling: Arc<Handling>,
+    /// What is done with records that the target does not take.
+    pub refused: Refused,
+    /// What is done when the source's tables change.
+    pub evolution: Evolution,
+}
+
+impl Feed {
+    /// Opens a session that applies records.
+    async fn applier(&self) -> Result<Applier, SinkError> {
+        Applier::connect(&self.target, &self.refused, &self.evolution).await
+    }
 }
 
 /// In which order changes are applied.
@@ -80,36 +145,26 @@ impl Order {
     }
 }
 
-/// Consumes this sink's share of the prefix's table topics, those that appear later included, until cancelled; returns when all
-/// batches under way have ended. `handling` is how the connector writes its records.
+/// Consumes this sink's share of the topics, those that appear later included, until cancelled; returns when all batches under way
+/// have ended.
 ///
 /// A partition that fails is tried again from the stored offset, also when a person must act: the moment they have, it goes on.
 /// Meanwhile the others go on, and `/health` says what stands still, and why.
-pub async fn run(
-    config: &RunConfig,
-    order: &Order,
-    evolution: &Evolution,
-    target_id: &str,
-    handling: Arc<Handling>,
-    health: &Health,
-    cancel: &CancellationToken,
-) {
+pub async fn run(feed: &Feed, order: &Order, health: &Health, cancel: &CancellationToken) {
     health.consumes();
     loop {
         let made = match order {
-            Order::Tables => match Dispatcher::new(config, evolution, target_id, health, handling.clone()) {
+            Order::Tables => match Dispatcher::new(feed, health) {
                 Ok(dispatcher) => return Box::pin(dispatcher.run(cancel)).await,
                 Err(error) => Err(error),
             },
-            Order::Transactions(topics) => {
-                match InOrder::new(config, topics, evolution, target_id, health, handling.clone()) {
-                    Ok(in_order) => match Box::pin(in_order.run(cancel)).await {
-                        true => Ok(()),
-                        false => return,
-                    },
-                    Err(error) => Err(error),
-                }
-            }
+            Order::Transactions(topics) => match InOrder::new(feed, topics, health) {
+                Ok(in_order) => match Box::pin(in_order.run(cancel)).await {
+                    true => Ok(()),
+                    false => return,
+                },
+                Err(error) => Err(error),
+            },
         };
         if let Err(error) = made {
             tracing::error!(%error, "the consumer cannot be made");

@@ -16,9 +16,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::group::{self, Member};
 use super::record::Record;
-use super::{kafka_client, topics};
+use super::{Subscription, topics};
 use crate::apply::ledger::Place;
-use crate::config::RunConfig;
 use crate::error::SinkError;
 use crate::parse::head::Heads;
 use crate::parse::record::NEW_KEY;
@@ -44,7 +43,7 @@ pub(super) enum Received {
 /// The consumer. Of the partitions that the group gives, each is read from the offset that the target has.
 pub(super) struct Reader {
     consumer: Arc<StreamConsumer<Member>>,
-    config: RunConfig,
+    subscription: Subscription,
     target_id: String,
     known: Mutex<Known>,
 }
@@ -61,9 +60,9 @@ impl Reader {
     ///
     /// # Errors
     /// Retry with the client's words.
-    pub(super) fn new(config: &RunConfig, target_id: &str) -> Result<Self, SinkError> {
-        let mut client = kafka_client(config);
-        group::configure(&mut client, config, target_id);
+    pub(super) fn new(subscription: &Subscription, target_id: &str) -> Result<Self, SinkError> {
+        let mut client = subscription.kafka.client();
+        group::configure(&mut client, &subscription.group, target_id);
         let consumer: StreamConsumer<Member> = client
             .set("enable.auto.commit", "false")
             // Records that retention took away must be missed aloud.
@@ -80,23 +79,24 @@ impl Reader {
             .map_err(|error| SinkError::retry(format!("Kafka: {error}")))?;
         Ok(Self {
             consumer: Arc::new(consumer),
-            config: config.clone(),
+            subscription: subscription.clone(),
             target_id: target_id.to_owned(),
             known: Mutex::default(),
         })
     }
 
-    /// The table topics of the prefix, and of these others those that are there, as this client sees them.
+    /// The topics that are subscribed to, and of these others those that are there, as this client sees them.
     ///
     /// # Errors
     /// Retry when Kafka does not answer.
     pub(super) async fn topics(&self, others: &[String]) -> Result<BTreeMap<String, usize>, SinkError> {
-        topics::list_by(self.consumer.clone(), &self.config, others).await
+        topics::list_by(self.consumer.clone(), &self.subscription.topics, others).await
     }
 
     /// Why this sink must not join the group: others than the sinks of its target are in it.
     pub(super) async fn beside_others(&self) -> Option<SinkError> {
-        let (consumer, group, target_id) = (self.consumer.clone(), group::name(&self.config), self.target_id.clone());
+        let (consumer, group, target_id) =
+            (self.consumer.clone(), self.subscription.group.clone(), self.target_id.clone());
         topics::blocking(move || Ok(group::others(consumer.as_ref(), &group, &target_id))).await.ok().flatten()
     }
 
@@ -130,7 +130,7 @@ impl Reader {
 
     /// Whether this client will not find Kafka, or its group, again: [`has_lost`].
     pub(super) async fn has_lost_kafka(&self) -> bool {
-        let (consumer, settings) = (self.consumer.clone(), kafka_client(&self.config));
+        let (consumer, settings) = (self.consumer.clone(), self.subscription.kafka.client());
         topics::blocking(move || Ok(has_lost(consumer.client(), None, &settings))).await.unwrap_or(false)
     }
 
@@ -210,7 +210,7 @@ impl Reader {
             )) => Received::OutOfRange,
             Err(error) => {
                 tracing::debug!(%error, "kafka");
-                group::refusal(&error, &self.config).map_or(Received::Nothing, Received::Refused)
+                group::refusal(&error, &self.subscription.group).map_or(Received::Nothing, Received::Refused)
             }
         }
     }

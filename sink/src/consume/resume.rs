@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::record::Record;
 use super::topics;
 use crate::apply::ledger::{Next, Place};
-use crate::config::RunConfig;
 use crate::error::SinkError;
+use crate::kafka::Kafka;
 
 /// A partition whose last applied record is still to be seen again.
 #[derive(Debug, Default)]
@@ -51,15 +51,12 @@ pub(super) type Stored = BTreeMap<Place, Next>;
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub(super) async fn explain(
-    config: &RunConfig,
-    stored: &Stored,
-) -> Result<Vec<(Place, Result<(), SinkError>)>, SinkError> {
+pub(super) async fn explain(kafka: &Kafka, stored: &Stored) -> Result<Vec<(Place, Result<(), SinkError>)>, SinkError> {
     // All partitions up to the last one.
     let topics =
         stored.keys().map(|(topic, at)| (topic.clone(), usize::try_from(at + 1).unwrap_or_default())).collect();
-    let begins = topics::begins(config, &topics).await?;
-    let ends = topics::ends(config, &topics).await?;
+    let begins = topics::begins(kafka, &topics).await?;
+    let ends = topics::ends(kafka, &topics).await?;
     let meanings = stored.iter().filter_map(|(place, next)| {
         let meaning = meaning(&place.0, place.1, *next, *begins.get(place)?, *ends.get(place)?)?;
         Some((place.clone(), meaning))

@@ -7,7 +7,6 @@ use super::dispatch::Dispatcher;
 use super::partition::Partition;
 use super::reader::Reader;
 use super::resume;
-use crate::apply::batch::Applier;
 use crate::apply::ledger::Place;
 use crate::error::SinkError;
 use crate::metrics::names;
@@ -44,7 +43,7 @@ impl Dispatcher<'_> {
         for place in mine {
             let partition = self.partitions.entry(place.clone()).or_insert_with(|| {
                 new += 1;
-                Partition::new(place, self.handling.clone())
+                Partition::new(place, self.feed.handling.clone())
             });
             if !std::mem::replace(&mut partition.is_mine, true) {
                 // It came back before its batch had ended.
@@ -137,7 +136,7 @@ impl Dispatcher<'_> {
 
     /// Reads everything with a new client, which joins the group anew.
     async fn read_anew(&mut self, why: &str) {
-        let reader = match Reader::new(self.config, self.target_id) {
+        let reader = match Reader::new(&self.feed.subscription, &self.feed.target_id) {
             Ok(reader) => reader,
             Err(error) => return tracing::error!(%error, "the consumer cannot be made"),
         };
@@ -169,7 +168,7 @@ impl Dispatcher<'_> {
     async fn assign_all(&mut self, due: &[Place]) -> Result<(), SinkError> {
         let mut session = match self.idle.pop() {
             Some(session) => session,
-            None => Applier::connect(&self.config.target, &self.refused, self.evolution).await?,
+            None => self.feed.applier().await?,
         };
         let stored = session.offsets(due).await?;
         self.idle.push(session);
@@ -240,7 +239,7 @@ impl Dispatcher<'_> {
             Some((place.clone(), state.next?))
         });
         let idle: BTreeMap<_, _> = idle.collect();
-        match resume::explain(self.config, &idle).await {
+        match resume::explain(&self.feed.subscription.kafka, &idle).await {
             Ok(explained) => {
                 for (place, meaning) in explained {
                     match meaning {

@@ -12,9 +12,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::kafka_client;
-use crate::config::RunConfig;
+use super::{Subscription, Topics};
 use crate::error::SinkError;
+use crate::kafka::Kafka;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -26,12 +26,12 @@ const LEADERS_PAUSE: Duration = Duration::from_millis(200);
 /// `MAX_RECORDS_PER_USER_OP`), and answers a small one in time.
 const TOPICS_AT_ONCE: usize = 200;
 
-/// The table topics of the prefix, with their numbers of partitions, and of these others those that are there.
+/// The topics that are subscribed to, with their numbers of partitions, and of these others those that are there.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn list(config: &RunConfig, others: &[String]) -> Result<BTreeMap<String, usize>, SinkError> {
-    list_by(Arc::new(client(config)?), config, others).await
+pub async fn list(subscription: &Subscription, others: &[String]) -> Result<BTreeMap<String, usize>, SinkError> {
+    list_by(Arc::new(client(&subscription.kafka)?), &subscription.topics, others).await
 }
 
 /// The same, asked by a client that is there.
@@ -40,21 +40,17 @@ pub async fn list(config: &RunConfig, others: &[String]) -> Result<BTreeMap<Stri
 /// Retry when Kafka does not answer.
 pub(super) async fn list_by<C, X>(
     client: Arc<C>,
-    config: &RunConfig,
+    wanted: &Topics,
     others: &[String],
 ) -> Result<BTreeMap<String, usize>, SinkError>
 where
     C: Consumer<X> + Send + Sync + 'static,
     X: ConsumerContext,
 {
-    let (prefix, others) = (format!("{}.", config.topic_prefix), others.to_vec());
+    let (wanted, others) = (wanted.clone(), others.to_vec());
     blocking(move || {
         let metadata = client.fetch_metadata(None, TIMEOUT).map_err(|error| unreachable(&error))?;
-        let is_asked = |name: &str| {
-            // Tables have their schema in the name; the connector's own topics have not.
-            let is_table = name.strip_prefix(&prefix).is_some_and(|rest| rest.contains('.'));
-            is_table || others.iter().any(|other| other == name)
-        };
+        let is_asked = |name: &str| wanted.contains(name) || others.iter().any(|other| other == name);
         Ok(metadata
             .topics()
             .iter()
@@ -75,23 +71,23 @@ pub type Offsets = BTreeMap<(String, i32), i64>;
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn ends(config: &RunConfig, topics: &Partitions) -> Result<Offsets, SinkError> {
-    offsets(config, topics, Offset::End).await
+pub async fn ends(kafka: &Kafka, topics: &Partitions) -> Result<Offsets, SinkError> {
+    offsets(kafka, topics, Offset::End).await
 }
 
 /// The offset of the first record of every partition of some topics.
 ///
 /// # Errors
 /// Retry when Kafka does not answer.
-pub async fn begins(config: &RunConfig, topics: &Partitions) -> Result<Offsets, SinkError> {
-    offsets(config, topics, Offset::Beginning).await
+pub async fn begins(kafka: &Kafka, topics: &Partitions) -> Result<Offsets, SinkError> {
+    offsets(kafka, topics, Offset::Beginning).await
 }
 
 /// A `ListOffsets` request, again while leaders of new topics do not know yet that they lead.
-async fn offsets(config: &RunConfig, topics: &Partitions, at: Offset) -> Result<Offsets, SinkError> {
+async fn offsets(kafka: &Kafka, topics: &Partitions, at: Offset) -> Result<Offsets, SinkError> {
     let begun = Instant::now();
     loop {
-        let (client, topics) = (client(config)?, topics.clone());
+        let (client, topics) = (client(kafka)?, topics.clone());
         match blocking(move || list_offsets(&client, &topics, at)).await {
             Err(error) if begun.elapsed() < LEADERS_TIMEOUT => {
                 tracing::debug!(%error, "offsets cannot be listed yet");
@@ -130,9 +126,8 @@ fn list_offsets(client: &BaseConsumer, topics: &Partitions, at: Offset) -> Resul
 ///
 /// # Errors
 /// Retry when Kafka does not answer; stop when it refuses.
-pub async fn create(config: &RunConfig, names: &[String], partitions: i32) -> Result<(), SinkError> {
-    let admin: AdminClient<DefaultClientContext> =
-        kafka_client(config).create().map_err(|error| unreachable(&error))?;
+pub async fn create(kafka: &Kafka, names: &[String], partitions: i32) -> Result<(), SinkError> {
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create().map_err(|error| unreachable(&error))?;
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
     for names in names.chunks(TOPICS_AT_ONCE) {
         let new: Vec<NewTopic<'_>> =
@@ -155,8 +150,8 @@ pub async fn create(config: &RunConfig, names: &[String], partitions: i32) -> Re
 ///
 /// # Errors
 /// Retry when it does not; stop when it does not let the sink in.
-pub async fn ping(config: &RunConfig) -> Result<(), SinkError> {
-    let client = kafka_client(config);
+pub async fn ping(kafka: &Kafka) -> Result<(), SinkError> {
+    let client = kafka.client();
     blocking(move || match kafka::enter(&client, Duration::from_secs(2)) {
         Ok(cluster) if cluster.brokers == 0 => Err(SinkError::retry("it has no brokers yet")),
         Ok(_) => Ok(()),
@@ -168,8 +163,8 @@ pub async fn ping(config: &RunConfig) -> Result<(), SinkError> {
     .await
 }
 
-fn client(config: &RunConfig) -> Result<BaseConsumer, SinkError> {
-    kafka_client(config).create().map_err(|error| unreachable(&error))
+fn client(kafka: &Kafka) -> Result<BaseConsumer, SinkError> {
+    kafka.client().create().map_err(|error| unreachable(&error))
 }
 
 fn unreachable(error: &rdkafka::error::KafkaError) -> SinkError {

@@ -27,9 +27,11 @@ use tokio_postgres::Client;
 use super::tables::Table;
 use super::unread;
 use crate::apply::ledger::{self, Place};
-use crate::config::{RunConfig, VerifyConfig};
+use crate::config::VerifyConfig;
+use crate::consume::Subscription;
 use crate::consume::topics;
 use crate::error::SinkError;
+use crate::kafka::Kafka;
 
 /// How often it is looked how far the stream is.
 const LOOK: Duration = Duration::from_millis(50);
@@ -75,7 +77,7 @@ impl Barrier {
     /// # Errors
     /// Retry when the stream stands still, or a service does not answer; stop when source and target are not those of a sink.
     pub(super) async fn pass(&mut self, table: &Table) -> Result<(), SinkError> {
-        let Some(servers) = &self.config.bootstrap_servers else {
+        let Some(kafka) = self.config.kafka() else {
             tokio::time::sleep(self.config.settle).await;
             return Ok(());
         };
@@ -85,7 +87,7 @@ impl Barrier {
         self.has_failed = true;
         let stream = match self.stream.take() {
             Some(stream) => stream,
-            None => Stream::open(&self.config, servers).await?,
+            None => Stream::open(&self.config, kafka).await?,
         };
         stream.pass(table, patience).await?;
         (self.stream, self.has_failed) = (Some(stream), false);
@@ -97,7 +99,8 @@ impl Barrier {
 struct Stream {
     source: Client,
     target: Client,
-    kafka: RunConfig,
+    subscription: Subscription,
+    prefix: String,
     slot: String,
 }
 
@@ -122,7 +125,7 @@ impl<T: PartialEq> Standstill<T> {
 }
 
 impl Stream {
-    async fn open(config: &VerifyConfig, servers: &str) -> Result<Self, SinkError> {
+    async fn open(config: &VerifyConfig, kafka: Kafka) -> Result<Self, SinkError> {
         let (source, target) =
             tokio::try_join!(config.source.connect("verify stream"), config.target.connect("verify stream"))?;
         let is_sink_s = target.query_one("SELECT to_regclass('headwater.copies') IS NOT NULL", &[]).await?;
@@ -141,8 +144,9 @@ impl Stream {
                 }
             }));
         };
-        let kafka = config.kafka(servers, copy.get(0))?;
-        Ok(Self { source, target, kafka, slot: copy.get(1) })
+        let prefix: String = copy.get(0);
+        let subscription = Subscription::of_tables(kafka, &prefix);
+        Ok(Self { source, target, subscription, prefix, slot: copy.get(1) })
     }
 
     async fn pass(&self, table: &Table, patience: Duration) -> Result<(), SinkError> {
@@ -150,17 +154,17 @@ impl Stream {
         // Commits, for it has a number of its own.
         self.source.query_one("SELECT txid_current()", &[]).await?;
         self.wait_confirmed(&position, patience).await?;
-        let all = topics::list(&self.kafka, &[]).await?;
+        let all = topics::list(&self.subscription, &[]).await?;
         let mut topics = all.clone();
         let partitions = table.partitions.iter().map(|(schema, name)| (schema.as_str(), name.as_str()));
         let own: Vec<String> = std::iter::once((table.schema.as_str(), table.name.as_str()))
             .chain(partitions)
-            .map(|(schema, name)| proto::topic::of_table(&self.kafka.topic_prefix, schema, name))
+            .map(|(schema, name)| proto::topic::of_table(&self.prefix, schema, name))
             .collect();
         topics.retain(|topic, _| own.contains(topic));
         // Another table that stands still does not matter. But a transform may have given the table another topic.
         let topics = if topics.is_empty() { all } else { topics };
-        let ends = topics::ends(&self.kafka, &topics).await?;
+        let ends = topics::ends(&self.subscription.kafka, &topics).await?;
         self.wait_applied(ends, patience).await
     }
 
@@ -212,7 +216,7 @@ impl Stream {
             }
             if standing >= READ_AFTER && read.is_none_or(|read| read.elapsed() >= READ_AGAIN) {
                 let begins = open.iter().map(|(place, end)| (place.clone(), (next(place), *end))).collect();
-                for place in unread::without_records(&self.kafka, begins).await? {
+                for place in unread::without_records(&self.subscription, begins).await? {
                     open.remove(&place);
                 }
                 read = Some(Instant::now());

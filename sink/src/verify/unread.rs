@@ -9,8 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::apply::ledger::Place;
-use crate::config::RunConfig;
-use crate::consume::kafka_client;
+use crate::consume::Subscription;
 use crate::error::SinkError;
 
 /// How long Kafka may take to give a topic's next records.
@@ -23,11 +22,14 @@ pub(super) type Span = (Option<i64>, i64);
 ///
 /// # Errors
 /// Retry when Kafka cannot be asked.
-pub(super) async fn without_records(config: &RunConfig, spans: BTreeMap<Place, Span>) -> Result<Vec<Place>, SinkError> {
-    let mut client = kafka_client(config);
+pub(super) async fn without_records(
+    subscription: &Subscription,
+    spans: BTreeMap<Place, Span>,
+) -> Result<Vec<Place>, SinkError> {
+    let mut client = subscription.kafka.client();
     // The name that the role may read under. Without subscribing nobody joins it.
     client
-        .set("group.id", format!("headwater-sink-{}", config.topic_prefix))
+        .set("group.id", &subscription.group)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")

@@ -9,8 +9,8 @@ use std::path::Path;
 use access::java_properties;
 
 use super::WorkerConfig;
-use super::connector::with_prefix;
 use super::worker::WorkerConfigError;
+use access::java_properties::with_prefix;
 
 /// Debezium Server names its engine after its sink: positions are stored under this name.
 const CONNECTOR_NAME: &str = "kafka";

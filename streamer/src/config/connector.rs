@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access::SslMode;
+use access::java_properties::with_prefix;
 use proto::connect::avro_names::NameAdjustment;
 use proto::connect::json::JsonConverter;
 use proto::types::{ColumnRules, Placeholder, ValueModes};
@@ -352,11 +353,6 @@ impl ConnectorConfig {
         let unchanged = self.transforms.is_empty() && self.header_converter == ConverterConfig::SimpleHeader;
         if unchanged { self.key_converter.as_json().zip(self.value_converter.as_json()) } else { None }
     }
-}
-
-/// The entries whose keys begin with `prefix`, without it.
-pub(crate) fn with_prefix(config: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
-    config.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
 }
 
 impl Autocreate {

@@ -7,7 +7,6 @@
 //! - [`connector`]: a connector's configuration in types
 //! - [`definitions`]: what a user interface shows of each key
 //! - [`plugins`]: the classes that a configuration may name
-//! - [`providers`]: values that stand elsewhere
 //! - [`topic_creation`]: how topics are created
 //! - [`application_properties`]: Debezium Server's configuration
 //! - [`filters`]: which tables and columns are captured
@@ -44,7 +43,6 @@ mod metric_tags;
 pub mod plugins;
 mod post_processors;
 pub mod properties;
-pub mod providers;
 pub mod replication;
 pub mod rest_tls;
 pub mod rest_users;

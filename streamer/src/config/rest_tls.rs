@@ -6,8 +6,8 @@ use std::sync::Arc;
 use access::https::{self, ClientAuth};
 use access::key_store::{self, Identity};
 
-use super::connector::with_prefix;
 use super::worker::WorkerConfigError;
+use access::java_properties::with_prefix;
 
 const PREFIX: &str = "listeners.https.";
 

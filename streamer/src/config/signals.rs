@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Finding;
-use super::connector::{Keys, with_prefix};
+use access::java_properties::with_prefix;
+
+use super::connector::Keys;
 use crate::source::table_name::TableName;
 
 /// Where signals come from, and how incremental snapshots are taken.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::connector::with_prefix;
+use access::java_properties::with_prefix;
 
 /// A connector's groups of topics. Without any `topic.creation.*` key there are none: the broker creates topics.
 #[derive(Debug, Clone)]

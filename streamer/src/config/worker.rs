@@ -9,13 +9,13 @@ use access::kafka::{self, Security, Unusable};
 use rdkafka::ClientConfig;
 
 use super::check::parse_boolean;
-use super::connector::with_prefix;
 use super::exactly_once;
 use super::listeners::{Listener, known_host};
-use super::providers::Providers;
 use super::rest_users::RestUsers;
 use super::worker_keys;
+use access::config_providers::Providers;
 use access::java_properties;
+use access::java_properties::with_prefix;
 
 /// What a Kafka Connect worker is configured with (`DistributedConfig`).
 #[derive(Debug, Clone)]

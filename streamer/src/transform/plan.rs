@@ -180,7 +180,7 @@ impl Plan {
         let planned = |family: Family, alias: &str| {
             let prefix = format!("{}.{alias}.", family.key());
             let class = Class::find(text(&format!("{prefix}type")).trim())?;
-            let given = crate::config::connector::with_prefix(config, &prefix);
+            let given = access::java_properties::with_prefix(config, &prefix);
             Some((class, Settings::new(class.settings, given)))
         };
         let predicates = entries(text(Family::Predicates.key()));

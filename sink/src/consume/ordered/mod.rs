@@ -9,7 +9,6 @@
 mod reading;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::lsn::Lsn;
@@ -17,20 +16,17 @@ use proto::xid::Xid;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::TransactionTopics;
 use super::reader::{Reader, Received};
 use super::record::Record;
 use super::resume::Resume;
+use super::{Feed, TransactionTopics};
 use crate::apply::batch::Applier;
 use crate::apply::ledger::Place;
 use crate::apply::ordered::{Applied, Ordered};
 use crate::assemble::Assembly;
-use crate::config::RunConfig;
 use crate::error::SinkError;
-use crate::evolve::Evolution;
 use crate::metrics::health::Health;
 use crate::metrics::names;
-use crate::parse::handling::Handling;
 
 /// What is applied at once.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -62,11 +58,9 @@ const AT_ONCE: usize = 1000;
 
 /// Everything between Kafka and the target.
 pub(super) struct InOrder<'a> {
-    config: &'a RunConfig,
+    feed: &'a Feed,
     names: &'a TransactionTopics,
-    evolution: &'a Evolution,
     health: &'a Health,
-    handling: Arc<Handling>,
     reader: Reader,
     /// The topics, with their numbers of partitions.
     topics: BTreeMap<String, usize>,
@@ -115,22 +109,13 @@ impl<'a> InOrder<'a> {
     ///
     /// # Errors
     /// As [`Reader::new`].
-    pub(super) fn new(
-        config: &'a RunConfig,
-        names: &'a TransactionTopics,
-        evolution: &'a Evolution,
-        target_id: &str,
-        health: &'a Health,
-        handling: Arc<Handling>,
-    ) -> Result<Self, SinkError> {
+    pub(super) fn new(feed: &'a Feed, names: &'a TransactionTopics, health: &'a Health) -> Result<Self, SinkError> {
         Ok(Self {
-            config,
+            feed,
             names,
-            evolution,
             health,
-            handling,
             // Told from sinks that share out the tables' topics: both at once would take each other's records.
-            reader: Reader::new(config, &format!("{target_id}-transactions"))?,
+            reader: Reader::new(&feed.subscription, &format!("{}-transactions", feed.target_id))?,
             topics: BTreeMap::new(),
             discovered: Instant::now(),
             is_mine: false,

@@ -9,10 +9,8 @@ use super::super::reader::Begin;
 use super::super::resume::{self, Resume};
 use super::super::topics;
 use super::{InOrder, Target};
-use crate::apply::batch::Applier;
 use crate::apply::ledger::{Next, Place};
 use crate::apply::ordered::Ordered;
-use crate::apply::refused::Refused;
 use crate::error::SinkError;
 
 /// How soon new topics are looked for where changes are missing: they may be in one.
@@ -147,11 +145,11 @@ impl InOrder<'_> {
     /// Reads everything from the stored offsets.
     async fn begin(&mut self) -> Result<(), SinkError> {
         self.leave();
-        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config), self.evolution).await?;
+        let mut session = self.feed.applier().await?;
         let places: Vec<Place> = self.places().collect();
         let (mut stored, transactions) = (session.offsets(&places).await?, self.place());
         let last = session.last_commit(&self.names.transaction).await?;
-        let state = Ordered::new(&self.names.transaction, stored.clone(), self.handling.clone());
+        let state = Ordered::new(&self.names.transaction, stored.clone(), self.feed.handling.clone());
         let mut free = topics::Offsets::new();
         if !stored.is_empty() && !stored.contains_key(&transactions) {
             // Tables were applied by themselves up to now. Which transactions they are within cannot be told: what is published is
@@ -161,8 +159,8 @@ impl InOrder<'_> {
             let split = |of: bool| {
                 self.topics.clone().into_iter().filter(|(name, _)| only(name) == of).collect::<BTreeMap<_, _>>()
             };
-            let begins_at = topics::ends(self.config, &split(true)).await?;
-            free = topics::ends(self.config, &split(false)).await?;
+            let begins_at = topics::ends(&self.feed.subscription.kafka, &split(true)).await?;
+            free = topics::ends(&self.feed.subscription.kafka, &split(false)).await?;
             let next = begins_at.get(&transactions).map(|end| Next { offset: *end, last_record: None });
             stored.extend(next.map(|next| (transactions.clone(), next)));
             tracing::info!("transactions that are committed from here on are applied whole");
@@ -175,7 +173,9 @@ impl InOrder<'_> {
         }
         self.free_since = Instant::now();
         let mut begins = self.begins(places, |place| stored.get(place).copied());
-        let first = topics::begins(self.config, &BTreeMap::from([(self.names.transaction.clone(), 1)])).await?;
+        let first =
+            topics::begins(&self.feed.subscription.kafka, &BTreeMap::from([(self.names.transaction.clone(), 1)]))
+                .await?;
         // Where none was applied, all that stand before are none of this target's.
         if last.is_some()
             && let Some((_, Some(begin))) = begins.iter_mut().find(|(place, _)| *place == transactions)
@@ -214,7 +214,7 @@ impl InOrder<'_> {
             Ok(stored) => stored,
             Err(error) => return self.fail(&error),
         };
-        match resume::explain(self.config, &stored).await {
+        match resume::explain(&self.feed.subscription.kafka, &stored).await {
             Ok(explained) => {
                 let mut why = None;
                 for (place, meaning) in explained {
@@ -232,7 +232,7 @@ impl InOrder<'_> {
 
     async fn stored(&self) -> Result<resume::Stored, SinkError> {
         let places: Vec<Place> = self.reading.keys().cloned().collect();
-        let mut session = Applier::connect(&self.config.target, &Refused::new(self.config), self.evolution).await?;
+        let mut session = self.feed.applier().await?;
         Ok(session.offsets(&places).await?.into_iter().collect())
     }
 }

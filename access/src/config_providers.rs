@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use regex::{Captures, Regex};
 
-use super::connector::with_prefix;
-use access::java_properties;
+use crate::java_properties::{self, with_prefix};
 
 /// `config.providers`.
 #[derive(Debug, Clone, Default)]
