@@ -31,6 +31,8 @@ pub enum Command {
     /// Compare every table of two databases while they are written to, and mend what differs; exit status 0 only if all are
     /// equal
     Verify(Box<VerifyConfig>),
+    /// Run a configuration of Debezium's JDBC sink connector for PostgreSQL as it is, until stopped
+    Jdbc(Box<JdbcConfig>),
     /// Apply the records that were set aside, now that what they were refused for is mended; exit status 0 only if none is left
     Replay(Box<ReplayConfig>),
 }
@@ -186,6 +188,24 @@ impl VerifyConfig {
         let bootstrap_servers = self.bootstrap_servers.clone()?;
         Some(Kafka { bootstrap_servers, security: self.kafka_config.clone() })
     }
+}
+
+/// `sink jdbc`.
+#[derive(Debug, Clone, Args)]
+pub struct JdbcConfig {
+    /// The connector, as {"name": …, "config": {…}}, as its config alone, or as a file of properties. Variables SINK_JDBC_… are over it,
+    /// and enough without it: SINK_JDBC_INSERT_MODE is insert.mode
+    #[arg(long, env = "SINK_CONNECTOR", value_name = "FILE")]
+    pub connector: Option<PathBuf>,
+    /// Kafka
+    #[command(flatten)]
+    pub kafka: Kafka,
+    /// Where /metrics and /health are served
+    #[arg(long, env = "SINK_HTTP_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8084")]
+    pub http_listen: SocketAddr,
+    /// How long the database and Kafka may take to answer, in seconds
+    #[arg(long, env = "SINK_DEADLINE", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub deadline: Duration,
 }
 
 /// `sink replay`.

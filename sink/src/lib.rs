@@ -11,6 +11,7 @@
 //! - [`plan`]: the target's tables; what of a batch has to be written
 //! - [`apply`]: rows and offsets in one transaction
 //! - [`verify`]: whether two databases are equal, and how they become it again
+//! - [`jdbc`]: a configuration of Debezium's JDBC sink connector, run as it is
 //! - [`metrics`]: what is counted, and how the sink is
 //! - [`error`]: the two kinds of failure
 //! - [`kafka`], [`mod@postgres`]: how the services are reached
@@ -36,6 +37,7 @@ pub mod config;
 pub mod consume;
 pub mod error;
 pub mod evolve;
+pub mod jdbc;
 pub mod kafka;
 pub mod metrics;
 pub mod parse;

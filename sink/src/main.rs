@@ -7,10 +7,10 @@ use std::time::Duration;
 use access::allocator::share_one_arena;
 use clap::Parser as _;
 use sink::apply::replay;
-use sink::config::{Arguments, Command, RunConfig};
+use sink::config::{Arguments, Command, JdbcConfig, RunConfig};
 use sink::error::SinkError;
 use sink::metrics::health::Health;
-use sink::{bootstrap, metrics, verify};
+use sink::{bootstrap, jdbc, metrics, verify};
 use tokio_util::sync::CancellationToken;
 
 /// How long threads that wait for a server may go on at the end.
@@ -44,6 +44,10 @@ async fn start() -> ExitCode {
             }
             verify::run(&config, &cancel).await
         }
+        Command::Jdbc(config) => {
+            let (health, cancel) = (Health::default(), CancellationToken::new());
+            jdbc_until_stopped(&config, &health, &cancel).await.map(|()| true)
+        }
         Command::Replay(config) => replay::run(&config).await,
     };
     match result {
@@ -64,6 +68,17 @@ async fn run(config: &RunConfig) -> Result<(), SinkError> {
         result = bootstrap::run(config, &health, &cancel) => result?,
         // Asked to stop before the copy was complete: the next start begins that step anew.
         () = stopped_early(&cancel, &health) => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn jdbc_until_stopped(config: &JdbcConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
+    metrics::http::serve(config.http_listen, health.clone()).await?;
+    tokio::spawn(stop_on_signal(cancel.clone()));
+    tokio::select! {
+        result = jdbc::run(config, health, cancel) => result?,
+        () = stopped_early(cancel, health) => {}
     }
     tracing::info!("stopped");
     Ok(())

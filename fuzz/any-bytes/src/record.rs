@@ -13,7 +13,7 @@ use sink::parse::record::{self, Change};
 use sink::parse::row;
 use sink::parse::value::ValueOf;
 use sink::plan::rows::Rows;
-use sink::plan::table::{TargetColumn, TargetTable};
+use sink::plan::table::{TargetColumn, TargetTable, Writes};
 
 /// The types that have a form of their own in a record, and one that has not.
 const BASE: [&str; 22] = [
@@ -100,6 +100,7 @@ static TABLES: LazyLock<Vec<TargetTable>> = LazyLock::new(|| {
     let table = |handling: &Handling| {
         let columns = types().into_iter().enumerate().map(|(number, (pg_type, typmod))| TargetColumn {
             name: number.to_string(),
+            field: number.to_string(),
             reader: Reader::new(&pg_type, typmod, handling),
             cast: pg_type.name,
             is_always_identity: false,
@@ -110,6 +111,7 @@ static TABLES: LazyLock<Vec<TargetTable>> = LazyLock::new(|| {
             columns: columns.collect(),
             key: vec![0],
             passed_over: vec!["__op".to_owned()],
+            writes: Writes::Upsert,
         }
     };
     HANDLINGS.iter().map(table).collect()

@@ -1,7 +1,6 @@
 //! A batch of records, applied.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
@@ -14,10 +13,10 @@ use super::refused::Refused;
 use super::session::Session;
 use super::write::{StageError, write};
 use super::{fence, lacking};
+use crate::consume::Reading;
 use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::evolve::Evolution;
-use crate::parse::handling::Handling;
 use crate::postgres::{Database, identifier};
 
 /// How large a stage becomes, as [`Stage::size`](crate::plan::stage::Stage::size) counts: one is made while the target carries
@@ -66,13 +65,18 @@ pub struct PartitionState {
     /// How many batches are applied without copying new rows in, because the target did not take it.
     without_copies: u32,
     tables: Tables,
+    reading: Reading,
+    /// By what name the target knows the topic.
+    ledger_name: String,
 }
 
 impl PartitionState {
     /// Nothing is known yet.
-    pub fn new((topic, partition): Place, handling: Arc<Handling>) -> Self {
+    pub fn new((topic, partition): Place, reading: &Reading) -> Self {
         Self {
-            tables: Tables::new(&topic, handling),
+            tables: Tables::new(&topic, reading),
+            reading: reading.clone(),
+            ledger_name: reading.ledger_name(&topic),
             topic,
             partition,
             next: None,
@@ -85,7 +89,7 @@ impl PartitionState {
     /// The same with nothing known of the tables: what was known may be why a batch failed.
     #[must_use]
     pub fn afresh(self) -> Self {
-        Self { tables: self.tables.afresh(&self.topic), next: None, ..self }
+        Self { tables: Tables::new(&self.topic, &self.reading), next: None, ..self }
     }
 }
 
@@ -112,6 +116,15 @@ impl Applier {
             ))
         })?;
         Ok(Self { session: Session::new(client), refused: refused.clone(), evolution: evolution.clone() })
+    }
+
+    /// Opens a session in which everything acts as for any other user.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn connect_plainly(target: &Database, refused: &Refused) -> Result<Self, SinkError> {
+        let client = target.connect("batch").await?;
+        Ok(Self { session: Session::new(client), refused: refused.clone(), evolution: Evolution::none() })
     }
 
     /// Where reading of partitions goes on.
@@ -142,13 +155,22 @@ impl Applier {
         records: Vec<Record>,
         gives_way: bool,
     ) -> Result<Applied, SinkError> {
-        let PartitionState { topic, partition, next: known, is_one_of_several, refused, without_copies, tables } =
-            topic;
+        let PartitionState {
+            topic,
+            ledger_name,
+            partition,
+            next: known,
+            is_one_of_several,
+            refused,
+            without_copies,
+            tables,
+            ..
+        } = topic;
         let (session, evolution) = (&mut self.session, &self.evolution);
         tables.begin();
         let mut planner = Planner::new(&records, *is_one_of_several);
         // The target is asked while the first stage is made.
-        let beginning = begin(session, topic, *partition, *known, gives_way);
+        let beginning = begin(session, ledger_name, *partition, *known, gives_way);
         let (begun, first) = join(beginning, async { planner.next(tables, STAGE_BYTES) }).await;
         begun?;
         let copies = *without_copies == 0;
@@ -157,7 +179,7 @@ impl Applier {
         if result.as_ref().is_err_and(StageError::is_copy_s) && session.has_broken_a_copy() {
             *without_copies = WITHOUT_COPIES;
             session.roll_back().await?;
-            begin(session, topic, *partition, *known, gives_way).await?;
+            begin(session, ledger_name, *partition, *known, gives_way).await?;
             tables.rolled_back();
             planner = Planner::new(&records, *is_one_of_several);
             let first = planner.next(tables, STAGE_BYTES)?;
@@ -169,7 +191,7 @@ impl Applier {
             tracing::debug!(%topic, reason = %error.reason(), "applying a batch record by record");
             error.of_record()?;
             session.roll_back().await?;
-            begin(session, topic, *partition, *known, gives_way).await?;
+            begin(session, ledger_name, *partition, *known, gives_way).await?;
             tables.rolled_back();
             planner = Planner::new(&records, *is_one_of_several);
             let refused = is_one_of_several.then_some(&mut *refused);
@@ -180,7 +202,7 @@ impl Applier {
         failpoint::reached("batch-not-committed");
         let next = taken.last().map(|last| Next { offset: last.offset + 1, last_record: Some(last.mark()) });
         match next {
-            Some(next) => ledger::commit_with_offset(session, topic, *partition, next).await?,
+            Some(next) => ledger::commit_with_offset(session, ledger_name, *partition, next).await?,
             None => session.roll_back().await?,
         }
         failpoint::reached("batch-committed");

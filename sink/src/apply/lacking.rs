@@ -20,6 +20,10 @@ pub(super) async fn table(
     (schema, name): (&str, &str),
 ) -> Result<(), SinkError> {
     let client = session.client().await?;
+    let tables = match tables {
+        Tables::Jdbc(topic) => return Box::pin(topic.describe(client, schema, name)).await,
+        Tables::Replica(tables) => tables,
+    };
     if tables.describe(client, topic, schema, name).await? {
         return Ok(());
     }
@@ -57,6 +61,10 @@ pub(super) async fn column(
     column: &str,
 ) -> Result<(), SinkError> {
     let TargetTable { schema, name, .. } = table;
+    let tables = match tables {
+        Tables::Jdbc(topic) => return Box::pin(topic.add_column(session.client().await?, table, column)).await,
+        Tables::Replica(tables) => tables,
+    };
     if !evolution.adds() {
         return Err(SinkError::stop(format!(
             "table {schema}.{name} has no column {column} in the target, and changes bring it. They wait in Kafka; add the column there \
@@ -85,6 +93,7 @@ pub(super) async fn definition(
     tables: &mut Tables,
     told: &Told,
 ) -> Result<(), SinkError> {
+    let Tables::Replica(tables) = tables else { return Ok(()) };
     if Box::pin(evolution.follow(session.client().await?, told)).await? {
         tables.forget_all();
     }
@@ -103,6 +112,7 @@ pub(super) async fn refused(
     table: &TargetTable,
     error: &StageError,
 ) -> Result<(), SinkError> {
+    let Tables::Replica(tables) = tables else { return Ok(()) };
     let may_help = error.code().is_some_and(|code| evolution.may_make_way(code));
     if !may_help || !tables.refuses_first(table) {
         return Ok(());

@@ -23,16 +23,23 @@ use crate::parse::handling::Handling;
 /// What is known of a target into which transactions are applied.
 #[derive(Debug)]
 pub struct Ordered {
+    at: Standing,
+    /// Where reading goes on, and the source's last commit, behind the open transaction.
+    behind: HashMap<Place, Next>,
+    commit: Option<Lsn>,
+    without_copies: u32,
+    tables: Tables,
+}
+
+/// Where a target stands.
+#[derive(Debug)]
+struct Standing {
     /// The transactions' topic, whose lock is that of all partitions together.
     topic: String,
     /// Where reading goes on, as it is stored.
     stored: HashMap<Place, Next>,
-    /// The same, and the source's last commit, behind the open transaction.
-    behind: HashMap<Place, Next>,
-    commit: Option<Lsn>,
+    /// Whether a transaction goes on in the next chunk.
     is_open: bool,
-    without_copies: u32,
-    tables: Tables,
 }
 
 /// What a chunk came to.
@@ -50,11 +57,9 @@ impl Ordered {
     /// Where this is stored; nothing is known of the tables.
     pub fn new(topic: &str, stored: HashMap<Place, Next>, handling: Arc<Handling>) -> Self {
         Self {
-            topic: topic.to_owned(),
-            stored,
+            at: Standing { topic: topic.to_owned(), stored, is_open: false },
             behind: HashMap::new(),
             commit: None,
-            is_open: false,
             without_copies: 0,
             tables: Tables::of_envelopes(handling),
         }
@@ -62,9 +67,11 @@ impl Ordered {
 
     /// Something is stored of more partitions.
     pub fn know(&mut self, stored: HashMap<Place, Next>) {
-        self.stored.extend(stored);
+        self.at.stored.extend(stored);
     }
+}
 
+impl Standing {
     /// Begins to apply a chunk: a transaction, or the next part of the one that is open.
     async fn begin(&self, session: &mut Session, chunk: &Chunk) -> Result<(), SinkError> {
         match self.is_open {
@@ -105,22 +112,22 @@ impl Applier {
         target.without_copies = target.without_copies.saturating_sub(1);
         let mut planner = Planner::new(&chunk.records, false);
         // The target is asked while the first stage is made.
-        let tables = &target.tables;
-        let (begun, first) = join(target.begin(session, chunk), async { planner.next(tables, STAGE_BYTES) }).await;
+        let (at, tables) = (&target.at, &mut target.tables);
+        let (begun, first) = join(at.begin(session, chunk), async { planner.next(tables, STAGE_BYTES) }).await;
         begun?;
         let mut result = together(session, evolution, &mut planner, &mut target.tables, first?, copies).await?;
         if result.as_ref().is_err_and(StageError::is_copy_s) && session.has_broken_a_copy() {
             target.without_copies = WITHOUT_COPIES;
-            target.begin_again(session, chunk).await?;
+            target.at.begin_again(session, chunk).await?;
             target.tables.rolled_back();
             planner = Planner::new(&chunk.records, false);
-            let first = planner.next(&target.tables, STAGE_BYTES)?;
+            let first = planner.next(&mut target.tables, STAGE_BYTES)?;
             result = together(session, evolution, &mut planner, &mut target.tables, first, false).await?;
         }
         if let Err(error) = result {
             tracing::debug!(reason = %error.reason(), "applying a chunk record by record");
             error.of_record()?;
-            target.begin_again(session, chunk).await?;
+            target.at.begin_again(session, chunk).await?;
             target.tables.rolled_back();
             planner = Planner::new(&chunk.records, false);
             one_by_one(session, evolution, &mut planner, &mut target.tables, None).await?;
@@ -138,17 +145,17 @@ impl Applier {
         target.commit = chunk.commit.or(target.commit);
         failpoint::reached("batch-not-committed");
         if chunk.is_open {
-            if target.is_open {
+            if target.at.is_open {
                 session.release_savepoint().await?;
             }
-            target.is_open = true;
+            target.at.is_open = true;
             return Ok(applied);
         }
-        ledger::commit_with_offsets(session, &target.behind, &target.topic, target.commit).await?;
+        ledger::commit_with_offsets(session, &target.behind, &target.at.topic, target.commit).await?;
         failpoint::reached("batch-committed");
-        target.is_open = false;
+        target.at.is_open = false;
         applied.committed = target.behind.iter().map(|(place, next)| (place.clone(), next.offset)).collect();
-        target.stored.extend(target.behind.drain());
+        target.at.stored.extend(target.behind.drain());
         Ok(applied)
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tokio_postgres::Client;
 
+use crate::consume::Reading;
 use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::evolve::definition::Told;
+use crate::jdbc::topic::{Said, Topic, What};
 use crate::parse::Unreadable;
 use crate::parse::handling::Handling;
 use crate::parse::record::{Change, Op, Shape, TableChange, read};
@@ -16,10 +18,19 @@ use crate::plan::rows::{Cell, Rows};
 use crate::plan::stage::{First, Stage, Step};
 use crate::plan::table::TargetTable;
 
-/// The tables that a topic's records are of. It is one, but two names can come to one topic when they differ in characters
-/// that Kafka refuses.
+/// The tables that a topic's records are of.
 #[derive(Debug)]
-pub(super) struct Tables {
+pub(super) enum Tables {
+    /// The source's, of the same names.
+    Replica(Replicas),
+    /// Those that a JDBC sink connector's configuration names.
+    Jdbc(Topic),
+}
+
+/// The source's tables of a topic. It is one, but two names can come to one topic when they differ in characters that Kafka
+/// refuses.
+#[derive(Debug)]
+pub(super) struct Replicas {
     by_name: HashMap<(String, String), Arc<TargetTable>>,
     handling: Arc<Handling>,
     /// How the topic's records are.
@@ -36,15 +47,36 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Knows no table yet.
-    pub(super) fn new(topic: &str, handling: Arc<Handling>) -> Self {
-        Self::of(handling.shape(topic), handling)
+    pub(super) fn new(topic: &str, reading: &Reading) -> Self {
+        match reading {
+            Reading::Replica(handling) => Tables::Replica(Replicas::of(handling.shape(topic), handling.clone())),
+            Reading::Jdbc(settings, schema) => Tables::Jdbc(Topic::new(settings.clone(), schema, topic)),
+        }
     }
 
     /// Of envelopes of any topic.
     pub(super) fn of_envelopes(handling: Arc<Handling>) -> Self {
-        Self::of(Shape::Envelope, handling)
+        Tables::Replica(Replicas::of(Shape::Envelope, handling))
     }
 
+    /// What was done to tables in the transaction is undone.
+    pub(super) fn rolled_back(&mut self) {
+        match self {
+            Tables::Replica(tables) if tables.is_changed => tables.forget_all(),
+            Tables::Replica(_) => {}
+            Tables::Jdbc(topic) => topic.forget(),
+        }
+    }
+
+    /// A batch begins. What was passed over in the last one is asked for again: there may be another of its name by now.
+    pub(super) fn begin(&mut self) {
+        if let Tables::Replica(tables) = self {
+            tables.begin();
+        }
+    }
+}
+
+impl Replicas {
     fn of(shape: Shape, handling: Arc<Handling>) -> Self {
         Self {
             by_name: HashMap::new(),
@@ -55,11 +87,6 @@ impl Tables {
             refusing: HashSet::new(),
             is_changed: false,
         }
-    }
-
-    /// The same with nothing known.
-    pub(super) fn afresh(self, topic: &str) -> Self {
-        Self::new(topic, self.handling)
     }
 
     fn get(&self, schema: &str, name: &str) -> Option<&Arc<TargetTable>> {
@@ -106,15 +133,7 @@ impl Tables {
         self.is_changed = true;
     }
 
-    /// What was done to tables in the transaction is undone.
-    pub(super) fn rolled_back(&mut self) {
-        if self.is_changed {
-            self.forget_all();
-        }
-    }
-
-    /// A batch begins. What was passed over in the last one is asked for again: there may be another of its name by now.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.is_changed = false;
         self.passed_over.clear();
         self.refusing.clear();
@@ -160,6 +179,11 @@ pub(super) enum Planned {
     Nothing,
 }
 
+/// Why a truncate is not applied.
+const TRUNCATE_OF_SEVERAL: &str = "a truncate of a table whose topic has several partitions: which rows of the other partitions are older \
+     than it cannot be told. Remove the rows that the source does not have, as `sink verify` finds them; give the topic of a table that is \
+     truncated one partition";
+
 /// So many tables have a stage that is being made: what they hold together is bounded.
 const MOST_OPEN: usize = 32;
 
@@ -192,7 +216,14 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// Stop when a table lacks its key.
-    pub(super) fn next(&mut self, tables: &Tables, bytes: usize) -> Result<Planned, SinkError> {
+    pub(super) fn next(&mut self, tables: &mut Tables, bytes: usize) -> Result<Planned, SinkError> {
+        match tables {
+            Tables::Replica(tables) => self.next_change(tables, bytes),
+            Tables::Jdbc(topic) => Ok(self.next_row(topic, bytes)),
+        }
+    }
+
+    fn next_change(&mut self, tables: &Replicas, bytes: usize) -> Result<Planned, SinkError> {
         while let Some((record, rest)) = self.records.split_first() {
             let change = read(&tables.shape, record.key.as_deref(), record.value.as_ref(), record.new_key.as_deref());
             let change = match change {
@@ -266,6 +297,58 @@ impl<'a> Planner<'a> {
         Ok(self.next_open().map_or(Planned::Nothing, Planned::Stage))
     }
 
+    /// The same of rows that go where a configuration says.
+    fn next_row(&mut self, topic: &mut Topic, bytes: usize) -> Planned {
+        while let Some((record, rest)) = self.records.split_first() {
+            let said = topic.look(record).and_then(|()| topic.read(record));
+            let Said { table: (schema, name), what, ts_ms } = match said {
+                Ok(Some(said)) => said,
+                Ok(None) => {
+                    self.records = rest;
+                    continue;
+                }
+                Err(unreadable) => {
+                    self.set_aside.push((record, unreadable.to_string()));
+                    self.records = rest;
+                    continue;
+                }
+            };
+            if topic.is_absent(&schema, &name) {
+                self.records = rest;
+                continue;
+            }
+            let Some(table) = topic.table(&schema, &name) else {
+                // What is before it is written into the table as it was.
+                return self.next_open().map_or(Planned::Unknown(schema, name), Planned::Stage);
+            };
+            if what == What::Truncate && self.is_one_of_several {
+                self.set_aside.push((record, TRUNCATE_OF_SEVERAL.to_owned()));
+                self.records = rest;
+                continue;
+            }
+            let at = self.open.iter().position(|stage| Arc::ptr_eq(&stage.table, table));
+            let mut current = at.and_then(|at| self.open.remove(at)).unwrap_or_else(|| Stage::new(table.clone()));
+            match topic.step(record, &what, table, &mut current.rows) {
+                Ok(None) => current.truncate(),
+                Ok(Some(step)) if !current.takes(step) => {
+                    // It is read again, into the next stage.
+                    return Planned::Stage(current);
+                }
+                Ok(Some(step)) => current.push(step),
+                Err(RowError::Unreadable(unreadable)) => self.set_aside.push((record, unreadable.to_string())),
+                Err(RowError::NoColumn(_)) if !current.is_empty() => return Planned::Stage(current),
+                Err(RowError::NoColumn(field)) => return Planned::Lacks(current.table, field),
+            }
+            self.newest_ts_ms = self.newest_ts_ms.max(ts_ms);
+            self.records = rest;
+            if current.size() >= bytes && !current.is_empty() {
+                return Planned::Stage(current);
+            }
+            self.open.push_front(current);
+        }
+        self.next_open().map_or(Planned::Nothing, Planned::Stage)
+    }
+
     /// The next stage of those that are being made, as it is.
     fn next_open(&mut self) -> Option<Stage> {
         while let Some(stage) = self.open.pop_back() {
@@ -293,12 +376,7 @@ impl<'a> Planner<'a> {
         let step = match &change {
             Change::Nothing | Change::Definition(_) => return Ok(Ok(())),
             Change::Truncate { .. } if self.is_one_of_several => {
-                return Ok(Err(Unfit::Record(
-                    "a truncate of a table whose topic has several partitions: which rows of the other partitions are older \
-                     than it cannot be told. Remove the rows that the source does not have, as `sink verify` finds them; give \
-                     the topic of a table that is truncated one partition"
-                        .to_owned(),
-                )));
+                return Ok(Err(Unfit::Record(TRUNCATE_OF_SEVERAL.to_owned())));
             }
             Change::Truncate { .. } => {
                 stage.truncate();

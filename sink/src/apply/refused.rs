@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::config::{OnRefused, RunConfig};
 use crate::consume::record::Record;
 use crate::error::SinkError;
+use crate::kafka::Kafka;
 use crate::parse::head::Value;
 
 /// How long Kafka may take to take one.
@@ -21,6 +22,8 @@ pub struct Refused {
     on: OnRefused,
     topic: Option<String>,
     client: ClientConfig,
+    /// Whose records they are.
+    connector: Option<String>,
 }
 
 impl Refused {
@@ -45,12 +48,19 @@ impl Refused {
     pub fn new(config: &RunConfig) -> Self {
         let mut client = config.kafka.client();
         client.set("enable.idempotence", "true");
-        Self { on: config.on_refused, topic: config.dead_letter_topic.clone(), client }
+        Self { on: config.on_refused, topic: config.dead_letter_topic.clone(), client, connector: None }
+    }
+
+    /// As a JDBC sink connector's configuration says.
+    pub fn of_connector(kafka: &Kafka, on: OnRefused, topic: Option<String>, name: &str) -> Self {
+        let mut client = kafka.client();
+        client.set("enable.idempotence", "true");
+        Self { on, topic, client, connector: Some(name.to_owned()) }
     }
 
     /// None is set aside.
     pub(super) fn none() -> Self {
-        Self { on: OnRefused::Stop, topic: None, client: ClientConfig::new() }
+        Self { on: OnRefused::Stop, topic: None, client: ClientConfig::new(), connector: None }
     }
 
     /// Sets records aside, each with its reason: in `headwater.set_aside`, with the open transaction, and in the topic of dead letters
@@ -66,8 +76,14 @@ impl Refused {
         if let Some((record, reason)) = records.first().filter(|_| self.on == OnRefused::Stop) {
             return Err(SinkError::stop(format!(
                 "the record at offset {} of topic {} (partition {}) cannot be applied: {reason}. Nothing from there on is, and it is tried \
-                 again every ten seconds: mend the target, or start the sink with --on-refused set-aside",
-                record.offset, record.topic, record.partition
+                 again every ten seconds: mend the target, or set {}",
+                record.offset,
+                record.topic,
+                record.partition,
+                match self.connector {
+                    None => "--on-refused set-aside",
+                    Some(_) => "errors.tolerance=all, and it is set aside",
+                }
             )));
         }
         self.send(records).await?;
@@ -83,7 +99,7 @@ impl Refused {
                     "INSERT INTO headwater.set_aside (topic, partition, record_offset, key, value, new_key, reason)
                      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
                     &[
-                        &&*record.topic,
+                        &self.ledger_name(&record.topic),
                         &record.partition,
                         &record.offset,
                         &record.key,
@@ -95,6 +111,11 @@ impl Refused {
                 .await?;
         }
         Ok(())
+    }
+
+    /// By what name the target knows a topic.
+    fn ledger_name(&self, topic: &str) -> String {
+        self.connector.as_ref().map_or_else(|| topic.to_owned(), |name| format!("{name}/{topic}"))
     }
 
     /// Sends them to the topic of dead letters, if there is one, with the headers that Connect gives such records
@@ -113,7 +134,7 @@ impl Refused {
                 ("__connect.errors.topic", &*record.topic),
                 ("__connect.errors.partition", partition.as_str()),
                 ("__connect.errors.offset", offset.as_str()),
-                ("__connect.errors.connector.name", "headwater-sink"),
+                ("__connect.errors.connector.name", self.connector.as_deref().unwrap_or("headwater-sink")),
                 ("__connect.errors.exception.message", reason.as_str()),
             ];
             let headers = headers

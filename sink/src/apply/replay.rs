@@ -9,6 +9,7 @@ use super::batch::{Applier, one_by_one};
 use super::planner::{Planner, Tables};
 use super::refused::Refused;
 use crate::config::ReplayConfig;
+use crate::consume::Reading;
 use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::evolve::Evolution;
@@ -27,11 +28,11 @@ pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
     let sql = "SELECT topic, partition, record_offset, key, value, new_key FROM headwater.set_aside
                WHERE $1::text IS NULL OR topic = $1 ORDER BY topic, partition, record_offset";
     let rows = applier.session.query(sql, &[&config.topic]).await?;
-    let handling = Arc::new(handling(config)?);
+    let reading = Reading::Replica(Arc::new(handling(config)?));
     let (mut tables, mut of_topics) = (HashMap::new(), BTreeMap::<String, (u64, u64)>::new());
     for row in &rows {
         let record = record(row);
-        let known = || Tables::new(&record.topic, handling.clone());
+        let known = || Tables::new(&record.topic, &reading);
         let tables = tables.entry(record.topic.clone()).or_insert_with(known);
         let is_applied = one(&mut applier, tables, &record).await?;
         let (applied, left) = of_topics.entry(record.topic.to_string()).or_default();

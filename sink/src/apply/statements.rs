@@ -1,9 +1,9 @@
 //! SQL for a table. Values go as arrays of texts, one array a column, and the server's own input functions read them.
 
-use crate::plan::table::TargetTable;
+use crate::plan::table::{TargetTable, Writes};
 use crate::postgres::identifier;
 
-/// Writes rows with all their columns: `$1…` are the columns at `columns`. Without a key each is a new row. Of rows that are there,
+/// Writes rows with all their columns: `$1…` are the columns at `columns`. Without a key each is a new row, and where all are. Of rows that are there,
 /// [`replace`] writes what cannot be set.
 pub fn upsert(table: &TargetTable, columns: &[usize]) -> String {
     let names: Vec<String> = columns.iter().map(|index| name(table, *index)).collect();
@@ -13,7 +13,7 @@ pub fn upsert(table: &TargetTable, columns: &[usize]) -> String {
         .filter(|index| !table.key.contains(index) && !is_always_identity(table, **index))
         .map(|index| format!("{0} = EXCLUDED.{0}", name(table, *index)))
         .collect();
-    let conflict = match (key.is_empty(), sets.is_empty()) {
+    let conflict = match (key.is_empty() || table.writes == Writes::Insert, sets.is_empty()) {
         (true, _) => String::new(),
         (false, true) => format!(" ON CONFLICT ({}) DO NOTHING", key.join(", ")),
         (false, false) => format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", ")),

@@ -12,7 +12,7 @@ use super::statements;
 use crate::error::SinkError;
 use crate::plan::rows::{Cell, Rows};
 use crate::plan::stage::{First, Group, Stage};
-use crate::plan::table::TargetTable;
+use crate::plan::table::{TargetTable, Writes};
 
 /// From so many rows on a COPY is worth its second answer.
 const WORTH_A_COPY: usize = 20;
@@ -115,6 +115,11 @@ pub(super) async fn write(session: &mut Session, mut stage: Stage, copies: bool)
         let columns = Column::all(&rows, &group.rows, &group.columns);
         if copies && group.is_new && group.is_whole && group.rows.len() >= WORTH_A_COPY {
             session.copy(&statements::copy(&table, &group.columns), lines(&rows, group)).await?;
+        } else if table.writes == Writes::Insert {
+            execute(session, &statements::upsert(&table, &group.columns), &columns).await?;
+        } else if table.writes == Writes::Update {
+            // A row that is not there is none of what is written.
+            execute(session, &statements::update(&table, &group.columns), &columns).await?;
         } else if group.is_whole {
             if let Some(replace) = statements::replace(&table, &group.columns) {
                 execute(session, &replace, &columns).await?;

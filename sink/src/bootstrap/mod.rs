@@ -36,7 +36,7 @@ use crate::apply::ledger::{self, CopyState};
 use crate::apply::refused::Refused;
 use crate::apply::sequences;
 use crate::config::RunConfig;
-use crate::consume::{self, Feed, Order, topics};
+use crate::consume::{self, Feed, Order, Reading, topics};
 use crate::error::SinkError;
 use crate::evolve::{self, Evolution, trigger};
 use crate::metrics::health::Health;
@@ -110,7 +110,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             subscription: config.subscription(),
             target: config.target.clone(),
             target_id: ledger::target_id(&target).await?,
-            handling: Arc::new(connector.handling.clone()),
+            reading: Reading::Replica(Arc::new(connector.handling.clone())),
             refused: Refused::new(config),
             evolution: evolution.clone(),
         };
@@ -139,7 +139,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     ledger::put_copy_state(&target, &config.topic_prefix, &connector.slot, CopyState::Complete).await?;
     // The next one's turn.
     drop(target);
-    steps.complete();
+    steps.complete("WRITER COMPLETE");
 
     cancel.cancelled().await;
     for (what, task) in [("the consumers", consumers), ("keeping sequences", sequences)] {

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use crate::config::RunConfig;
 use crate::consume::topics;
 use crate::error::SinkError;
+use crate::kafka::Kafka;
 use crate::postgres::Database;
 
 /// Waits until PostgreSQL twice, Kafka and the worker answer.
@@ -22,21 +23,46 @@ pub async fn wait(config: &RunConfig) -> Result<(), SinkError> {
         until(deadline, || topics::ping(&config.kafka)),
         until(deadline, || worker(config)),
     );
-    let failures: Vec<String> = [
-        (format!("postgres1 (--source, {})", config.source.address()), source),
-        (format!("postgres2 (--target, {})", config.target.address()), target),
-        (format!("Kafka (--bootstrap-servers, {})", config.kafka.bootstrap_servers), kafka),
-        (format!("the worker's REST API (--connect-url, {})", config.connect_url), worker),
-    ]
-    .into_iter()
-    .filter_map(|(who, result)| result.err().map(|error| format!("  {who}: {error}")))
-    .collect();
+    all_answered(
+        config.deadline,
+        [
+            (format!("postgres1 (--source, {})", config.source.address()), source),
+            (format!("postgres2 (--target, {})", config.target.address()), target),
+            (format!("Kafka (--bootstrap-servers, {})", config.kafka.bootstrap_servers), kafka),
+            (format!("the worker's REST API (--connect-url, {})", config.connect_url), worker),
+        ],
+    )
+}
+
+/// Waits until a database and Kafka answer.
+///
+/// # Errors
+/// As [`wait`].
+pub async fn wait_without_source(database: &Database, kafka: &Kafka, patience: Duration) -> Result<(), SinkError> {
+    let deadline = Instant::now() + patience;
+    let (target, answer) =
+        tokio::join!(until(deadline, || postgres(database)), until(deadline, || topics::ping(kafka)));
+    all_answered(
+        patience,
+        [
+            (format!("the database (connection.url, {})", database.address()), target),
+            (format!("Kafka (--bootstrap-servers, {})", kafka.bootstrap_servers), answer),
+        ],
+    )
+}
+
+fn all_answered<const N: usize>(
+    patience: Duration,
+    answers: [(String, Result<(), SinkError>); N],
+) -> Result<(), SinkError> {
+    let failures: Vec<String> =
+        answers.into_iter().filter_map(|(who, result)| result.err().map(|error| format!("  {who}: {error}"))).collect();
     if failures.is_empty() {
         return Ok(());
     }
     Err(SinkError::stop(format!(
         "not everything that is needed answered within {} s (--deadline). Nothing was written:\n{}",
-        config.deadline.as_secs(),
+        patience.as_secs(),
         failures.join("\n")
     )))
 }

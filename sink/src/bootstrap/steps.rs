@@ -39,10 +39,10 @@ impl Steps {
     }
 
     /// All steps are done.
-    pub fn complete(&self) {
+    pub fn complete(&self, what: &str) {
         self.health.at_step("applying changes");
         println!(
-            "WRITER COMPLETE ({:.1} s). Changes are applied as they come; stop with SIGTERM",
+            "{what} ({:.1} s). Changes are applied as they come; stop with SIGTERM",
             self.begun.elapsed().as_secs_f64()
         );
     }

@@ -37,6 +37,7 @@ use crate::apply::batch::Applier;
 use crate::apply::refused::Refused;
 use crate::error::SinkError;
 use crate::evolve::Evolution;
+use crate::jdbc::settings::Settings;
 use crate::kafka::Kafka;
 use crate::metrics::health::Health;
 use crate::parse::handling::Handling;
@@ -86,6 +87,41 @@ impl Topics {
     }
 }
 
+/// How records are read.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    /// As changes of the source's tables, which the target has under the same names. The connector writes them like this.
+    Replica(Arc<Handling>),
+    /// As rows of the tables that a JDBC sink connector's configuration names; the schema is where those are whose names have none.
+    Jdbc(Arc<Settings>, Arc<str>),
+}
+
+impl Reading {
+    /// By what name the target knows a topic.
+    pub fn ledger_name(&self, topic: &str) -> String {
+        match self {
+            Reading::Replica(_) => topic.to_owned(),
+            Reading::Jdbc(settings, _) => settings.ledger_name(topic),
+        }
+    }
+
+    /// How a connector of the source writes its records; Debezium's own way where none is known.
+    pub fn handling(&self) -> Arc<Handling> {
+        match self {
+            Reading::Replica(handling) => handling.clone(),
+            Reading::Jdbc(..) => Arc::default(),
+        }
+    }
+
+    /// How many records a batch has at most, where that was set.
+    fn batch_records(&self) -> Option<usize> {
+        match self {
+            Reading::Replica(_) => None,
+            Reading::Jdbc(settings, _) => settings.batch_records,
+        }
+    }
+}
+
 /// What comes into a target, and how.
 #[derive(Debug, Clone)]
 pub struct Feed {
@@ -95,8 +131,8 @@ pub struct Feed {
     pub target: Database,
     /// By what that is told from any other.
     pub target_id: String,
-    /// How the connector writes its records.
-    pub handling: Arc<Handling>,
+    /// How records are read.
+    pub reading: Reading,
     /// What is done with records that the target does not take.
     pub refused: Refused,
     /// What is done when the source's tables change.
@@ -106,7 +142,10 @@ pub struct Feed {
 impl Feed {
     /// Opens a session that applies records.
     async fn applier(&self) -> Result<Applier, SinkError> {
-        Applier::connect(&self.target, &self.refused, &self.evolution).await
+        match &self.reading {
+            Reading::Replica(_) => Applier::connect(&self.target, &self.refused, &self.evolution).await,
+            Reading::Jdbc(..) => Applier::connect_plainly(&self.target, &self.refused).await,
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! One partition of a topic, between Kafka and the target.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Reading;
 use super::reader::Begin;
 use super::record::Record;
 use super::resume::Resume;
 use crate::apply::batch::PartitionState;
 use crate::apply::ledger::Place;
 use crate::error::SinkError;
-use crate::parse::handling::Handling;
 
 /// The largest batch: one transaction's work, and what is held in memory.
 const BATCH_RECORDS: usize = 10_000;
@@ -41,14 +40,17 @@ pub(super) struct Partition {
     verifies: bool,
     pause: Duration,
     waiting: Vec<Record>,
+    /// How many are applied at once, at most.
+    batch_records: usize,
     waiting_bytes: usize,
 }
 
 impl Partition {
     /// One that is to be read.
-    pub(super) fn new(place: &Place, handling: Arc<Handling>) -> Self {
+    pub(super) fn new(place: &Place, reading: &Reading) -> Self {
         Self {
-            state: Some(PartitionState::new(place.clone(), handling)),
+            state: Some(PartitionState::new(place.clone(), reading)),
+            batch_records: reading.batch_records().unwrap_or(BATCH_RECORDS).min(BATCH_RECORDS),
             is_mine: true,
             is_read: false,
             due: Some(Instant::now()),
@@ -119,7 +121,7 @@ impl Partition {
             bytes += record.size();
             fits
         };
-        let count = self.waiting.iter().take(BATCH_RECORDS).take_while(|record| fits(record)).count();
+        let count = self.waiting.iter().take(self.batch_records).take_while(|record| fits(record)).count();
         let rest = self.waiting.split_off(count);
         let batch = std::mem::replace(&mut self.waiting, rest);
         let bytes = batch.iter().map(Record::size).sum();

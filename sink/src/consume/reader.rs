@@ -3,7 +3,7 @@
 //! librdkafka keeps what it has read ahead in one queue, whose limit holds for all partitions together. A consumer a table
 //! would have a queue, a connection and three threads a table.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::group::{self, Member};
@@ -27,6 +28,9 @@ pub(super) type Begin = (Place, Option<i64>);
 
 /// How long leaving the group may take.
 const LEAVING: Duration = Duration::from_secs(5);
+
+/// How long Kafka may take to say what it was shown.
+const SHOWN: Duration = Duration::from_secs(10);
 
 /// What came from Kafka.
 pub(super) enum Received {
@@ -200,6 +204,44 @@ impl Reader {
         {
             tracing::debug!(%error, "offsets are not shown in Kafka");
         }
+    }
+
+    /// Where a group whose offsets are Kafka's was last: a connector's, which another program may have run meanwhile. With `from_end`
+    /// a partition that nobody knows an offset of begins at its end.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not answer.
+    pub(super) async fn shown(
+        &self,
+        places: &[Place],
+        from_end: bool,
+        is_stored: impl Fn(&Place) -> bool,
+    ) -> Result<HashMap<Place, i64>, SinkError> {
+        let (consumer, asked) = (self.consumer.clone(), places.to_vec());
+        let mut shown: HashMap<Place, i64> = topics::blocking(move || {
+            let fail = |error: KafkaError| SinkError::retry(format!("Kafka: {error}"));
+            let mut list = TopicPartitionList::new();
+            for (topic, partition) in &asked {
+                list.add_partition(topic, *partition);
+            }
+            let committed = consumer.committed_offsets(list, SHOWN).map_err(fail)?;
+            let offset = |partition: &TopicPartitionListElem<'_>| match partition.offset() {
+                Offset::Offset(offset) => Some(((partition.topic().to_owned(), partition.partition()), offset)),
+                _ => None,
+            };
+            Ok(committed.elements().iter().filter_map(offset).collect())
+        })
+        .await?;
+        if from_end {
+            let new = places.iter().filter(|place| !shown.contains_key(*place) && !is_stored(place));
+            let topics =
+                new.clone().map(|(topic, at)| (topic.clone(), usize::try_from(at + 1).unwrap_or_default())).collect();
+            let new: BTreeSet<&Place> = new.collect();
+            let ends = topics::ends(&self.subscription.kafka, &topics).await?;
+            let ends: Vec<(Place, i64)> = ends.into_iter().filter(|(place, _)| new.contains(place)).collect();
+            shown.extend(ends);
+        }
+        Ok(shown)
     }
 
     fn received(&self, received: Result<BorrowedMessage<'_>, KafkaError>) -> Received {

@@ -1,8 +1,9 @@
 //! This sink's share of the partitions: which they are, and where reading them goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::Reading;
 use super::dispatch::Dispatcher;
 use super::partition::Partition;
 use super::reader::Reader;
@@ -43,7 +44,7 @@ impl Dispatcher<'_> {
         for place in mine {
             let partition = self.partitions.entry(place.clone()).or_insert_with(|| {
                 new += 1;
-                Partition::new(place, self.feed.handling.clone())
+                Partition::new(place, &self.feed.reading)
             });
             if !std::mem::replace(&mut partition.is_mine, true) {
                 // It came back before its batch had ended.
@@ -170,15 +171,27 @@ impl Dispatcher<'_> {
             Some(session) => session,
             None => self.feed.applier().await?,
         };
-        let stored = session.offsets(due).await?;
+        let named = |(topic, at): &Place| (self.feed.reading.ledger_name(topic), *at);
+        let names: Vec<Place> = due.iter().map(named).collect();
+        let stored = session.offsets(&names).await?;
         self.idle.push(session);
+        let elsewhere = match &self.feed.reading {
+            Reading::Replica(_) => HashMap::new(),
+            Reading::Jdbc(settings, _) => {
+                let is_stored = |place: &Place| stored.contains_key(&named(place));
+                self.reader.shown(due, settings.begins_at_end, is_stored).await?
+            }
+        };
         let mut begins = Vec::with_capacity(due.len());
-        for place in due {
+        for (place, name) in due.iter().zip(&names) {
             let Some(partition) = self.partitions.get_mut(place) else { continue };
             if let Some(state) = &mut partition.state {
-                state.next = stored.get(place).copied();
+                state.next = stored.get(name).copied();
             }
-            begins.extend(partition.begin());
+            begins.extend(partition.begin().map(|(place, begin)| {
+                let begin = begin.max(elsewhere.get(&place).copied());
+                (place, begin)
+            }));
             self.health.partition(&place.0, place.1, None);
         }
         tracing::debug!(partitions = begins.len(), "consuming");

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use super::record;
+use crate::jdbc::schema::Schema;
 
 /// What a value with a schema begins with.
 const SCHEMA: &[u8] = b"{\"schema\"";
@@ -38,8 +39,18 @@ impl Value {
         }
     }
 
+    /// What the topic's values begin with, up to the payload.
+    pub fn head(&self) -> Option<&Arc<[u8]>> {
+        self.head.as_ref()
+    }
+
+    /// The schema that it brings.
+    pub fn schema(&self) -> Option<Schema> {
+        self.head.as_deref().map_or_else(|| Schema::of(self.whole()), Schema::of)
+    }
+
     /// What stands behind the head, where the payload is: without the end of what it is in. `None` without a head.
-    pub(super) fn payload_behind_head(&self) -> Option<&str> {
+    pub(crate) fn payload_behind_head(&self) -> Option<&str> {
         self.head.as_ref()?;
         let payload = self.rest.trim_ascii_end().strip_suffix(b"}")?;
         // The head ended where a character began.

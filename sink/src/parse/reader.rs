@@ -58,6 +58,11 @@ impl Reader {
     pub fn new(pg_type: &PgType, typmod: i32, handling: &Handling) -> Self {
         // Of types that Debezium leaves out nothing comes. If something does, it can only be the value's text.
         let form = Form::of(pg_type, typmod, &handling.modes).unwrap_or(Form::Text);
+        Self::in_column(form, pg_type, handling)
+    }
+
+    /// Of values that have a form whatever the column's type is.
+    pub fn in_column(form: Form, pg_type: &PgType, handling: &Handling) -> Self {
         let unavailable = handling.unavailable.clone();
         let is_exact = handling.modes.fidelity == Fidelity::Exact;
         let (mark, has_marking_elements) = match (&form, &pg_type.kind) {

@@ -204,7 +204,7 @@ pub(super) fn envelope(value: &Value) -> Result<Fields<'_>, Unreadable> {
 }
 
 /// How much of a value with its schema stands before the payload, where that is the last field.
-pub(super) fn head(value: &[u8]) -> Option<usize> {
+pub(crate) fn head(value: &[u8]) -> Option<usize> {
     let (text, fields) = fields(value, "value").ok()?;
     let payload = fields.wrapped()?.get();
     let inside = text.trim_ascii_end().strip_suffix('}').map(str::trim_ascii_end)?;
@@ -213,7 +213,7 @@ pub(super) fn head(value: &[u8]) -> Option<usize> {
 }
 
 /// An object's JSON, out of its `{"schema": …, "payload": …}` if it is in one.
-pub(super) fn payload<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Unreadable> {
+pub(crate) fn payload<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Unreadable> {
     let (text, fields) = fields(bytes, what)?;
     let Some(payload) = fields.wrapped() else { return Ok(text) };
     object(payload).ok_or_else(|| Unreadable::new(format!("the {what}'s payload is no JSON object")))

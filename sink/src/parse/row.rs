@@ -45,20 +45,56 @@ pub fn key(object: &str, table: &TargetTable, rows: &mut Rows) -> Result<usize, 
     })
 }
 
+/// Reads a row that stands in two objects, with values of its own: the key's beside the row's, where it is not in there, and `more` by
+/// their columns' fields.
+///
+/// # Errors
+/// As [`row`].
+pub fn of_parts(
+    key: Option<&str>,
+    object: &str,
+    more: &[(&str, String)],
+    table: &TargetTable,
+    rows: &mut Rows,
+) -> Result<usize, RowError> {
+    rows.add(|row| {
+        if let Some(key) = key {
+            fill(key, table, row, true)?;
+        }
+        fill(object, table, row, false)?;
+        for (field, text) in more {
+            let column = table.columns.iter().position(|column| column.field == *field);
+            let column = column.ok_or_else(|| RowError::NoColumn((*field).to_owned()))?;
+            let begin = row.texts.len();
+            row.texts.push_str(text);
+            row.set(column, Cell::Text(begin, row.texts.len()));
+        }
+        has_key(table, row)
+    })
+}
+
 fn read(object: &str, table: &TargetTable, rows: &mut Rows, only_key: bool) -> Result<usize, RowError> {
     rows.add(|row| {
-        let mut failed = None;
-        let fields = Fields { table, row, failed: &mut failed, only_key };
-        let mut json = serde_json::Deserializer::from_str(object);
-        let read = fields.deserialize(&mut json).and_then(|()| json.end());
-        if let Some(failed) = failed {
-            return Err(failed);
-        }
-        // That it is JSON was seen; what is in it was not.
-        read.map_err(|_| Unreadable::new("a text in the row is no text, or a number is out of range"))?;
-        let is_there = |index: &usize| matches!(row.cell(*index), Cell::Text(..));
-        if table.key.iter().all(is_there) { Ok(()) } else { Err(no_key(table).into()) }
+        fill(object, table, row, only_key)?;
+        has_key(table, row)
     })
+}
+
+fn fill(object: &str, table: &TargetTable, row: &mut NewRow<'_>, only_key: bool) -> Result<(), RowError> {
+    let mut failed = None;
+    let fields = Fields { table, row, failed: &mut failed, only_key };
+    let mut json = serde_json::Deserializer::from_str(object);
+    let read = fields.deserialize(&mut json).and_then(|()| json.end());
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    // That it is JSON was seen; what is in it was not.
+    read.map_err(|_| Unreadable::new("a text in the row is no text, or a number is out of range").into())
+}
+
+fn has_key(table: &TargetTable, row: &NewRow<'_>) -> Result<(), RowError> {
+    let is_there = |index: &usize| matches!(row.cell(*index), Cell::Text(..));
+    if table.key.iter().all(is_there) { Ok(()) } else { Err(no_key(table).into()) }
 }
 
 fn no_key(table: &TargetTable) -> Unreadable {
@@ -156,10 +192,10 @@ impl Visitor<'_> for ColumnAt<'_> {
 
     fn visit_str<E>(self, name: &str) -> Result<Found, E> {
         let TargetTable { columns, passed_over, .. } = self.table;
-        if columns.get(self.expected).is_some_and(|column| column.name == name) {
+        if columns.get(self.expected).is_some_and(|column| column.field == name) {
             return Ok(Found::Column(self.expected));
         }
-        Ok(match columns.iter().position(|column| column.name == name) {
+        Ok(match columns.iter().position(|column| column.field == name) {
             Some(index) => Found::Column(index),
             None if passed_over.iter().any(|known| known == name) => Found::PassedOver,
             None => Found::Nothing(name.to_owned()),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::rows::{Cell, Rows};
-use super::table::TargetTable;
+use super::table::{TargetTable, Writes};
 
 /// Steps of a table that came in order. They give the same rows when only the last state of each is written.
 #[derive(Debug)]
@@ -85,6 +85,13 @@ impl Stage {
         Self { first: None, rows: Rows::new(table.columns.len()), steps: Vec::new(), table }
     }
 
+    /// Whether a step can come behind those that are there. Where rows are not told from each other, what is removed and what is
+    /// written come in stages of their own.
+    pub fn takes(&self, step: Step) -> bool {
+        let removes = |step: &Step| matches!(step, Step::Delete(_));
+        self.table.writes != Writes::Insert || self.steps.last().is_none_or(|last| removes(last) == removes(&step))
+    }
+
     /// Adds the next step.
     pub fn push(&mut self, step: Step) {
         self.steps.push(step);
@@ -106,9 +113,9 @@ impl Stage {
     }
 
     /// Leaves of every row its last state. Where rows have no key, none is told from its like: all that were inserted are written, and
-    /// all that were deleted are removed, each as often as it was.
+    /// all that were deleted are removed, each as often as it was. So it is where each row is a new one.
     pub fn reduce(&mut self) -> Reduced {
-        if self.table.key.is_empty() {
+        if self.table.key.is_empty() || self.table.writes == Writes::Insert {
             let mut reduced = Reduced::default();
             for step in &self.steps {
                 match *step {

@@ -10,6 +10,18 @@ use crate::parse::handling::Handling;
 use crate::parse::reader::Reader;
 use crate::postgres::identifier;
 
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Writes {
+    /// A row that is there is changed, another is made.
+    #[default]
+    Upsert,
+    /// Each is a new row.
+    Insert,
+    /// A row that is there is changed, and no other is made.
+    Update,
+}
+
 /// A table to write into.
 #[derive(Debug, Clone)]
 pub struct TargetTable {
@@ -24,6 +36,8 @@ pub struct TargetTable {
     pub key: Vec<usize>,
     /// What rows may bring that is not written: generated columns, and fields that are no columns.
     pub passed_over: Vec<String>,
+    /// How its rows are written.
+    pub writes: Writes,
 }
 
 /// A column.
@@ -31,6 +45,8 @@ pub struct TargetTable {
 pub struct TargetColumn {
     /// Its name.
     pub name: String,
+    /// The field of a row that is written into it.
+    pub field: String,
     /// How its values are read.
     pub reader: Reader,
     /// The type's name for a cast, quoted.
@@ -49,6 +65,22 @@ impl TargetTable {
         schema: &str,
         name: &str,
         handling: &Handling,
+    ) -> Result<Option<Self>, SinkError> {
+        let reader =
+            |column: &str, pg_type: &PgType, typmod| (column.to_owned(), Reader::new(pg_type, typmod, handling));
+        Self::described(client, schema, name, reader).await
+    }
+
+    /// The same, where it is found out otherwise which field a column is of, and how its values are read: by its name, its type (that
+    /// under a domain) and the type's modifier.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn described(
+        client: &Client,
+        schema: &str,
+        name: &str,
+        reader: impl Fn(&str, &PgType, i32) -> (String, Reader),
     ) -> Result<Option<Self>, SinkError> {
         // Domains are followed to their base; the modifier is the innermost that is set.
         let rows = client
@@ -87,9 +119,11 @@ impl TargetTable {
                 passed_over.push(row.get(1));
                 continue;
             }
+            let (field, reader) = reader(row.get(1), &type_of(row), row.get(4));
             columns.push(TargetColumn {
                 name: row.get(1),
-                reader: Reader::new(&type_of(row), row.get(4), handling),
+                field,
+                reader,
                 cast: qualified(row.get(2), row.get(3)),
                 is_always_identity: row.get(13),
             });
@@ -113,7 +147,8 @@ impl TargetTable {
             .iter()
             .filter_map(|row| numbers.iter().position(|number| *number == row.get::<_, i16>(0)))
             .collect();
-        Ok(Some(Self { schema: schema.to_owned(), name: name.to_owned(), columns, key, passed_over }))
+        let (schema, name) = (schema.to_owned(), name.to_owned());
+        Ok(Some(Self { schema, name, columns, key, passed_over, writes: Writes::Upsert }))
     }
 
     /// The tables whose records a topic's name is for: two of them where their names differ in what Kafka does not take only.
@@ -130,6 +165,11 @@ impl TargetTable {
             .await?;
         let tables = rows.iter().map(|row| (row.get(0), row.get(1)));
         Ok(tables.filter(|(schema, name): &(String, String)| of_table(prefix, schema, name) == topic).collect())
+    }
+
+    /// The names of the key's columns.
+    pub fn key_columns(&self) -> impl Iterator<Item = &str> {
+        self.key.iter().filter_map(|index| self.columns.get(*index)).map(|column| column.name.as_str())
     }
 
     /// Its name in SQL.
@@ -175,7 +215,14 @@ impl TargetTable {
     /// A table of texts, whose first column is its key.
     pub(crate) fn of_texts<const N: usize>(names: [&str; N]) -> Self {
         let columns = names.map(|name| TargetColumn::of(name, "text", PgTypeKind::Base)).to_vec();
-        Self { schema: "public".to_owned(), name: "t".to_owned(), columns, key: vec![0], passed_over: Vec::new() }
+        Self {
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            columns,
+            key: vec![0],
+            passed_over: Vec::new(),
+            writes: Writes::Upsert,
+        }
     }
 }
 
@@ -186,6 +233,6 @@ impl TargetColumn {
         let (schema, type_name) = ("pg_catalog".to_owned(), type_name.to_owned());
         let pg_type = PgType { oid: Oid::from(0), schema, name: type_name.clone(), kind };
         let reader = Reader::new(&pg_type, -1, &Handling::default());
-        Self { name: name.to_owned(), reader, cast: type_name, is_always_identity: false }
+        Self { name: name.to_owned(), field: name.to_owned(), reader, cast: type_name, is_always_identity: false }
     }
 }

@@ -22,6 +22,7 @@ mod hand_over;
 mod hand_over_snapshots;
 mod hand_over_under_load;
 mod interview;
+mod jdbc_sink;
 mod kafka_doors;
 mod keyless;
 mod least_privilege;

@@ -149,7 +149,7 @@ impl InOrder<'_> {
         let places: Vec<Place> = self.places().collect();
         let (mut stored, transactions) = (session.offsets(&places).await?, self.place());
         let last = session.last_commit(&self.names.transaction).await?;
-        let state = Ordered::new(&self.names.transaction, stored.clone(), self.feed.handling.clone());
+        let state = Ordered::new(&self.names.transaction, stored.clone(), self.feed.reading.handling());
         let mut free = topics::Offsets::new();
         if !stored.is_empty() && !stored.contains_key(&transactions) {
             // Tables were applied by themselves up to now. Which transactions they are within cannot be told: what is published is
