@@ -215,7 +215,7 @@ pub struct ReplayConfig {
     #[arg(long, env = "SINK_TARGET", hide_env_values = true, value_name = "URL")]
     pub target: Database,
     /// The connector that published them, as {"name": …, "config": {…}}: it says how values are written; as Debezium does by itself,
-    /// without
+    /// without. For what `sink jdbc` set aside, its own
     #[arg(long, env = "SINK_CONNECTOR", value_name = "FILE")]
     pub connector: Option<PathBuf>,
     /// Only those of this topic

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use access::java_properties;
 use access::config_providers::Providers;
+use access::java_properties;
 use streamer::config::{ConnectorConfig, WorkerConfig, application_properties};
 use streamer::transform::java_date::DatePattern;
 use streamer::transform::java_regex::{Pattern, Replacement};

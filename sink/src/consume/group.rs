@@ -214,7 +214,7 @@ pub(super) fn others<C: Consumer<Member>>(consumer: &C, group: &str, target_id: 
         SinkError::stop(format!(
             "group {group} has members that are no sinks of this target, or apply in another order (--mode): {}. Partitions that the \
              group gave to them would be missing here, so this sink does not join, and applies nothing. Stop them: a topic prefix has \
-             one target and one mode",
+             one target and one mode, and a connector runs in one place",
             others.join(", ")
         ))
     })

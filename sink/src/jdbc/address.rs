@@ -47,7 +47,12 @@ impl Address {
             Some(password) => format!("{}:{}", encoded(&user), encoded(&password)),
             None => encoded(&user),
         };
-        let tls: Vec<String> = parameters.tls.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();
+        // The mode is one of a few words, which are looked up as they stand there.
+        let tls: Vec<String> = parameters
+            .tls
+            .iter()
+            .map(|(key, value)| format!("{key}={}", if *key == "sslmode" { value.clone() } else { encoded(value) }))
+            .collect();
         let url = format!("postgres://{login}@{host}:{port}/{}?{}", encoded(&database), tls.join("&"));
         Ok(Self { database: url.trim_end_matches('?').parse()?, schema: parameters.schema })
     }
