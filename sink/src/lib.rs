@@ -5,6 +5,7 @@
 //! - [`config`]: what the sink is told
 //! - [`bootstrap`]: the first start: slot, copy of its snapshot, connector, test rows
 //! - [`consume`]: this sink's share of the partitions through one Kafka consumer, and what is applied next
+//! - [`avro`]: records in Avro into JSON
 //! - [`parse`]: a record into a change
 //! - [`assemble`]: the source's transactions, put together again
 //! - [`evolve`]: the target's tables follow the source's
@@ -32,6 +33,7 @@
 
 pub mod apply;
 pub mod assemble;
+pub mod avro;
 pub mod bootstrap;
 pub mod config;
 pub mod consume;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::services::deepest;
 use super::worker::WorkerUrl;
+use crate::avro::{self, Converters};
 use crate::config::{Mode, RunConfig};
 use crate::consume::{Order, TransactionTopics};
 use crate::error::SinkError;
@@ -27,16 +28,21 @@ pub struct Connector {
     pub autocreate: String,
     /// How it writes its records.
     pub handling: Handling,
+    /// What its records are written in.
+    pub converters: Converters,
     config: Map<String, Value>,
 }
 
 /// Settings without which records do not say all that the target needs.
-const REQUIRED: [(&str, &str, &str); 4] = [
+const REQUIRED: [(&str, &str, &str); 3] = [
     ("snapshot.mode", "no_data", "the sink copies the tables itself"),
     ("slot.drop.on.stop", "false", "a dropped slot loses what is not in Kafka yet"),
     ("skipped.operations", "none", "Debezium leaves truncates out otherwise"),
-    ("value.converter.replace.null.with.default", "false", "a NULL would become the column's default"),
 ];
+
+/// The setting by which a converter leaves a NULL that has a default a NULL.
+const NULLS: (&str, &str) = ("value.converter.replace.null.with.default", "false");
+const NULLS_IN_AVRO: (&str, &str) = ("value.converter.ignore.default.for.nullables", "true");
 
 /// Those of [`REQUIRED`] that Debezium has as its own defaults.
 const DEFAULT_FITS: [&str; 1] = ["slot.drop.on.stop"];
@@ -99,10 +105,15 @@ impl Connector {
                 faults.push(format!("{key} must be {required}: {why}"));
             }
         }
+        let (key, required) = if text("value.converter", "").trim() == avro::CLASS { NULLS_IN_AVRO } else { NULLS };
+        if !text(key, "").eq_ignore_ascii_case(required) {
+            faults.push(format!("{key} must be {required}: a NULL would become the column's default"));
+        }
         if text("topic.prefix", "") != run.topic_prefix {
             faults.push(format!("topic.prefix differs from --topic-prefix {}", run.topic_prefix));
         }
         let handling = Handling::of(&config).map_err(|wrong| faults.extend(wrong));
+        let converters = Converters::of_config(&config).map_err(|wrong| faults.push(wrong)).unwrap_or_default();
         let Some(handling) = handling.ok().filter(|_| faults.is_empty()) else {
             return Err(format!("the target would not become equal with it:\n  {}", faults.join("\n  ")));
         };
@@ -112,6 +123,7 @@ impl Connector {
             publication: text("publication.name", "dbz_publication"),
             autocreate: text("publication.autocreate.mode", "all_tables").to_ascii_lowercase(),
             handling,
+            converters,
             config,
         })
     }
@@ -292,7 +304,7 @@ fn standard(prefix: &str, mode: Mode) -> Value {
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
         "value.converter.schemas.enable": "false",
     });
-    for (key, value, _) in REQUIRED {
+    for (key, value) in REQUIRED.iter().map(|(key, value, _)| (*key, *value)).chain([NULLS]) {
         config[key] = value.into();
     }
     serde_json::json!({ "name": format!("{prefix}-connector"), "config": config })

@@ -110,6 +110,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             subscription: config.subscription(),
             target: config.target.clone(),
             target_id: ledger::target_id(&target).await?,
+            converters: connector.converters.clone(),
             reading: Reading::Replica(Arc::new(connector.handling.clone())),
             refused: Refused::new(config),
             evolution: evolution.clone(),

@@ -226,7 +226,7 @@ impl<'a> Dispatcher<'a> {
         let mut next = Some(received);
         for _ in 0..AT_ONCE {
             match next {
-                Some(Received::Record(record)) => self.take_in(record),
+                Some(Received::Record(record)) => self.convert(record).await,
                 Some(Received::OutOfRange) => self.explain().await,
                 Some(Received::Refused(error)) => self.refused(&error),
                 Some(Received::Nothing) => {}
@@ -238,7 +238,18 @@ impl<'a> Dispatcher<'a> {
             next = self.reader.try_receive();
         }
         if let Some(Received::Record(record)) = next {
-            self.take_in(record);
+            self.convert(record).await;
+        }
+    }
+
+    async fn convert(&mut self, record: Record) {
+        if self.feed.converters.are_json() {
+            return self.take_in(record);
+        }
+        let place = (record.topic.to_string(), record.partition);
+        match self.feed.converters.read(record).await {
+            Ok(record) => self.take_in(record),
+            Err(error) => self.fail(&place, &error),
         }
     }
 

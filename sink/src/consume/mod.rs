@@ -35,6 +35,7 @@ use self::dispatch::Dispatcher;
 use self::ordered::InOrder;
 use crate::apply::batch::Applier;
 use crate::apply::refused::Refused;
+use crate::avro::Converters;
 use crate::error::SinkError;
 use crate::evolve::Evolution;
 use crate::jdbc::settings::Settings;
@@ -131,7 +132,9 @@ pub struct Feed {
     pub target: Database,
     /// By what that is told from any other.
     pub target_id: String,
-    /// How records are read.
+    /// What they are written in.
+    pub converters: Converters,
+    /// How they are read.
     pub reading: Reading,
     /// What is done with records that the target does not take.
     pub refused: Refused,

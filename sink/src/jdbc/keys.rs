@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::address::Address;
 use super::settings::FieldList;
+use crate::avro::{self, Converters};
 use crate::consume::Topics;
 
 /// Properties, what is wrong with them, and which were asked for.
@@ -137,21 +138,28 @@ impl<'a> Keys<'a> {
     }
 
     /// What writes keys and values; whether keys are texts as they are.
-    pub(super) fn converters(&mut self) -> bool {
+    pub(super) fn converters(&mut self) -> (bool, Converters) {
         let mut converter = |side: &str| {
             let key = format!("{side}.converter");
-            for more in ["schemas.enable", "schemas.cache.size", "decimal.format", "replace.null.with.default"] {
-                self.text(&format!("{key}.{more}"));
-            }
+            let settings = format!("{key}.");
+            self.asked.extend(self.properties.keys().filter(|key| key.starts_with(&settings)).cloned());
             let class = self.text(&key).unwrap_or_else(|| JSON_CONVERTER.to_owned());
             let is_text = class == STRING_CONVERTER && side == "key";
-            if class != JSON_CONVERTER && !is_text {
-                self.fault(&key, &format!("is not {JSON_CONVERTER}: this sink reads JSON, with or without schemas"));
+            if class != JSON_CONVERTER && class != avro::CLASS && !is_text {
+                self.fault(&key, &format!("is neither {JSON_CONVERTER} nor {}, which this sink reads", avro::CLASS));
             }
             is_text
         };
         converter("value");
-        converter("key")
+        let keys_are_texts = converter("key");
+        let converters = Converters::of(|key| self.properties.get(key).cloned());
+        (
+            keys_are_texts,
+            converters.unwrap_or_else(|why| {
+                self.faults.push(why);
+                Converters::default()
+            }),
+        )
     }
 
     /// Whether topics' names are taken as they are.

@@ -72,6 +72,12 @@ impl Layout {
         layout.row = row;
         layout.knows_key = settings.key_mode != KeyMode::RecordKey || key.is_some();
         layout.key = layout.key_of(settings, topic, key)?;
+        // Of a key without its schema the row's tells what its fields are.
+        for field in layout.key.iter_mut().filter(|field| field.schema.kind.is_empty()) {
+            if let Some(known) = layout.row.iter().find(|known| known.name == field.name) {
+                *field = known.clone();
+            }
+        }
         layout.key_is_beside = value.is_some() && layout.key.iter().any(|key| !layout.has(&key.name));
         Ok(layout)
     }

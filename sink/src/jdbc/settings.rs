@@ -12,6 +12,7 @@ use super::address::Address;
 use super::keys::Keys;
 use super::naming::{CollectionName, Naming, TopicStep};
 use super::transforms;
+use crate::avro::Converters;
 use crate::consume::Topics;
 use crate::error::SinkError;
 
@@ -78,6 +79,8 @@ pub struct Settings {
     pub tolerates: bool,
     /// `errors.deadletterqueue.topic.name`
     pub dead_letter_topic: Option<String>,
+    /// `key.converter`, `value.converter`, where they are Avro's.
+    pub converters: Converters,
     /// `consumer.override.auto.offset.reset`: whether a partition that nothing is stored for is read from its end.
     pub begins_at_end: bool,
     /// `consumer.override.*`, as far as it says how Kafka is entered.
@@ -139,7 +142,7 @@ impl Settings {
         }
         let (address, topics) = (keys.address(), keys.topics());
         let (topic_steps, field_steps) = transforms::of(&mut keys);
-        let keys_are_texts = keys.converters();
+        let (keys_are_texts, converters) = keys.converters();
         let insert_mode = keys.one_of(
             "insert.mode",
             ("insert", InsertMode::Insert),
@@ -190,6 +193,7 @@ impl Settings {
                 tolerates,
                 dead_letter_topic,
                 begins_at_end,
+                converters,
                 consumer_overrides,
                 topic_steps,
                 field_steps,

@@ -58,6 +58,7 @@ pub async fn run(config: &JdbcConfig, health: &Health, cancel: &CancellationToke
         target: database.clone(),
         target_id: ledger::target_id(&client).await?,
         refused: Refused::of_connector(&kafka, on, settings.dead_letter_topic.clone(), &settings.name),
+        converters: settings.converters.clone(),
         reading: Reading::Jdbc(settings.clone(), schema.into()),
         evolution: Evolution::none(),
     };

@@ -31,6 +31,11 @@ impl Value {
         Self { head: None, rest: bytes.to_vec(), whole: OnceLock::new() }
     }
 
+    /// One that is in two parts already.
+    pub fn behind(head: Arc<[u8]>, rest: Vec<u8>) -> Self {
+        Self { head: Some(head), rest, whole: OnceLock::new() }
+    }
+
     /// All its bytes.
     pub fn whole(&self) -> &[u8] {
         match &self.head {

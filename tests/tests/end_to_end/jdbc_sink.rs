@@ -479,7 +479,7 @@ async fn a_configuration_that_cannot_be_kept_is_refused_with_all_of_its_faults()
     let config = json!({
         "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector", "connection.url": "jdbc:mysql://h/d",
         "connection.password": "secret word", "topics": "a", "insert.mode": "upsert",
-        "value.converter": "io.confluent.connect.avro.AvroConverter",
+        "value.converter": "io.confluent.connect.protobuf.ProtobufConverter",
     });
     std::fs::write(&file, json!({ "name": "x", "config": config }).to_string())?;
     let mut command = Command::new(program("sink")?);

@@ -5,6 +5,7 @@
 
 mod any_order;
 mod avro;
+mod avro_sink;
 mod bad_input;
 mod client_certificates;
 mod configuring;

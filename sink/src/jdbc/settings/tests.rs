@@ -77,7 +77,7 @@ fn everything_that_is_wrong_is_told_at_once_and_without_values() {
         ("topics.regex", "hidden("),
         ("insert.mode", "hidden"),
         ("delete.enabled", "true"),
-        ("value.converter", "io.confluent.connect.avro.AvroConverter"),
+        ("value.converter", "io.confluent.connect.protobuf.ProtobufConverter"),
         ("batch.size", "hidden"),
         ("transforms", "x"),
         ("transforms.x.type", "org.apache.kafka.connect.transforms.Filter"),
