@@ -110,6 +110,7 @@ static TABLES: LazyLock<Vec<TargetTable>> = LazyLock::new(|| {
             columns: columns.collect(),
             key: vec![0],
             passed_over: vec!["__op".to_owned()],
+            copied_in: None,
         }
     };
     HANDLINGS.iter().map(table).collect()
@@ -134,7 +135,7 @@ pub fn sink_record(data: &[u8]) {
             Ok(Change::Delete(change)) => {
                 let _key = row::key(change.row, table, &mut rows);
             }
-            Ok(Change::Definition(content)) => {
+            Ok(Change::Definition(content, _)) => {
                 let _told = sink::evolve::definition::Told::read(&content);
             }
             _ => {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::batch::{Applier, one_by_one};
+use super::copied;
 use super::planner::{Planner, Tables};
 use super::refused::Refused;
 use crate::config::ReplayConfig;
@@ -24,6 +25,7 @@ use crate::parse::head::Value;
 /// Stop when the table or a column is missing; retry when the target is away.
 pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
     let mut applier = Applier::connect(&config.target, &Refused::none(), &Evolution::none()).await?;
+    copied::create_if_needed(applier.session.client().await?).await?;
     let sql = "SELECT topic, partition, record_offset, key, value, new_key FROM headwater.set_aside
                WHERE $1::text IS NULL OR topic = $1 ORDER BY topic, partition, record_offset";
     let rows = applier.session.query(sql, &[&config.topic]).await?;

@@ -3,7 +3,6 @@
 use tokio_postgres::Client;
 
 use super::connector::Connector;
-use super::copy::tools::Tools;
 use crate::apply::ledger::{CopyState, SCHEMA};
 use crate::config::RunConfig;
 use crate::error::SinkError;
@@ -42,15 +41,16 @@ impl Source {
     ///
     /// # Errors
     /// Stop with everything that is wrong, each with the SQL that mends it.
-    pub async fn inspect(config: &RunConfig, connector: &Connector, tools: &Tools) -> Result<Self, SinkError> {
+    pub async fn inspect(config: &RunConfig, connector: &Connector) -> Result<Self, SinkError> {
         let client = config.source.connect("preflight").await?;
         let mut faults = Vec::new();
         let settings = client
             .query_one(
-                "SELECT current_setting('wal_level'), current_setting('server_version_num')::int / 10000,
+                "SELECT current_setting('wal_level'),
                         (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user),
-                        (SELECT count(*) < current_setting('max_replication_slots')::int FROM pg_replication_slots)",
-                &[],
+                        (SELECT count(*) < current_setting('max_replication_slots')::int FROM pg_replication_slots
+                         WHERE slot_name <> $1)",
+                &[&connector.slot],
             )
             .await?;
         if settings.get::<_, &str>(0) != "logical" {
@@ -59,18 +59,11 @@ impl Source {
                 settings.get::<_, &str>(0)
             ));
         }
-        let server: i32 = settings.get(1);
-        if tools.version < server {
-            faults.push(format!(
-                "pg_dump is of version {}, the server of {server}: install the client programs of version {server} or later",
-                tools.version
-            ));
-        }
-        if !settings.get::<_, bool>(2) {
+        if !settings.get::<_, bool>(1) {
             let user = identifier(config.source.user());
             faults.push(format!("user {user} may not replicate: ALTER ROLE {user} REPLICATION"));
         }
-        if !settings.get::<_, bool>(3) {
+        if !settings.get::<_, bool>(2) {
             faults.push(
                 "all replication slots are taken: raise max_replication_slots, or drop a slot that nobody reads"
                     .to_owned(),

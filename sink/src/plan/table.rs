@@ -1,10 +1,13 @@
 //! A target table as its catalog has it.
 
+use std::sync::Arc;
+
 use proto::oid::Oid;
 use proto::table::{PgType, PgTypeKind};
 use proto::topic::of_table;
 use tokio_postgres::{Client, Row};
 
+use super::snapshot::Snapshot;
 use crate::error::SinkError;
 use crate::parse::handling::Handling;
 use crate::parse::reader::Reader;
@@ -24,6 +27,8 @@ pub struct TargetTable {
     pub key: Vec<usize>,
     /// What rows may bring that is not written: generated columns, and fields that are no columns.
     pub passed_over: Vec<String>,
+    /// The snapshot that its rows were copied in, where that is not the slot's own: its changes may be there already.
+    pub copied_in: Option<Arc<Snapshot>>,
 }
 
 /// A column.
@@ -113,7 +118,7 @@ impl TargetTable {
             .iter()
             .filter_map(|row| numbers.iter().position(|number| *number == row.get::<_, i16>(0)))
             .collect();
-        Ok(Some(Self { schema: schema.to_owned(), name: name.to_owned(), columns, key, passed_over }))
+        Ok(Some(Self { schema: schema.to_owned(), name: name.to_owned(), columns, key, passed_over, copied_in: None }))
     }
 
     /// The tables whose records a topic's name is for: two of them where their names differ in what Kafka does not take only.
@@ -175,7 +180,14 @@ impl TargetTable {
     /// A table of texts, whose first column is its key.
     pub(crate) fn of_texts<const N: usize>(names: [&str; N]) -> Self {
         let columns = names.map(|name| TargetColumn::of(name, "text", PgTypeKind::Base)).to_vec();
-        Self { schema: "public".to_owned(), name: "t".to_owned(), columns, key: vec![0], passed_over: Vec::new() }
+        Self {
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            columns,
+            key: vec![0],
+            passed_over: Vec::new(),
+            copied_in: None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod client_certificates;
 mod configuring;
 mod console;
 mod copy_load;
+mod copy_resumed;
 mod crash_windows;
 mod ddl;
 mod doors;
