@@ -44,7 +44,7 @@ use crate::evolve::{self, Evolution, trigger};
 use crate::metrics::health::Health;
 use connector::Connector;
 use copy::Copy;
-use copy::resume::{self, Begun};
+use copy::resume::{self, Begun, Rest};
 use copy::schema::Way;
 use preflight::Source;
 use steps::Steps;
@@ -175,7 +175,8 @@ async fn copy_all(
 
     let anew = match begun {
         Some(CopyState::Copying) => match resume::look(config, connector, target, &source, &way).await? {
-            Begun::GoesOn(snapshot, source, there) => {
+            Begun::GoesOn(rest) => {
+                let Rest { snapshot, source, there } = *rest;
                 steps.begin("going on with the copy that was begun before");
                 steps.note(&format!("{there} tables are there already, and stay"));
                 let (name, later) = (&snapshot.name, Some(&snapshot.later));

@@ -21,8 +21,19 @@ use crate::plan::table::qualified;
 pub enum Begun {
     /// It begins anew, and why.
     Anew(String),
-    /// It goes on, in a new snapshot and with these tables, of which so many are there.
-    GoesOn(LaterSnapshot, Source, usize),
+    /// It goes on.
+    GoesOn(Box<Rest>),
+}
+
+/// What a copy goes on with.
+#[derive(Debug)]
+pub struct Rest {
+    /// A new snapshot.
+    pub snapshot: LaterSnapshot,
+    /// The tables.
+    pub source: Source,
+    /// How many are there already.
+    pub there: usize,
 }
 
 /// Looks at a copy that was begun.
@@ -54,7 +65,7 @@ pub async fn look(
     let source = of_copy(found, &tables);
     let snapshot = LaterSnapshot::take(&config.source).await?;
     if has(INDEXES) {
-        return Ok(Begun::GoesOn(snapshot, source, tables.len()));
+        return Ok(Begun::GoesOn(Box::new(Rest { snapshot, source, there: tables.len() })));
     }
     // Without its envelope a change does not say whether the new snapshot has it.
     let waits = |table: &&Copied| !matches!(table.state, State::Filled | State::Ready);
@@ -71,7 +82,7 @@ pub async fn look(
         return Ok(Begun::Anew(why));
     }
     let there = keep_whole(config, connector, snapshot.session(), ledger, &tables).await?;
-    Ok(Begun::GoesOn(snapshot, source, there))
+    Ok(Begun::GoesOn(Box::new(Rest { snapshot, source, there })))
 }
 
 /// The tables of the copy; whatever else there is has come since, and comes through the slot.
