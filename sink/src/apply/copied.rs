@@ -232,6 +232,51 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// A part of the copy is no longer to come.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn lacks(self, part: &str) -> Result<(), SinkError> {
+        let sql = "DELETE FROM headwater.copied_parts WHERE topic_prefix = $1 AND part = $2";
+        self.target.execute(sql, &[&self.prefix, &part]).await?;
+        Ok(())
+    }
+
+    /// The tables whose rows are not of the slot's own snapshot, by schema and name.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn copied_later(self) -> Result<Vec<(String, String)>, SinkError> {
+        let sql = "SELECT table_schema, table_name FROM headwater.copied_tables
+                   WHERE topic_prefix = $1 AND snapshot IS NOT NULL ORDER BY 1, 2";
+        Ok(self.target.query(sql, &[&self.prefix]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// A table is none that is copied.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn forget(self, schema: &str, name: &str) -> Result<(), SinkError> {
+        let sql =
+            "DELETE FROM headwater.copied_tables WHERE topic_prefix = $1 AND table_schema = $2 AND table_name = $3";
+        self.target.execute(sql, &[&self.prefix, &schema, &name]).await?;
+        Ok(())
+    }
+
+    /// Changes of these tables can be applied.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn are_ready(self, names: &[(String, String)]) -> Result<(), SinkError> {
+        let (schemas, names): (Vec<&str>, Vec<&str>) =
+            names.iter().map(|(schema, name)| (schema.as_str(), name.as_str())).unzip();
+        let sql = "UPDATE headwater.copied_tables SET state = 'ready', changed_at = now()
+                   FROM unnest($2::text[], $3::text[]) AS done (schema, name)
+                   WHERE topic_prefix = $1 AND table_schema = done.schema AND table_name = done.name";
+        self.target.execute(sql, &[&self.prefix, &schemas, &names]).await?;
+        Ok(())
+    }
+
     /// Changes of all tables that are there can be applied.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //! - [`preflight`]: everything that can be wrong with source and target, at once
 //! - [`slot`]: the replication slot and its snapshot
 //! - [`copy`]: that snapshot into the target
+//! - [`added`]: tables that came to the connector's list later
 //! - [`test_rows`]: rows inserted into the source and looked for in the target
 //!
 //! # Why nothing is lost
@@ -16,6 +17,7 @@
 //! change is in exactly one of both. Consumers begin behind what stood in the topics before the slot was there. What was copied in a later
 //! snapshot has some of the changes that come through the slot, and by that they are told (`plan::snapshot`).
 
+pub mod added;
 pub mod connector;
 pub mod copy;
 pub mod preflight;
@@ -42,6 +44,7 @@ use crate::consume::{self, Order, topics};
 use crate::error::SinkError;
 use crate::evolve::{self, Evolution, trigger};
 use crate::metrics::health::Health;
+use added::Added;
 use connector::Connector;
 use copy::Copy;
 use copy::resume::{self, Begun, Rest};
@@ -78,6 +81,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     ledger::create(&target).await?;
     copied::create(&target).await?;
     evolve::known::create(&target).await?;
+    let mut is_lacking = false;
     let copied = match ledger::copy_state(&target, &config.topic_prefix).await? {
         state @ (Some(CopyState::Copied) | Some(CopyState::Complete)) => {
             steps.begin("the copy was made before: going on where it was");
@@ -85,6 +89,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             preflight::still_fits(config, &connector).await?;
             steps.done("the replication slot still keeps what is not in Kafka yet");
             follow_tables(config, &connector, &evolution, &target).await?;
+            // Before the connector has them in its list: their changes have to wait.
+            is_lacking = Added { config, connector: &connector, evolution: &evolution, health }.note(&target).await?;
             state
         }
         begun => {
@@ -121,6 +127,15 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
         let (config, cancel) = (config.clone(), cancel.clone());
         async move { sequences::keep(&config, &cancel).await }
     });
+    let added = tokio::spawn({
+        let (config, connector, health, cancel) = (config.clone(), connector.clone(), health.clone(), cancel.clone());
+        async move {
+            let added = Added { config: &config, connector: &connector, evolution: &evolution, health: &health };
+            if is_lacking {
+                added.load(&cancel).await;
+            }
+        }
+    });
     steps.done("running");
 
     if let Some(file) = config.test_rows.as_deref().filter(|_| copied != Some(CopyState::Complete)) {
@@ -142,7 +157,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     steps.complete();
 
     cancel.cancelled().await;
-    for (what, task) in [("the consumers", consumers), ("keeping sequences", sequences)] {
+    for (what, task) in [("the consumers", consumers), ("keeping sequences", sequences), ("copying new tables", added)]
+    {
         if let Err(error) = task.await {
             tracing::error!(%error, "{what} broke off");
         }

@@ -16,12 +16,14 @@ pub struct Source {
     pub tables: Vec<SourceTable>,
     /// Tables that the connector leaves out.
     pub left_out: Vec<SourceTable>,
+    /// Captured tables whose rows cannot be told from each other when they are changed.
+    pub without_identity: Vec<SourceTable>,
     /// How large the captured tables are, with their indexes.
     pub bytes: u64,
 }
 
 /// A table of the source.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceTable {
     /// Its schema.
     pub schema: String,
@@ -69,7 +71,15 @@ impl Source {
                     .to_owned(),
             );
         }
-        let source = Self::tables(&client, connector, &mut faults).await?;
+        let source = Self::captured(&client, connector).await?;
+        for table in &source.without_identity {
+            faults.push(format!(
+                "table {0} has no primary key: once it is published, the source refuses to change or delete its rows. ALTER TABLE {0} \
+                 REPLICA IDENTITY FULL, and its rows are told by all that is in them; or ADD PRIMARY KEY (…); or leave it out \
+                 with the connector's table.exclude.list",
+                table.sql_name()
+            ));
+        }
         check_publication(&client, connector, &mut faults).await?;
         faults.extend(misleading_identities(&client, connector).await?);
         if source.tables.is_empty() {
@@ -78,7 +88,11 @@ impl Source {
         if faults.is_empty() { Ok(source) } else { Err(report("postgres1", &config.source.address(), &faults)) }
     }
 
-    async fn tables(client: &Client, connector: &Connector, faults: &mut Vec<String>) -> Result<Self, SinkError> {
+    /// The source's tables, and which of them the connector's lists let pass.
+    ///
+    /// # Errors
+    /// The server's; stop for a list that is none.
+    pub async fn captured(client: &Client, connector: &Connector) -> Result<Self, SinkError> {
         let rows = client
             .query(
                 "SELECT n.nspname::text, c.relname::text, pg_total_relation_size(c.oid),
@@ -93,7 +107,7 @@ impl Source {
                 &[&SCHEMA],
             )
             .await?;
-        let mut source = Self { tables: Vec::new(), left_out: Vec::new(), bytes: 0 };
+        let mut source = Self { tables: Vec::new(), left_out: Vec::new(), without_identity: Vec::new(), bytes: 0 };
         for row in rows {
             let table = SourceTable { schema: row.get(0), name: row.get(1) };
             if !connector.captures(&table.schema, &table.name)? {
@@ -101,12 +115,7 @@ impl Source {
                 continue;
             }
             if row.get(3) {
-                faults.push(format!(
-                    "table {0} has no primary key: once it is published, the source refuses to change or delete its rows. ALTER TABLE {0} \
-                     REPLICA IDENTITY FULL, and its rows are told by all that is in them; or ADD PRIMARY KEY (…); or leave it out \
-                     with the connector's table.exclude.list",
-                    table.sql_name()
-                ));
+                source.without_identity.push(table.clone());
             }
             source.bytes += u64::try_from(row.get::<_, i64>(2)).unwrap_or_default();
             source.tables.push(table);

@@ -51,7 +51,7 @@ const EXTENSIONS: &str =
 pub type Name = (String, String);
 
 /// Tables of the source, and what is beside them, as an open transaction sees it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Definitions {
     tables: Vec<Table>,
     /// What tells each from any other, in the same order.
@@ -124,6 +124,11 @@ impl Definitions {
             .map(|(table, fingerprint)| (table.schema.as_str(), table.name.as_str(), fingerprint.as_str()))
     }
 
+    /// Whether some are partitions.
+    pub fn has_partitions(&self) -> bool {
+        self.tables.iter().any(|table| table.partition_of.is_some())
+    }
+
     /// Only these tables.
     #[must_use]
     pub fn only(mut self, of: impl Fn(&str, &str) -> bool) -> Self {
@@ -166,7 +171,13 @@ impl Definitions {
         for (sql, (schema, name)) in &self.sequences {
             run(target, &format!("sequence {schema}.{name}"), sql).await?;
         }
-        for table in self.parents_first() {
+        for mut table in self.parents_first() {
+            if let Some(parent) = &table.partition_of
+                && !catalog::is_there(target, &qualified(&parent.schema, &parent.name)).await?
+            {
+                // It is a table of its own here.
+                table.partition_of = None;
+            }
             let what = format!("table {}.{}", table.schema, table.name);
             for sequence in &table.sequences {
                 run(target, &what, &create_sequence(sequence)).await?;
@@ -193,12 +204,11 @@ impl Definitions {
         catalog::set_search_path(target, &path).await
     }
 
-    /// The tables, each behind the one that it is a partition of. Where that is not among them, it is a table of its own.
+    /// The tables, each behind the one that it is a partition of.
     fn parents_first(&self) -> Vec<Table> {
         let mut waiting: BTreeMap<(&str, &str), &Table> =
             self.tables.iter().map(|table| ((table.schema.as_str(), table.name.as_str()), table)).collect();
         let mut ordered = Vec::with_capacity(waiting.len());
-        let all = waiting.clone();
         let parent =
             |table: &Table| table.partition_of.as_ref().map(|parent| (parent.schema.clone(), parent.name.clone()));
         while !waiting.is_empty() {
@@ -214,12 +224,7 @@ impl Definitions {
                 break;
             }
             for name in next {
-                let Some(table) = waiting.remove(&name) else { continue };
-                let mut table = table.clone();
-                if parent(&table).is_some_and(|(schema, name)| !all.contains_key(&(schema.as_str(), name.as_str()))) {
-                    table.partition_of = None;
-                }
-                ordered.push(table);
+                ordered.extend(waiting.remove(&name).cloned());
             }
         }
         ordered

@@ -46,6 +46,7 @@ mod slot_life;
 mod snapshots;
 mod standstill;
 mod strange_names;
+mod tables_added;
 mod transactions;
 mod verify_repair;
 mod whole_transactions;

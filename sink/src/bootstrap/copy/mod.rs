@@ -7,7 +7,7 @@
 //! - [`snapshot`]: a snapshot of the source beside the slot's own
 //! - [`rows`]: the rows, several tables at once
 //! - [`resume`]: a copy that was begun and not finished
-//! - `progress`: what is shown meanwhile
+//! - [`progress`]: what is shown meanwhile
 //!
 //! # Order
 //! `pg_dump` knows best what a schema is, and writes it to a file, with everything but the tables' rows; where it cannot be used, the
@@ -21,7 +21,7 @@
 //! (`plan::snapshot`).
 
 mod built;
-mod progress;
+pub mod progress;
 pub mod resume;
 pub mod rows;
 pub mod schema;
