@@ -86,6 +86,9 @@ pub struct RunConfig {
     /// How many tables are copied at once, and how many indexes are built, at the first start
     #[arg(long, env = "SINK_COPY_JOBS", value_name = "NUMBER", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub copy_jobs: u16,
+    /// What the target's tables are made with at the first start
+    #[arg(long, env = "SINK_COPY_SCHEMA", value_name = "WAY", default_value = "auto")]
+    pub copy_schema: CopySchema,
     /// The folder of pg_dump and pg_restore, when they are not on the PATH
     #[arg(long, env = "SINK_PG_BIN", value_name = "DIRECTORY")]
     pub pg_bin: Option<PathBuf>,
@@ -96,6 +99,18 @@ impl RunConfig {
     pub fn subscription(&self) -> Subscription {
         Subscription::of_tables(self.kafka.clone(), &self.topic_prefix)
     }
+}
+
+/// What the target's tables are made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CopySchema {
+    /// pg_dump and pg_restore, where they are on the machine and not older than the source's server; the source's catalog otherwise
+    Auto,
+    /// pg_dump and pg_restore: everything that the source has
+    #[value(name = "pg_dump")]
+    PgDump,
+    /// The source's catalog: tables with their types, sequences, constraints and indexes, and nothing else
+    Catalog,
 }
 
 /// In which order changes are applied.

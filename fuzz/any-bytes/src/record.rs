@@ -112,6 +112,7 @@ static TABLES: LazyLock<Vec<TargetTable>> = LazyLock::new(|| {
             key: vec![0],
             passed_over: vec!["__op".to_owned()],
             writes: Writes::Upsert,
+            copied_in: None,
         }
     };
     HANDLINGS.iter().map(table).collect()
@@ -136,7 +137,7 @@ pub fn sink_record(data: &[u8]) {
             Ok(Change::Delete(change)) => {
                 let _key = row::key(change.row, table, &mut rows);
             }
-            Ok(Change::Definition(content)) => {
+            Ok(Change::Definition(content, _)) => {
                 let _told = sink::evolve::definition::Told::read(&content);
             }
             _ => {}

@@ -1,11 +1,13 @@
 //! What the target lacks of a table, and what is done about it.
 
+use super::copied;
 use super::planner::Tables;
 use super::session::Session;
 use super::write::StageError;
 use crate::error::SinkError;
 use crate::evolve::Evolution;
 use crate::evolve::definition::Told;
+use crate::plan::snapshot::Written;
 use crate::plan::table::TargetTable;
 
 /// Gets to know the table of the next record. One that the target lacks is made, or passed over where the source has none either.
@@ -91,10 +93,18 @@ pub(super) async fn definition(
     session: &mut Session,
     evolution: &Evolution,
     tables: &mut Tables,
-    told: &Told,
+    (told, written): &(Told, Option<Written>),
 ) -> Result<(), SinkError> {
     let Tables::Replica(tables) = tables else { return Ok(()) };
-    if Box::pin(evolution.follow(session.client().await?, told)).await? {
+    let client = session.client().await?;
+    // A table that was copied since is made as it was then.
+    if let Some((schema, name)) = told.table()
+        && let Some(snapshot) = copied::snapshot_of(client, schema, name).await?
+        && written.is_some_and(|written| snapshot.has(written))
+    {
+        return Ok(());
+    }
+    if Box::pin(evolution.follow(client, told)).await? {
         tables.forget_all();
     }
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`ledger`]: the sink's own tables in the target: offsets, what was set aside, how far the first copy is
+//! - [`copied`]: how far each table's copy is
 //! - `fence`: one transaction at a time applies records of a partition
 //! - [`batch`]: a batch of records of a partition, applied
 //! - [`ordered`]: transactions of the source, applied
@@ -15,6 +16,7 @@
 //! - [`statements`]: SQL for a table
 
 pub mod batch;
+pub mod copied;
 mod fence;
 mod lacking;
 pub mod ledger;

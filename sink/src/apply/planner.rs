@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_postgres::Client;
 
+use super::copied;
 use crate::consume::Reading;
 use crate::consume::record::Record;
 use crate::error::SinkError;
@@ -15,6 +16,7 @@ use crate::parse::handling::Handling;
 use crate::parse::record::{Change, Op, Shape, TableChange, read};
 use crate::parse::row::{self, RowError};
 use crate::plan::rows::{Cell, Rows};
+use crate::plan::snapshot::Written;
 use crate::plan::stage::{First, Stage, Step};
 use crate::plan::table::TargetTable;
 
@@ -113,7 +115,12 @@ impl Replicas {
             }
             table.iter_mut().for_each(|table| table.passed_over.extend(rows.passed_over().map(str::to_owned)));
         }
-        let Some(table) = table else { return Ok(false) };
+        let found = table.as_ref().map(|table| (table.schema.clone(), table.name.clone()));
+        let (schema, name) = found.as_ref().map_or((schema, name), |(schema, name)| (schema, name));
+        // Also of one that is not there: it may be about to be copied.
+        let copied_in = copied::snapshot_of(client, schema, name).await?;
+        let Some(mut table) = table else { return Ok(false) };
+        table.copied_in = copied_in;
         self.by_name.insert((table.schema.clone(), table.name.clone()), Arc::new(table));
         Ok(true)
     }
@@ -174,7 +181,7 @@ pub(super) enum Planned {
     /// This table lacks a column of that name, which the next record brings.
     Lacks(Arc<TargetTable>, String),
     /// The source's tables are others behind this.
-    Definition(Box<Told>),
+    Definition(Box<(Told, Option<Written>)>),
     /// No more.
     Nothing,
 }
@@ -234,29 +241,29 @@ impl<'a> Planner<'a> {
                     continue;
                 }
             };
-            let (schema, name) = match &change {
+            let (schema, name, written) = match &change {
                 Change::Nothing => {
                     self.records = rest;
                     continue;
                 }
-                Change::Definition(content) => {
+                Change::Definition(content, written) => {
                     // Rows before it are written into the tables as they were.
                     if let Some(before) = self.next_open() {
                         return Ok(Planned::Stage(before));
                     }
                     self.records = rest;
                     match Told::read(content) {
-                        Ok(told) => return Ok(Planned::Definition(Box::new(told))),
+                        Ok(told) => return Ok(Planned::Definition(Box::new((told, *written)))),
                         Err(unreadable) => {
                             self.set_aside.push((record, unreadable.to_string()));
                             continue;
                         }
                     }
                 }
-                Change::Truncate { schema, table } => (schema, table),
-                Change::Upsert(TableChange { schema, table, .. })
-                | Change::Delete(TableChange { schema, table, .. })
-                | Change::Rename { old: TableChange { schema, table, .. }, .. } => (schema, table),
+                Change::Truncate { schema, table, written }
+                | Change::Upsert(TableChange { schema, table, written, .. })
+                | Change::Delete(TableChange { schema, table, written, .. })
+                | Change::Rename { old: TableChange { schema, table, written, .. }, .. } => (schema, table, *written),
             };
             if tables.passes_over(schema, name) {
                 self.records = rest;
@@ -275,6 +282,16 @@ impl<'a> Planner<'a> {
                     None => return Ok(Planned::Unknown(schema.to_string(), name.to_string())),
                 },
             };
+            if let Some(snapshot) = &current.table.copied_in
+                && written.is_some_and(|written| snapshot.has(written))
+            {
+                // Its rows came with it.
+                self.records = rest;
+                if !current.is_empty() {
+                    self.open.push_front(current);
+                }
+                continue;
+            }
             match self.add(&mut current, change)? {
                 Ok(()) => {}
                 Err(Unfit::Record(reason)) => self.set_aside.push((record, reason)),
@@ -374,7 +391,7 @@ impl<'a> Planner<'a> {
         let (table, rows) = (stage.table.clone(), &mut stage.rows);
         let table = table.as_ref();
         let step = match &change {
-            Change::Nothing | Change::Definition(_) => return Ok(Ok(())),
+            Change::Nothing | Change::Definition(..) => return Ok(Ok(())),
             Change::Truncate { .. } if self.is_one_of_several => {
                 return Ok(Err(Unfit::Record(TRUNCATE_OF_SEVERAL.to_owned())));
             }

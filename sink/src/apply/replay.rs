@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::batch::{Applier, one_by_one};
+use super::copied;
 use super::planner::{Planner, Tables};
 use super::refused::Refused;
 use crate::config::ReplayConfig;
@@ -32,6 +33,7 @@ pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
     };
     // Those of a JDBC sink connector stand under its name.
     let prefix = reading.ledger_name("");
+    copied::create_if_needed(applier.session.client().await?).await?;
     let sql = "SELECT topic, partition, record_offset, key, value, new_key FROM headwater.set_aside
                WHERE ($1::text IS NULL OR topic = $2 || $1)
                  AND CASE WHEN $2 = '' THEN strpos(topic, '/') = 0 ELSE starts_with(topic, $2) END

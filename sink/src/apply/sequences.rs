@@ -55,7 +55,10 @@ pub async fn keep(config: &RunConfig, cancel: &CancellationToken) {
 }
 
 /// Brings forward those that are behind; how many they were.
-async fn bring_forward(config: &RunConfig) -> Result<i64, SinkError> {
+///
+/// # Errors
+/// The servers'.
+pub async fn bring_forward(config: &RunConfig) -> Result<i64, SinkError> {
     let source = config.source.connect("sequences").await?;
     let rows = source.query(LAST_VALUES, &[&SCHEMA]).await?;
     let schemas: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();

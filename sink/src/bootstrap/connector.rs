@@ -203,6 +203,14 @@ impl Connector {
         Ok(true)
     }
 
+    /// Whether a task's configuration lets the same tables pass.
+    pub fn has_same_lists(&self, task: &Value) -> bool {
+        ["schema.include.list", "schema.exclude.list", "table.include.list", "table.exclude.list"].iter().all(|key| {
+            let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+            text(self.config.get(*key)) == text(task.get(*key))
+        })
+    }
+
     /// Puts the connector and waits until connector and task run.
     ///
     /// # Errors

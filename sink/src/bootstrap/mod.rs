@@ -9,12 +9,15 @@
 //! - [`preflight`]: everything that can be wrong with source and target, at once
 //! - [`slot`]: the replication slot and its snapshot
 //! - [`copy`]: that snapshot into the target
+//! - [`added`]: tables that came to the connector's list later
 //! - [`test_rows`]: rows inserted into the source and looked for in the target
 //!
 //! # Why nothing is lost
 //! The publication is there before the slot, and the slot before the copy. The copy is the slot's own snapshot, so every
-//! change is in exactly one of both. Consumers begin behind what stood in the topics before the slot was there.
+//! change is in exactly one of both. Consumers begin behind what stood in the topics before the slot was there. What was copied in a later
+//! snapshot has some of the changes that come through the slot, and by that they are told (`plan::snapshot`).
 
+pub mod added;
 pub mod connector;
 pub mod copy;
 pub mod preflight;
@@ -32,6 +35,7 @@ use proto::failpoint;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::apply::copied::{self, Ledger};
 use crate::apply::ledger::{self, CopyState};
 use crate::apply::refused::Refused;
 use crate::apply::sequences;
@@ -40,7 +44,11 @@ use crate::consume::{self, Feed, Order, Reading, topics};
 use crate::error::SinkError;
 use crate::evolve::{self, Evolution, trigger};
 use crate::metrics::health::Health;
+use added::Added;
 use connector::Connector;
+use copy::Copy;
+use copy::resume::{self, Begun, Rest};
+use copy::schema::Way;
 use preflight::Source;
 use steps::Steps;
 
@@ -71,7 +79,9 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     })
     .await?;
     ledger::create(&target).await?;
+    copied::create(&target).await?;
     evolve::known::create(&target).await?;
+    let mut is_lacking = false;
     let copied = match ledger::copy_state(&target, &config.topic_prefix).await? {
         state @ (Some(CopyState::Copied) | Some(CopyState::Complete)) => {
             steps.begin("the copy was made before: going on where it was");
@@ -79,6 +89,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             preflight::still_fits(config, &connector).await?;
             steps.done("the replication slot still keeps what is not in Kafka yet");
             follow_tables(config, &connector, &evolution, &target).await?;
+            // Before the connector has them in its list: their changes have to wait.
+            is_lacking = Added { config, connector: &connector, evolution: &evolution, health }.note(&target).await?;
             state
         }
         begun => {
@@ -122,6 +134,15 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
         let (config, cancel) = (config.clone(), cancel.clone());
         async move { sequences::keep(&config, &cancel).await }
     });
+    let added = tokio::spawn({
+        let (config, connector, health, cancel) = (config.clone(), connector.clone(), health.clone(), cancel.clone());
+        async move {
+            let added = Added { config: &config, connector: &connector, evolution: &evolution, health: &health };
+            if is_lacking {
+                added.load(&cancel).await;
+            }
+        }
+    });
     steps.done("running");
 
     if let Some(file) = config.test_rows.as_deref().filter(|_| copied != Some(CopyState::Complete)) {
@@ -143,7 +164,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     steps.complete("WRITER COMPLETE");
 
     cancel.cancelled().await;
-    for (what, task) in [("the consumers", consumers), ("keeping sequences", sequences)] {
+    for (what, task) in [("the consumers", consumers), ("keeping sequences", sequences), ("copying new tables", added)]
+    {
         if let Err(error) = task.await {
             tracing::error!(%error, "{what} broke off");
         }
@@ -161,10 +183,33 @@ async fn copy_all(
     steps: &mut Steps,
 ) -> Result<(), SinkError> {
     steps.begin("looking for everything that could go wrong");
-    let tools = copy::tools::Tools::find(config.pg_bin.as_deref()).await?;
-    let source = Source::inspect(config, connector, &tools).await?;
+    let ledger = Ledger { target, prefix: &config.topic_prefix };
+    let way_begun = match begun {
+        Some(CopyState::Copying) => ledger.parts().await?.into_iter().find(|part| Way::is_one(part)),
+        _ => None,
+    };
+    let (way, why) = Way::find(config, way_begun.as_deref()).await?;
+    let source = Source::inspect(config, connector).await?;
     preflight::target(config, target, begun).await?;
+    if let Some(why) = why {
+        steps.note(&why);
+    }
     steps.done(&format!("{} tables to copy, {}", source.tables.len(), steps::megabytes(source.bytes)));
+
+    let anew = match begun {
+        Some(CopyState::Copying) => match resume::look(config, connector, target, &source, &way).await? {
+            Begun::GoesOn(rest) => {
+                let Rest { snapshot, source, there } = *rest;
+                steps.begin("going on with the copy that was begun before");
+                steps.note(&format!("{there} tables are there already, and stay"));
+                let (name, later) = (&snapshot.name, Some(&snapshot.later));
+                let copy = Copy { config, target, source: &source, way: &way, snapshot: name, later };
+                return finish(&copy, connector, evolution, steps).await;
+            }
+            Begun::Anew(why) => Some(why),
+        },
+        _ => None,
+    };
 
     steps.begin("preparing the tables' topics");
     let names: Vec<String> = source
@@ -181,11 +226,12 @@ async fn copy_all(
     steps.done(&format!("{} topics", names.len()));
 
     steps.begin(&format!("creating replication slot {}", connector.slot));
-    if begun == Some(CopyState::Copying) {
-        steps.note("a copy was begun before and not finished: it begins anew");
+    if let Some(why) = anew {
+        steps.note(&format!("a copy was begun before and not finished: it begins anew, for {why}"));
         slot::drop_own(config, connector).await?;
-        copy::clear(target, &source).await?;
+        copy::clear(target, &source, ledger).await?;
     }
+    ledger.begin(way.as_str()).await?;
     ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copying).await?;
     slot::create_publication(config, connector, &source).await?;
     if evolution.follows() {
@@ -197,15 +243,23 @@ async fn copy_all(
 
     steps.begin("copying schema and data of that snapshot");
     failpoint::reached("slot-created");
-    copy::run(config, &tools, &source, &slot.snapshot, steps).await?;
-    if evolution.remembers() {
-        let source = config.source.connect("definitions").await?;
-        evolve::known::remember(&source, target, &config.topic_prefix, Some(&slot.snapshot)).await?;
-    }
+    let copy = Copy { config, target, source: &source, way: &way, snapshot: &slot.snapshot, later: None };
+    finish(&copy, connector, evolution, steps).await
+}
+
+/// Copies what is not there.
+async fn finish(
+    copy: &Copy<'_>,
+    connector: &Connector,
+    evolution: &Evolution,
+    steps: &mut Steps,
+) -> Result<(), SinkError> {
+    let (target, prefix) = (copy.target, &copy.config.topic_prefix);
+    copy::run(copy, evolution, steps).await?;
     failpoint::reached("rows-copied");
-    drop(slot);
-    ledger::put_copy_state(target, &config.topic_prefix, &connector.slot, CopyState::Copied).await?;
-    steps.done(&format!("{} tables", source.tables.len()));
+    Ledger { target, prefix }.finish().await?;
+    ledger::put_copy_state(target, prefix, &connector.slot, CopyState::Copied).await?;
+    steps.done(&format!("{} tables", copy.source.tables.len()));
     Ok(())
 }
 

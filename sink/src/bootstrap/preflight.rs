@@ -3,7 +3,6 @@
 use tokio_postgres::Client;
 
 use super::connector::Connector;
-use super::copy::tools::Tools;
 use crate::apply::ledger::{CopyState, SCHEMA};
 use crate::config::RunConfig;
 use crate::error::SinkError;
@@ -17,12 +16,14 @@ pub struct Source {
     pub tables: Vec<SourceTable>,
     /// Tables that the connector leaves out.
     pub left_out: Vec<SourceTable>,
+    /// Captured tables whose rows cannot be told from each other when they are changed.
+    pub without_identity: Vec<SourceTable>,
     /// How large the captured tables are, with their indexes.
     pub bytes: u64,
 }
 
 /// A table of the source.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceTable {
     /// Its schema.
     pub schema: String,
@@ -42,15 +43,16 @@ impl Source {
     ///
     /// # Errors
     /// Stop with everything that is wrong, each with the SQL that mends it.
-    pub async fn inspect(config: &RunConfig, connector: &Connector, tools: &Tools) -> Result<Self, SinkError> {
+    pub async fn inspect(config: &RunConfig, connector: &Connector) -> Result<Self, SinkError> {
         let client = config.source.connect("preflight").await?;
         let mut faults = Vec::new();
         let settings = client
             .query_one(
-                "SELECT current_setting('wal_level'), current_setting('server_version_num')::int / 10000,
+                "SELECT current_setting('wal_level'),
                         (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user),
-                        (SELECT count(*) < current_setting('max_replication_slots')::int FROM pg_replication_slots)",
-                &[],
+                        (SELECT count(*) < current_setting('max_replication_slots')::int FROM pg_replication_slots
+                         WHERE slot_name <> $1)",
+                &[&connector.slot],
             )
             .await?;
         if settings.get::<_, &str>(0) != "logical" {
@@ -59,24 +61,25 @@ impl Source {
                 settings.get::<_, &str>(0)
             ));
         }
-        let server: i32 = settings.get(1);
-        if tools.version < server {
-            faults.push(format!(
-                "pg_dump is of version {}, the server of {server}: install the client programs of version {server} or later",
-                tools.version
-            ));
-        }
-        if !settings.get::<_, bool>(2) {
+        if !settings.get::<_, bool>(1) {
             let user = identifier(config.source.user());
             faults.push(format!("user {user} may not replicate: ALTER ROLE {user} REPLICATION"));
         }
-        if !settings.get::<_, bool>(3) {
+        if !settings.get::<_, bool>(2) {
             faults.push(
                 "all replication slots are taken: raise max_replication_slots, or drop a slot that nobody reads"
                     .to_owned(),
             );
         }
-        let source = Self::tables(&client, connector, &mut faults).await?;
+        let source = Self::captured(&client, connector).await?;
+        for table in &source.without_identity {
+            faults.push(format!(
+                "table {0} has no primary key: once it is published, the source refuses to change or delete its rows. ALTER TABLE {0} \
+                 REPLICA IDENTITY FULL, and its rows are told by all that is in them; or ADD PRIMARY KEY (…); or leave it out \
+                 with the connector's table.exclude.list",
+                table.sql_name()
+            ));
+        }
         check_publication(&client, connector, &mut faults).await?;
         faults.extend(misleading_identities(&client, connector).await?);
         if source.tables.is_empty() {
@@ -85,7 +88,11 @@ impl Source {
         if faults.is_empty() { Ok(source) } else { Err(report("postgres1", &config.source.address(), &faults)) }
     }
 
-    async fn tables(client: &Client, connector: &Connector, faults: &mut Vec<String>) -> Result<Self, SinkError> {
+    /// The source's tables, and which of them the connector's lists let pass.
+    ///
+    /// # Errors
+    /// The server's; stop for a list that is none.
+    pub async fn captured(client: &Client, connector: &Connector) -> Result<Self, SinkError> {
         let rows = client
             .query(
                 "SELECT n.nspname::text, c.relname::text, pg_total_relation_size(c.oid),
@@ -100,7 +107,7 @@ impl Source {
                 &[&SCHEMA],
             )
             .await?;
-        let mut source = Self { tables: Vec::new(), left_out: Vec::new(), bytes: 0 };
+        let mut source = Self { tables: Vec::new(), left_out: Vec::new(), without_identity: Vec::new(), bytes: 0 };
         for row in rows {
             let table = SourceTable { schema: row.get(0), name: row.get(1) };
             if !connector.captures(&table.schema, &table.name)? {
@@ -108,12 +115,7 @@ impl Source {
                 continue;
             }
             if row.get(3) {
-                faults.push(format!(
-                    "table {0} has no primary key: once it is published, the source refuses to change or delete its rows. ALTER TABLE {0} \
-                     REPLICA IDENTITY FULL, and its rows are told by all that is in them; or ADD PRIMARY KEY (…); or leave it out \
-                     with the connector's table.exclude.list",
-                    table.sql_name()
-                ));
+                source.without_identity.push(table.clone());
             }
             source.bytes += u64::try_from(row.get::<_, i64>(2)).unwrap_or_default();
             source.tables.push(table);

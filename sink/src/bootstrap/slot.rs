@@ -109,12 +109,8 @@ pub async fn create_publication(config: &RunConfig, connector: &Connector, sourc
 /// # Errors
 /// Stop when it is not, or its log is gone.
 pub async fn require(config: &RunConfig, connector: &Connector) -> Result<(), SinkError> {
-    let client = config.source.connect("slot").await?;
     let name = &connector.slot;
-    // With headwater.slots the streamer has put several in its place; whether all of them are there, it says itself.
-    let states = "SELECT bool_or(coalesce(wal_status = 'lost', false)) FROM pg_replication_slots \
-                  WHERE slot_name = $1 OR slot_name ~ ('^' || $1 || '_[0-9]+_of_[0-9]+$')";
-    let what = match client.query_one(states, &[name]).await?.get::<_, Option<bool>>(0) {
+    let what = match has_lost(config, connector).await? {
         None => "does not exist any more",
         Some(true) => "has lost the log that it needs",
         Some(false) => return Ok(()),
@@ -125,6 +121,18 @@ pub async fn require(config: &RunConfig, connector: &Connector) -> Result<(), Si
          is there, delete the connector's offsets (PUT /connectors/{0}/stop, DELETE /connectors/{0}/offsets), start the sink",
         connector.name
     )))
+}
+
+/// Whether the slot's log is gone; `None` where there is no slot.
+///
+/// # Errors
+/// The server's.
+pub async fn has_lost(config: &RunConfig, connector: &Connector) -> Result<Option<bool>, SinkError> {
+    let client = config.source.connect("slot").await?;
+    // With headwater.slots the streamer has put several in its place; whether all of them are there, it says itself.
+    let states = "SELECT bool_or(coalesce(wal_status = 'lost', false)) FROM pg_replication_slots \
+                  WHERE slot_name = $1 OR slot_name ~ ('^' || $1 || '_[0-9]+_of_[0-9]+$')";
+    Ok(client.query_one(states, &[&connector.slot]).await?.get(0))
 }
 
 /// Drops the slot of a copy of ours that was not finished.

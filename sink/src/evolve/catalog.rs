@@ -168,7 +168,7 @@ pub(super) async fn has_schema(client: &Client, schema: &str) -> Result<bool, Si
     Ok(client.query_one(sql, &[&schema]).await?.get(0))
 }
 
-fn read<T: DeserializeOwned>(row: &Row) -> Result<T, SinkError> {
+pub(super) fn read<T: DeserializeOwned>(row: &Row) -> Result<T, SinkError> {
     let text: &str = row.try_get(0)?;
     serde_json::from_str(text).map_err(|error| {
         SinkError::stop(format!(

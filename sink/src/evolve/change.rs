@@ -106,7 +106,7 @@ impl Change {
             Change::RenameConstraint(from, to) => {
                 format!("{alter} RENAME CONSTRAINT {} TO {}", identifier(from), identifier(to))
             }
-            Change::CreateIndex(index) => index.definition.clone(),
+            Change::CreateIndex(index) => index.with_partitions(),
             Change::DropIndex(name) => format!("DROP INDEX IF EXISTS {}", qualified(schema, name)),
             Change::RenameIndex(from, to) => {
                 format!("ALTER INDEX {} RENAME TO {}", qualified(schema, from), identifier(to))

@@ -22,6 +22,15 @@ pub enum Told {
 }
 
 impl Told {
+    /// The table that it is about, by schema and name.
+    pub fn table(&self) -> Option<(&str, &str)> {
+        match self {
+            Told::Table(Table { schema, name, .. })
+            | Told::Dropped(Dropped { kind: DroppedKind::Table, schema, name, .. }) => Some((schema, name)),
+            Told::Type(_) | Told::Dropped(_) => None,
+        }
+    }
+
     /// Reads a message's content.
     ///
     /// # Errors
@@ -233,10 +242,19 @@ impl Table {
 impl Index {
     /// What it is, whatever its name.
     pub fn without_name(&self) -> String {
+        self.definition.replacen(&format!(" {} ON ", self.printed_name()), " ON ", 1)
+    }
+
+    /// The statement that makes it, of a table with partitions on all of these: PostgreSQL prints what makes that of the table alone.
+    pub fn with_partitions(&self) -> String {
+        let name = self.printed_name();
+        self.definition.replacen(&format!(" {name} ON ONLY "), &format!(" {name} ON "), 1)
+    }
+
+    fn printed_name(&self) -> String {
         let quoted = identifier(&self.name);
         let is_quoted = self.definition.contains(&format!(" {quoted} ON "));
-        let name = if is_quoted { &quoted } else { &self.name };
-        self.definition.replacen(&format!(" {name} ON "), " ON ", 1)
+        if is_quoted { quoted } else { self.name.clone() }
     }
 }
 
@@ -260,5 +278,8 @@ mod tests {
         let one = index("a", "CREATE UNIQUE INDEX a ON public.t USING btree (v)");
         let other = index("a \"b", "CREATE UNIQUE INDEX \"a \"\"b\" ON public.t USING btree (v)");
         assert_eq!(one.without_name(), other.without_name());
+        let only = index("a", "CREATE INDEX a ON ONLY public.t USING btree (v)");
+        assert_eq!(only.with_partitions(), "CREATE INDEX a ON public.t USING btree (v)");
+        assert_eq!(other.with_partitions(), other.definition);
     }
 }

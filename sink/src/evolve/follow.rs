@@ -239,7 +239,7 @@ impl Evolution {
     }
 }
 
-fn json<T: Serialize>(of: &T) -> Result<String, SinkError> {
+pub(super) fn json<T: Serialize>(of: &T) -> Result<String, SinkError> {
     serde_json::to_string(of).map_err(|error| SinkError::stop(format!("a definition cannot be written down: {error}")))
 }
 

@@ -9,6 +9,7 @@
 //! - [`change`]: that, as SQL
 //! - `follow`: does it where a message says so
 //! - `missing`: does it where rows show that the target lacks something
+//! - [`whole`]: tables made of the source's catalog, for a copy
 //!
 //! # How
 //! With the event triggers each change of a table is a message at its place in the stream, and is done in the transaction of the rows
@@ -28,6 +29,7 @@ mod follow;
 pub mod known;
 mod missing;
 pub mod trigger;
+pub mod whole;
 
 use std::sync::Arc;
 

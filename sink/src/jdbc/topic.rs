@@ -174,7 +174,9 @@ impl Topic {
             Change::Delete(TableChange { schema, table, ts_ms, .. }) if settings.deletes => {
                 (Some((schema, table)), What::Gone, *ts_ms)
             }
-            Change::Truncate { schema, table } if settings.truncates => (Some((schema, table)), What::Truncate, None),
+            Change::Truncate { schema, table, .. } if settings.truncates => {
+                (Some((schema, table)), What::Truncate, None)
+            }
             _ => return Ok(None),
         };
         let source = source.map(|(schema, table)| (schema.as_ref(), table.as_ref()));

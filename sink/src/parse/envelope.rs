@@ -111,6 +111,8 @@ pub(super) struct Source<'a> {
     pub(super) schema: Option<Scalar<'a>>,
     pub(super) table: Option<Scalar<'a>>,
     pub(super) ts_ms: Option<Scalar<'a>>,
+    pub(super) transaction: Option<Scalar<'a>>,
+    pub(super) lsn: Option<Scalar<'a>>,
 }
 
 /// The transaction that a change is of: an object, or else nothing of it.
@@ -135,6 +137,9 @@ enum SourceName {
     Schema,
     Table,
     TsMs,
+    #[serde(rename = "txId")]
+    TxId,
+    Lsn,
     #[serde(other)]
     Other,
 }
@@ -191,6 +196,8 @@ impl<'de> Deserialize<'de> for Source<'de> {
                         SourceName::Schema => source.schema = Some(map.next_value()?),
                         SourceName::Table => source.table = Some(map.next_value()?),
                         SourceName::TsMs => source.ts_ms = Some(map.next_value()?),
+                        SourceName::TxId => source.transaction = Some(map.next_value()?),
+                        SourceName::Lsn => source.lsn = Some(map.next_value()?),
                         SourceName::Other => {
                             map.next_value::<IgnoredAny>()?;
                         }

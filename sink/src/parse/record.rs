@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use proto::lsn::Lsn;
+use proto::xid::Xid;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,6 +16,7 @@ use super::envelope::{Fields, Scalar, Source};
 use super::head::Value;
 use super::unwrap::Rows;
 use crate::evolve::trigger::PREFIX;
+use crate::plan::snapshot::Written;
 
 /// How a topic's records are.
 #[derive(Debug, Clone)]
@@ -44,9 +47,11 @@ pub enum Change<'a> {
         schema: Cow<'a, str>,
         /// The table.
         table: Cow<'a, str>,
+        /// Where in the source's log.
+        written: Option<Written>,
     },
-    /// The source's event triggers say how tables are now: what their message holds.
-    Definition(Vec<u8>),
+    /// The source's event triggers say how tables are now: what their message holds, and where in the source's log it stands.
+    Definition(Vec<u8>, Option<Written>),
     /// Nothing for this database: a tombstone, a heartbeat, somebody's message.
     Nothing,
 }
@@ -64,6 +69,8 @@ pub struct TableChange<'a> {
     pub old: Option<&'a str>,
     /// When it was committed, in milliseconds since 1970, if the record says it.
     pub ts_ms: Option<i64>,
+    /// Where in the source's log, if the record says it; not of what a snapshot read.
+    pub written: Option<Written>,
     /// What was done.
     pub op: Op,
     /// Whether the record has a key.
@@ -117,17 +124,18 @@ fn read_envelope<'a>(
             false => Err(Unreadable::new("the value is no Debezium envelope: it has no op")),
         };
     };
+    let Source { schema, table, ts_ms, transaction, lsn } = envelope.source.unwrap_or_default();
+    let written = written(transaction, lsn).filter(|_| op != "r");
     if op == "m" {
-        return message(envelope.message);
+        return message(envelope.message, written);
     }
-    let Source { schema, table, ts_ms } = envelope.source.unwrap_or_default();
     let lacks = |name| move || Unreadable::new(format!("the envelope has no source.{name}"));
     let schema = schema.and_then(Scalar::text).ok_or_else(lacks("schema"))?;
     let table = table.and_then(Scalar::text).ok_or_else(lacks("table"))?;
     let ts_ms = if let Some(Scalar::Integer(ts_ms)) = ts_ms { Some(ts_ms) } else { None };
     let (old, has_key) = (envelope.before.and_then(object), key.is_some());
     match op.as_ref() {
-        "t" => Ok(Change::Truncate { schema, table }),
+        "t" => Ok(Change::Truncate { schema, table, written }),
         "c" | "u" | "r" => {
             let row = envelope
                 .after
@@ -138,9 +146,9 @@ fn read_envelope<'a>(
                 "r" => Op::Read,
                 _ => Op::Update,
             };
-            Ok(Change::Upsert(TableChange { schema, table, row, old, ts_ms, op, has_key }))
+            Ok(Change::Upsert(TableChange { schema, table, row, old, ts_ms, written, op, has_key }))
         }
-        "d" => gone(schema, table, (key, old), new_key, ts_ms),
+        "d" => gone(schema, table, (key, old), new_key, (ts_ms, written)),
         other => Err(Unreadable::new(format!("op {other} is not known"))),
     }
 }
@@ -151,13 +159,13 @@ pub(super) fn gone<'a>(
     table: Cow<'a, str>,
     (key, old): (Option<&'a [u8]>, Option<&'a str>),
     new_key: Option<&'a [u8]>,
-    ts_ms: Option<i64>,
+    (ts_ms, written): (Option<i64>, Option<Written>),
 ) -> Result<Change<'a>, Unreadable> {
     let row = match key {
         Some(key) => payload(key, "key")?,
         None => old.ok_or_else(|| Unreadable::new("a delete has neither a key nor the row as it was"))?,
     };
-    let gone = TableChange { schema, table, row, old, ts_ms, op: Op::Delete, has_key: key.is_some() };
+    let gone = TableChange { schema, table, row, old, ts_ms, written, op: Op::Delete, has_key: key.is_some() };
     match new_key {
         Some(header) => Ok(Change::Rename { old: gone, new_key: payload(header, "newkey header")? }),
         None => Ok(Change::Delete(gone)),
@@ -173,7 +181,7 @@ struct Message<'a> {
 }
 
 /// A logical decoding message. Of those of the event triggers the content is JSON, in whatever form the connector gives bytes.
-fn message<'a>(message: Option<&RawValue>) -> Result<Change<'a>, Unreadable> {
+fn message<'a>(message: Option<&RawValue>, written: Option<Written>) -> Result<Change<'a>, Unreadable> {
     const BEGINS_IN_HEX: &str = "7b";
     let Some(Ok(Message { prefix: Some(prefix), content })) =
         message.map(|message| serde_json::from_str(message.get()))
@@ -189,7 +197,16 @@ fn message<'a>(message: Option<&RawValue>) -> Result<Change<'a>, Unreadable> {
         true => content.as_bytes().chunks(2).map(digits).collect(),
         false => STANDARD.decode(content.replace('-', "+").replace('_', "/")).ok(),
     };
-    content.map(Change::Definition).ok_or_else(|| Unreadable::new("a message of the event triggers holds no bytes"))
+    content
+        .map(|content| Change::Definition(content, written))
+        .ok_or_else(|| Unreadable::new("a message of the event triggers holds no bytes"))
+}
+
+/// Where in the source's log a change stands.
+fn written(transaction: Option<Scalar<'_>>, lsn: Option<Scalar<'_>>) -> Option<Written> {
+    let (Some(Scalar::Integer(transaction)), Some(Scalar::Integer(lsn))) = (transaction, lsn) else { return None };
+    // Debezium writes the position as the signed number of the same bits.
+    Some(Written { transaction: Xid::from(u32::try_from(transaction).ok()?), lsn: Lsn::from(lsn.cast_unsigned()) })
 }
 
 pub(super) fn envelope(value: &Value) -> Result<Fields<'_>, Unreadable> {
@@ -266,6 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn a_change_says_where_in_the_log_it_stands_and_what_a_snapshot_read_does_not() {
+        let written = |op: &str, more: &str| {
+            let source = format!(r#""source":{{"schema":"public","table":"t",{more}}}"#);
+            match read_value(&value(&format!(r#"{{"after":{{"id":1}},{source},"op":"{op}"}}"#))) {
+                Ok(Change::Upsert(TableChange { written, .. }) | Change::Truncate { written, .. }) => written,
+                _ => panic!("neither"),
+            }
+        };
+        let both = r#""txId":4294967295,"lsn":17,"xmin":null"#;
+        let place = Some(Written { transaction: Xid::from(u32::MAX), lsn: Lsn::from(17) });
+        assert_eq!((written("c", both), written("t", both), written("r", both)), (place, place, None));
+        for other in [r#""txId":null,"lsn":17"#, r#""txId":7"#, r#""txId":-1,"lsn":17"#, r#""txId":"7","lsn":17"#] {
+            assert_eq!(written("u", other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn the_next_record_with_the_same_schema_is_read_behind_it() {
         let envelope = |id: i64| format!(r#"{{"before":null,"after":{{"id":{id}}},{SOURCE},"op":"c"}}"#);
         let wrapped =
@@ -331,7 +365,7 @@ mod tests {
                 r#"{{"op":"m","ts_ms":1,"source":{{}},"message":{{"prefix":"{prefix}","content":{content}}}}}"#
             );
             read_value(&value(&message)).map(|change| match change {
-                Change::Definition(content) => Some(String::from_utf8(content).unwrap()),
+                Change::Definition(content, _) => Some(String::from_utf8(content).unwrap()),
                 Change::Nothing => None,
                 _ => panic!("a row"),
             })
@@ -396,7 +430,7 @@ mod tests {
     fn found(heads: &mut Heads, text: &str) -> Result<String, ()> {
         match read_envelope(None, Some(&heads.value("t", text.as_bytes())), None) {
             Ok(Change::Nothing) => Ok("nothing".to_owned()),
-            Ok(Change::Truncate { schema, table }) => Ok(format!("truncate {schema} {table}")),
+            Ok(Change::Truncate { schema, table, .. }) => Ok(format!("truncate {schema} {table}")),
             Ok(Change::Upsert(TableChange { schema, table, row, ts_ms, .. })) => {
                 let row: Json = serde_json::from_str(row).unwrap();
                 let ts_ms = ts_ms.unwrap_or_default();

@@ -175,13 +175,13 @@ impl Rows {
             Some((row, Marks { is_deleted: false, is_insert, ts_ms })) => {
                 let op = if is_insert { Op::Insert } else { Op::Update };
                 let has_key = key.is_some();
-                Ok(Change::Upsert(TableChange { schema, table, row, old: None, ts_ms, op, has_key }))
+                Ok(Change::Upsert(TableChange { schema, table, row, old: None, ts_ms, written: None, op, has_key }))
             }
             // A tombstone: its row said so before.
             None if self.unwrap.rewrites => Ok(Change::Nothing),
             gone_row => {
                 let ts_ms = gone_row.and_then(|(_, marks)| marks.ts_ms);
-                gone(schema, table, (key, None), new_key, ts_ms)
+                gone(schema, table, (key, None), new_key, (ts_ms, None))
             }
         }
     }

@@ -1,10 +1,13 @@
 //! A target table as its catalog has it.
 
+use std::sync::Arc;
+
 use proto::oid::Oid;
 use proto::table::{PgType, PgTypeKind};
 use proto::topic::of_table;
 use tokio_postgres::{Client, Row};
 
+use super::snapshot::Snapshot;
 use crate::error::SinkError;
 use crate::parse::handling::Handling;
 use crate::parse::reader::Reader;
@@ -38,6 +41,8 @@ pub struct TargetTable {
     pub passed_over: Vec<String>,
     /// How its rows are written.
     pub writes: Writes,
+    /// The snapshot that its rows were copied in, where that is not the slot's own: its changes may be there already.
+    pub copied_in: Option<Arc<Snapshot>>,
 }
 
 /// A column.
@@ -148,7 +153,7 @@ impl TargetTable {
             .filter_map(|row| numbers.iter().position(|number| *number == row.get::<_, i16>(0)))
             .collect();
         let (schema, name) = (schema.to_owned(), name.to_owned());
-        Ok(Some(Self { schema, name, columns, key, passed_over, writes: Writes::Upsert }))
+        Ok(Some(Self { schema, name, columns, key, passed_over, writes: Writes::Upsert, copied_in: None }))
     }
 
     /// The tables whose records a topic's name is for: two of them where their names differ in what Kafka does not take only.
@@ -222,6 +227,7 @@ impl TargetTable {
             key: vec![0],
             passed_over: Vec::new(),
             writes: Writes::Upsert,
+            copied_in: None,
         }
     }
 }

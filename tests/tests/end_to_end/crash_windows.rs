@@ -114,7 +114,7 @@ async fn a_sink_that_crashes_between_the_slot_and_the_copy_begins_anew() -> anyh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sink_that_crashes_before_it_stores_that_it_copied_begins_anew() -> anyhow::Result<()> {
+async fn a_sink_that_crashes_before_it_stores_that_it_copied_copies_nothing_again() -> anyhow::Result<()> {
     sink_ends_at("crash_copied", "rows-copied").await
 }
 

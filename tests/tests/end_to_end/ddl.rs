@@ -38,7 +38,7 @@ const SCHEMA: &str = "
     ) AS lines";
 
 /// Waits until both have the same tables.
-async fn same_tables(pipeline: &Pipeline) -> anyhow::Result<()> {
+pub(super) async fn same_tables(pipeline: &Pipeline) -> anyhow::Result<()> {
     let (source, target) = (pipeline.source().await?, pipeline.target().await?);
     wait_until("the target to have the source's tables", Duration::from_secs(60), async || {
         let is: String = target.query_one(SCHEMA, &[]).await?.get(0);

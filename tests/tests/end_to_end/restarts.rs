@@ -159,7 +159,7 @@ async fn a_sink_that_is_killed_and_stopped_under_load_goes_on_where_it_was() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sink_killed_while_it_copies_begins_the_copy_anew() -> anyhow::Result<()> {
+async fn a_sink_killed_while_it_copies_copies_what_is_not_there() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("copy_killed").await?;
     pipeline
         .run("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, repeat('x', 200) FROM generate_series(1, 300000) n")

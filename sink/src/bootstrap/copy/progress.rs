@@ -12,9 +12,10 @@ use crate::bootstrap::steps::{Steps, megabytes};
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// On a terminal a bar, elsewhere a line now and then: bytes, rate, time left.
-pub(super) struct Progress<'a> {
+pub struct Progress<'a> {
     steps: &'a Steps,
     bar: ProgressBar,
+    /// How many there are in all.
     tables: usize,
     state: Mutex<State>,
 }
@@ -26,15 +27,15 @@ struct State {
 }
 
 impl<'a> Progress<'a> {
-    /// For these tables, none of which is there yet.
-    pub(super) fn new(tables: &[Table], steps: &'a Steps) -> Self {
+    /// For these tables, none of which is there yet, beside so many that are.
+    pub fn new(tables: &[Table], there: usize, steps: &'a Steps) -> Self {
         let style = ProgressStyle::with_template(
             "    {bar:30} {bytes} of about {total_bytes}, {bytes_per_sec}, {eta} left; {msg}",
         );
         let bar = ProgressBar::new(tables.iter().map(|table| table.bytes).sum())
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let state = State { done: 0, rows: 0, said: Instant::now() };
-        Self { steps, bar, tables: tables.len(), state: Mutex::new(state) }
+        let state = State { done: there, rows: 0, said: Instant::now() };
+        Self { steps, bar, tables: there + tables.len(), state: Mutex::new(state) }
     }
 
     /// So many more bytes are there.
@@ -68,7 +69,7 @@ impl<'a> Progress<'a> {
     }
 
     /// All are.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

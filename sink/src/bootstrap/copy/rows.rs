@@ -8,14 +8,17 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join_all;
 use futures_util::{SinkExt as _, TryStreamExt as _};
+use proto::failpoint;
 use tokio_postgres::Client;
 
 use super::progress::Progress;
-use crate::bootstrap::preflight::Source;
+use super::snapshot::in_snapshot;
+use crate::apply::copied::{Later, Ledger};
 use crate::config::RunConfig;
 use crate::error::SinkError;
+use crate::evolve::whole::Name;
 use crate::plan::table::qualified;
-use crate::postgres::{Database, identifier, literal};
+use crate::postgres::identifier;
 
 /// How much is handed on at once.
 const PIECE: usize = 128 << 10;
@@ -28,39 +31,46 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A table with rows of its own; of one with partitions, each partition.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
-    pub(super) schema: String,
-    pub(super) name: String,
+pub struct Table {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
     /// The columns that are not generated.
     columns: Vec<String>,
     /// How large it is on the disk, without indexes.
     pub(super) bytes: u64,
+    /// The table at the top, of a partition: under its name changes come where the publication says so.
+    pub(super) root: Option<Name>,
 }
 
 /// What was copied.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Copied {
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
+pub struct Copied {
+    /// How many rows.
+    pub rows: u64,
+    /// How many bytes as COPY's text.
+    pub bytes: u64,
 }
 
-/// The captured tables that have rows of their own, the largest first.
+/// Those of these tables that have rows of their own, the largest first.
 ///
 /// # Errors
 /// The server's.
-pub(super) async fn tables(config: &RunConfig, source: &Source, snapshot: &str) -> Result<Vec<Table>, SinkError> {
-    let client = in_snapshot(&config.source, snapshot).await?;
+pub async fn tables(client: &Client, names: &[Name]) -> Result<Vec<Table>, SinkError> {
     let (schemas, names): (Vec<&str>, Vec<&str>) =
-        source.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).unzip();
+        names.iter().map(|(schema, name)| (schema.as_str(), name.as_str())).unzip();
     let rows = client
         .query(
             "SELECT n.nspname::text, c.relname::text, pg_table_size(c.oid),
-                    coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''), '{}')
+                    coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''), '{}'),
+                    (SELECT ARRAY[rn.nspname::text, r.relname::text] FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
+                     WHERE c.relispartition AND r.oid = pg_partition_root(c.oid))
              FROM unnest($1::text[], $2::text[]) AS asked (schema, name)
              JOIN pg_namespace n ON n.nspname = asked.schema
              JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name AND c.relkind = 'r'
              LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-             GROUP BY 1, 2, 3 ORDER BY 3 DESC, 1, 2",
+             GROUP BY 1, 2, 3, c.oid, c.relispartition ORDER BY 3 DESC, 1, 2",
             &[&schemas, &names],
         )
         .await?;
@@ -69,17 +79,20 @@ pub(super) async fn tables(config: &RunConfig, source: &Source, snapshot: &str) 
         name: row.get(1),
         bytes: u64::try_from(row.get::<_, i64>(2)).unwrap_or_default(),
         columns: row.get(3),
+        root: row.get::<_, Option<Vec<String>>>(4).and_then(|root| <[String; 2]>::try_from(root).ok()).map(Name::from),
     };
     Ok(rows.iter().map(table).collect())
 }
 
-/// Copies them all. Each comes whole or not at all, and one whose sessions end is begun again.
+/// Copies them all. Each comes whole or not at all, with the word that it is there, and one whose sessions end is begun again. `later` is
+/// what the snapshot sees where it is not the slot's own.
 ///
 /// # Errors
 /// What a table met with again and again.
-pub(super) async fn copy(
+pub async fn copy(
     config: &RunConfig,
     snapshot: &str,
+    later: Option<&Later>,
     tables: Vec<Table>,
     progress: &Progress<'_>,
 ) -> Result<Copied, SinkError> {
@@ -90,7 +103,7 @@ pub(super) async fn copy(
         while let Some(table) = next() {
             let mut attempt = 1;
             let copied = loop {
-                match one(config, snapshot, &mut sessions, &table, progress).await {
+                match one(config, (snapshot, later), &mut sessions, &table, progress).await {
                     Ok(copied) => break copied,
                     Err(error) => {
                         sessions = None;
@@ -110,6 +123,7 @@ pub(super) async fn copy(
                 }
             };
             progress.has(&table, copied);
+            failpoint::reached("table-copied");
             (all.rows, all.bytes) = (all.rows + copied.rows, all.bytes + copied.bytes);
         }
         Ok(all)
@@ -123,7 +137,7 @@ pub(super) async fn copy(
 /// One table, in one statement on each side.
 async fn one(
     config: &RunConfig,
-    snapshot: &str,
+    (snapshot, later): (&str, Option<&Later>),
     sessions: &mut Option<(Client, Client)>,
     table: &Table,
     progress: &Progress<'_>,
@@ -132,6 +146,13 @@ async fn one(
         Some(both) => sessions.insert(both),
         None => sessions.insert((in_snapshot(&config.source, snapshot).await?, config.target.connect("copy").await?)),
     };
+    target.batch_execute("BEGIN").await?;
+    let ledger = Ledger { target, prefix: &config.topic_prefix };
+    if ledger.is_filled(&table.schema, &table.name).await? {
+        // The session that copied it ended before it was told that all is well.
+        target.batch_execute("ROLLBACK").await?;
+        return Ok(Copied::default());
+    }
     let (name, columns) = (qualified(&table.schema, &table.name), names(&table.columns));
     // Of a table without columns there is only how many rows it has, which COPY's text says by empty lines.
     let out = source.copy_out(&format!("COPY {name} {columns} TO STDOUT")).await?;
@@ -153,19 +174,12 @@ async fn one(
         into.send(piece.freeze()).await?;
     }
     let rows = into.finish().await?;
+    ledger.fill(&table.schema, &table.name, table.root.as_ref(), later).await?;
+    target.batch_execute("COMMIT").await?;
     Ok(Copied { rows, bytes })
 }
 
 fn names(columns: &[String]) -> String {
     let names: Vec<String> = columns.iter().map(|column| identifier(column)).collect();
     if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) }
-}
-
-/// A session of the source that sees what the snapshot has.
-async fn in_snapshot(source: &Database, snapshot: &str) -> Result<Client, SinkError> {
-    let client = source.connect("copy").await?;
-    let begin =
-        format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}", literal(snapshot));
-    client.batch_execute(&begin).await?;
-    Ok(client)
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::Command;
+use tokio_postgres::Client;
 
+use super::built;
 use super::rows::Table;
 use crate::apply::ledger::SCHEMA;
 use crate::bootstrap::preflight::Source;
@@ -30,8 +32,6 @@ pub(super) enum Section {
     Tables,
     /// What stands beside the tables' rows: values of sequences, large objects.
     Rest,
-    /// Indexes, constraints, triggers.
-    Indexes,
 }
 
 impl Tools {
@@ -48,12 +48,15 @@ impl Tools {
                 dump.display()
             ))
         };
+        let restore = program("pg_restore");
         let output = Command::new(&dump).arg("--version").output().await.map_err(|error| missing(error.to_string()))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         // pg_dump (PostgreSQL) 17.6
         let version = text.split(") ").nth(1).and_then(|version| version.split(['.', ' ', '\n']).next()?.parse().ok());
         let version = version.ok_or_else(|| missing(format!("it says {}", text.trim())))?;
-        Ok(Self { restore: program("pg_restore"), version, dump: dump.clone() })
+        let output = Command::new(&restore).arg("--version").output().await;
+        output.map_err(|error| missing(format!("{}: {error}", restore.display())))?;
+        Ok(Self { restore, version, dump: dump.clone() })
     }
 
     /// Writes to a file what the snapshot has beside the rows of these tables.
@@ -83,29 +86,54 @@ impl Tools {
         run(dump, &self.dump).await
     }
 
-    /// Restores a part of such a file; but for indexes, which are built several at once, all of it or nothing.
+    /// Restores a part of such a file that is no index, all of it or nothing.
     ///
     /// # Errors
     /// Stop with the program's own words.
     pub(super) async fn restore(&self, config: &RunConfig, file: &Path, section: Section) -> Result<(), SinkError> {
-        let mut restore = with_address(&self.restore, &config.target);
-        restore.args(["--exit-on-error", "--no-owner", "--no-privileges", "--dbname"]).arg(config.target.name());
-        match section {
-            Section::Tables => restore.args(["--section=pre-data", "--single-transaction"]),
-            Section::Rest => restore.args(["--section=data", "--single-transaction"]),
-            Section::Indexes => restore
-                .args(["--section=post-data", "--jobs"])
-                .arg(config.copy_jobs.to_string())
-                .arg("--use-list")
-                .arg(self.without_own(file).await?),
-        };
+        let mut restore = self.restoring(config);
+        restore.arg("--single-transaction").arg(match section {
+            Section::Tables => "--section=pre-data",
+            Section::Rest => "--section=data",
+        });
         restore.arg(file);
         run(restore, &self.restore).await
     }
 
+    /// Builds the indexes, constraints and triggers of such a file, several at once, without those that are in `there` already: a session
+    /// of the target into which an interrupted start may have built some.
+    ///
+    /// # Errors
+    /// Stop with the program's own words.
+    pub(super) async fn restore_indexes(
+        &self,
+        config: &RunConfig,
+        file: &Path,
+        source: &Client,
+        there: Option<&Client>,
+    ) -> Result<(), SinkError> {
+        let mut list = self.without_own(file).await?;
+        if let Some(target) = there {
+            list = built::leave_out(source, target, list).await?;
+        }
+        let path = file.with_extension("list");
+        let written = tokio::fs::write(&path, list.join("\n")).await;
+        written.map_err(|error| SinkError::stop(format!("{} cannot be written: {error}", path.display())))?;
+        let mut restore = self.restoring(config);
+        restore.args(["--section=post-data", "--jobs"]).arg(config.copy_jobs.to_string());
+        restore.arg("--use-list").arg(path).arg(file);
+        run(restore, &self.restore).await
+    }
+
+    fn restoring(&self, config: &RunConfig) -> Command {
+        let mut restore = with_address(&self.restore, &config.target);
+        restore.args(["--exit-on-error", "--no-owner", "--no-privileges", "--dbname"]).arg(config.target.name());
+        restore
+    }
+
     /// Lists what is in such a file, without the event triggers by which the source tells of changes of its tables: what they run is
     /// in the schema that is left out.
-    async fn without_own(&self, file: &Path) -> Result<PathBuf, SinkError> {
+    async fn without_own(&self, file: &Path) -> Result<Vec<String>, SinkError> {
         let failed = |what: &dyn std::fmt::Display| {
             SinkError::stop(format!("{} does not list what the source has: {what}", self.restore.display()))
         };
@@ -114,14 +142,11 @@ impl Tools {
         if !output.status.success() {
             return Err(failed(&String::from_utf8_lossy(&output.stderr)));
         }
-        let is_own = |line: &&[u8]| {
-            let line = String::from_utf8_lossy(line);
-            EVENT_TRIGGERS.iter().any(|name| line.contains(&format!(" EVENT TRIGGER - {name} ")))
-        };
-        let list: Vec<&[u8]> = output.stdout.split(|byte| *byte == b'\n').filter(|line| !is_own(line)).collect();
-        let path = file.with_extension("list");
-        tokio::fs::write(&path, list.join(&b'\n')).await.map_err(|error| failed(&error))?;
-        Ok(path)
+        // Of a line pg_restore reads the number in front.
+        let list = String::from_utf8_lossy(&output.stdout);
+        let is_own =
+            |line: &&str| EVENT_TRIGGERS.iter().any(|name| line.contains(&format!(" EVENT TRIGGER - {name} ")));
+        Ok(list.lines().filter(|line| !is_own(line)).map(str::to_owned).collect())
     }
 }
 
@@ -136,7 +161,7 @@ async fn run(mut command: Command, program: &Path) -> Result<(), SinkError> {
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = said.lines().collect();
     let last = lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n");
-    Err(SinkError::stop(format!("{program} failed; the next start begins the copy anew:\n{last}")))
+    Err(SinkError::stop(format!("{program} failed; the next start goes on with the copy:\n{last}")))
 }
 
 /// A program that is told the database through its environment.

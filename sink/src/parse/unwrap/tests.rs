@@ -33,7 +33,7 @@ fn said(settings: &[(&str, &str)], value: Option<&str>, new_key: Option<&str>) -
             Ok(Change::Rename { old, new_key }) => format!("rename {} {new_key}", old.row),
             Ok(Change::Truncate { .. }) => "truncate".to_owned(),
             Ok(Change::Nothing) => "nothing".to_owned(),
-            Ok(Change::Definition(_)) => "a definition".to_owned(),
+            Ok(Change::Definition(..)) => "a definition".to_owned(),
             Err(why) => why.to_string(),
         }
     });
