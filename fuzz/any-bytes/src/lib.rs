@@ -10,7 +10,7 @@
 //! - `door`: key stores and logins
 //!
 //! The fuzzer's targets in `fuzz/fuzz_targets` call these functions, and so does a test with every file of `fuzz/corpus`.
-//! Avro and Protobuf are written here, never read.
+//! Protobuf is written here, never read.
 
 mod column;
 mod configuration;
@@ -26,19 +26,21 @@ pub use configuration::{connector_config, java_pattern, properties, worker_confi
 pub use door::{key_stores, logins};
 pub use message::{copy_line, pgoutput};
 pub use position::{java_object, offset};
-pub use record::{sink_record, sink_value};
+pub use record::{jdbc_record, sink_avro, sink_record, sink_value};
 
 /// Reads any bytes.
 pub type Reader = fn(&[u8]);
 
 /// The readers by the names of their targets and of their folders in `fuzz/corpus`.
-pub const READERS: [(&str, Reader); 14] = [
+pub const READERS: [(&str, Reader); 16] = [
     ("pgoutput", pgoutput),
     ("copy_line", copy_line),
     ("column_text", column_text),
     ("column_default", column_default),
     ("sink_record", sink_record),
     ("sink_value", sink_value),
+    ("sink_avro", sink_avro),
+    ("jdbc_record", jdbc_record),
     ("connector_config", connector_config),
     ("worker_config", worker_config),
     ("properties", properties),

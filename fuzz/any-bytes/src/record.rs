@@ -1,11 +1,15 @@
 //! Debezium's records as the sink reads them.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proto::oid::Oid;
 use proto::table::{PgType, PgTypeKind};
 use serde::de::DeserializeSeed as _;
 use serde_json::{Value as Json, json};
+use sink::avro;
+use sink::consume::record::Record;
+use sink::jdbc::settings::Settings;
+use sink::jdbc::topic::Topic;
 use sink::parse::handling::Handling;
 use sink::parse::head::{Heads, Value};
 use sink::parse::reader::Reader;
@@ -151,5 +155,76 @@ pub fn sink_value(data: &[u8]) {
         let mut text = String::new();
         let value = ValueOf { reader: &column.reader, text: &mut text };
         let _written = value.deserialize(&mut serde_json::Deserializer::from_slice(data));
+    }
+}
+
+/// An Avro schema in the first line, and a value that is to be of it behind.
+pub fn sink_avro(data: &[u8]) {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (schema, value) = data.split_at(end);
+    let Some(schema) = std::str::from_utf8(schema).ok().and_then(|schema| avro::schema::Schema::parse(schema).ok())
+    else {
+        return;
+    };
+    if let Some(json) = avro::decode::json(&schema, value.get(1..).unwrap_or_default()) {
+        assert!(serde_json::from_str::<Json>(&json).is_ok(), "JSON: {json}");
+    }
+    assert!(Heads::default().value("t", &[&schema.head, b"null}".as_slice()].concat()).head().is_some(), "a head");
+}
+
+static CONNECTORS: LazyLock<Vec<Arc<Settings>>> = LazyLock::new(|| {
+    let of = |more: &[(&str, &str)]| {
+        let all = [
+            ("name", "n"),
+            ("connection.url", "jdbc:postgresql://h/d"),
+            ("connection.username", "u"),
+            ("topics", "t"),
+            ("schema.evolution", "basic"),
+        ];
+        let properties = all.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Settings::of(&properties).ok().map(Arc::new)
+    };
+    let settings = [
+        of(&[
+            ("primary.key.mode", "record_key"),
+            ("insert.mode", "upsert"),
+            ("delete.enabled", "true"),
+            ("truncate.enabled", "true"),
+        ]),
+        of(&[("primary.key.mode", "kafka"), ("collection.name.format", "${source.schema}.${source.db}")]),
+        of(&[
+            ("primary.key.mode", "record_key"),
+            ("primary.key.fields", "k"),
+            ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
+        ]),
+    ];
+    settings.into_iter().flatten().collect()
+});
+
+/// A record of a topic of a JDBC sink connector: the value, and in a further line the key.
+pub fn jdbc_record(data: &[u8]) {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let (value, key) = (lines.next().filter(|value| !value.is_empty()), lines.next());
+    assert_eq!(CONNECTORS.len(), 3, "a configuration that is none");
+    for settings in CONNECTORS.iter() {
+        let mut topic = Topic::new(settings.clone(), "public", "t");
+        let record = Record {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            timestamp: None,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(|value| Heads::default().value("t", value)),
+            new_key: None,
+        };
+        if topic.look(&record).is_err() {
+            continue;
+        }
+        if let Ok(Some(said)) = topic.read(&record) {
+            let mut rows = Rows::new(TABLES.first().map_or(0, |table| table.columns.len()));
+            for table in TABLES.iter() {
+                let _step = topic.step(&record, &said.what, table, &mut rows);
+            }
+        }
     }
 }

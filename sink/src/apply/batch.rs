@@ -8,9 +8,10 @@ use proto::failpoint;
 use proto::lsn::Lsn;
 
 use super::ledger::{self, Next, Place};
-use super::planner::{Planned, Planner, Tables};
+use super::planner::{Planned, Planner};
 use super::refused::Refused;
 use super::session::Session;
+use super::tables::Tables;
 use super::write::{StageError, write};
 use super::{fence, lacking};
 use crate::consume::Reading;

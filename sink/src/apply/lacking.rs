@@ -1,8 +1,8 @@
 //! What the target lacks of a table, and what is done about it.
 
 use super::copied;
-use super::planner::Tables;
 use super::session::Session;
+use super::tables::Tables;
 use super::write::StageError;
 use crate::error::SinkError;
 use crate::evolve::Evolution;

@@ -10,6 +10,7 @@
 //! - [`refused`]: records that the target does not take
 //! - [`replay`]: records that were set aside, applied after all
 //! - [`sequences`]: the source's sequences, whose values come in no change
+//! - `tables`: what is known of a topic's tables
 //! - `lacking`: what the target lacks of a table, and what is done about it
 //! - `planner`: its records into stages
 //! - `write`: a stage into the target
@@ -27,4 +28,5 @@ pub mod replay;
 pub mod sequences;
 mod session;
 pub mod statements;
+mod tables;
 mod write;

@@ -7,8 +7,9 @@ use tokio_postgres::Row;
 
 use super::batch::{Applier, one_by_one};
 use super::copied;
-use super::planner::{Planner, Tables};
+use super::planner::Planner;
 use super::refused::Refused;
+use super::tables::Tables;
 use crate::config::ReplayConfig;
 use crate::consume::Reading;
 use crate::consume::record::Record;

@@ -84,11 +84,11 @@ fn list(
             long(rest)?;
             count = count.checked_neg()?;
         }
+        // Each has a byte at least: items without any could be counted for ever.
+        if usize::try_from(count).ok()? > rest.len() {
+            return None;
+        }
         for _ in 0..count {
-            // An item without bytes could be counted for ever.
-            if rest.is_empty() {
-                return None;
-            }
             if !std::mem::take(&mut is_first) {
                 out.push(',');
             }

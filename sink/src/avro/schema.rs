@@ -52,10 +52,16 @@ impl Schema {
     }
 }
 
+/// How long Connect's schemas of all named types may become where they are used again: one that is made of two of another, and so on, would
+/// be longer than any memory.
+const LONGEST: usize = 4 << 20;
+
 /// The types that have a name, by their full names.
 #[derive(Default)]
 struct Names {
     known: HashMap<String, (Arc<Node>, Json)>,
+    /// How long those are together that were used again.
+    repeated: usize,
 }
 
 impl Names {
@@ -116,7 +122,12 @@ impl Names {
                 let full = full_name(name, space);
                 let known = self.known.get(&full).or_else(|| self.known.get(name));
                 // One inside of itself is not known yet: Connect has none.
-                return known.cloned().ok_or_else(|| format!("{full} is not declared before it is used"));
+                let known = known.ok_or_else(|| format!("{full} is not declared before it is used"))?;
+                self.repeated += known.1.to_string().len();
+                if self.repeated > LONGEST {
+                    return Err(format!("{full} is used again too often"));
+                }
+                return Ok(known.clone());
             }
         };
         Ok((Arc::new(node), connect(kind, object, json!({}))))
