@@ -112,26 +112,30 @@ async fn comes_later(pipeline: &Pipeline, worker: &Worker, mode: &str) -> anyhow
     let users = load(pipeline, &stop);
     pipeline.target_has("SELECT count(*) > 150 FROM first", "true").await?;
     // What it writes before the list changes, no publication has.
-    old.batch_execute("BEGIN; INSERT INTO third VALUES (1, 'old'); INSERT INTO second (v) VALUES ('old')").await?;
+    old.batch_execute("BEGIN; INSERT INTO third VALUES (101, 'old'); INSERT INTO second (v) VALUES ('old')").await?;
     sink.into_process().stop().await?;
     let mut sink = Sink::start(pipeline.directory.path(), &settings(pipeline, &url, mode, LATER)?)?;
     sink.wait_complete(2, |_| {}).await?;
-    pipeline
-        .source_has("SELECT count(*) > 1 FROM pg_publication_tables WHERE pubname = current_database()", "true")
-        .await?;
+    let process = sink.process();
+    wait_until("the copy to wait for the transaction", Duration::from_secs(60), async || {
+        let said = process.output();
+        let told = said.contains("new tables are copied when the transactions have ended");
+        Ok(if told { Condition::Met(()) } else { Condition::NotYet(said) })
+    })
+    .await?;
     if mode == "table" {
         // The others go on while that one is waited for.
         goes_on(pipeline).await?;
     }
     pipeline.target_has("SELECT to_regclass('second') IS NULL", "true").await?;
-    old.batch_execute("INSERT INTO third VALUES (2, 'old'); COMMIT").await?;
+    old.batch_execute("INSERT INTO third VALUES (102, 'old'); COMMIT").await?;
     pipeline
         .target_has(
             "SELECT count(*) > 0 FROM headwater.copied_tables WHERE state = 'ready' AND table_name = 'third'",
             "true",
         )
         .await?;
-    pipeline.run("INSERT INTO third VALUES (3, 'old')").await?;
+    pipeline.run("INSERT INTO third VALUES (103, 'old')").await?;
     goes_on(pipeline).await?;
     end(&stop, users).await?;
     whole(pipeline).await?;
@@ -180,7 +184,7 @@ async fn a_sink_that_is_killed_while_it_copies_new_tables_goes_on_with_them() ->
         command.env(failpoint::VARIABLE, place);
         crashes(&mut Process::start("sink", command, &pipeline.directory.path().join("sink.log"), "TERM")?, place)
             .await?;
-        pipeline.run("INSERT INTO third VALUES (1, 'between')").await?;
+        pipeline.run("INSERT INTO third VALUES (101, 'between')").await?;
     }
     // A table that changes before it is ready is made anew.
     pipeline.run("ALTER TABLE second ADD COLUMN more int DEFAULT 3").await?;

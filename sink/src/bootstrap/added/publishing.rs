@@ -113,12 +113,12 @@ pub(super) async fn older_transactions_have_ended(config: &RunConfig) -> Result<
     let source = config.source.connect("new tables").await?;
     // Behind everything that has a number now.
     let end: String = source.query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", &[]).await?.get(0);
-    let mut said = Instant::now();
+    let mut said: Option<Instant> = None;
     let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8";
     while !source.query_one(sql, &[&end]).await?.get::<_, bool>(0) {
-        if said.elapsed() >= SAY_EVERY {
-            said = Instant::now();
-            tracing::warn!(
+        if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            said = Some(Instant::now());
+            tracing::info!(
                 "new tables are copied when the transactions have ended that were open in the source when they were published; some \
                  still are (pg_stat_activity, pg_prepared_xacts)"
             );

@@ -62,15 +62,17 @@ pub async fn tables(client: &Client, names: &[Name]) -> Result<Vec<Table>, SinkE
         names.iter().map(|(schema, name)| (schema.as_str(), name.as_str())).unzip();
     let rows = client
         .query(
-            "SELECT n.nspname::text, c.relname::text, pg_table_size(c.oid),
-                    coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''), '{}'),
+            // A size is another at each time that it is asked for, while others write: nothing is grouped by it.
+            "SELECT n.nspname::text, c.relname::text, coalesce(pg_table_size(c.oid), 0),
+                    ARRAY(SELECT a.attname::text FROM pg_attribute a
+                          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+                          ORDER BY a.attnum),
                     (SELECT ARRAY[rn.nspname::text, r.relname::text] FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
                      WHERE c.relispartition AND r.oid = pg_partition_root(c.oid))
              FROM unnest($1::text[], $2::text[]) AS asked (schema, name)
              JOIN pg_namespace n ON n.nspname = asked.schema
              JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name AND c.relkind = 'r'
-             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-             GROUP BY 1, 2, 3, c.oid, c.relispartition ORDER BY 3 DESC, 1, 2",
+             ORDER BY 3 DESC, 1, 2",
             &[&schemas, &names],
         )
         .await?;
