@@ -112,7 +112,7 @@ impl Tools {
         source: &Client,
         there: Option<&Client>,
     ) -> Result<(), SinkError> {
-        let mut list = self.without_own(file).await?;
+        let mut list = self.without_own(config, file).await?;
         if let Some(target) = there {
             list = built::leave_out(source, target, list).await?;
         }
@@ -133,12 +133,13 @@ impl Tools {
 
     /// Lists what is in such a file, without the event triggers by which the source tells of changes of its tables: what they run is
     /// in the schema that is left out.
-    async fn without_own(&self, file: &Path) -> Result<Vec<String>, SinkError> {
+    async fn without_own(&self, config: &RunConfig, file: &Path) -> Result<Vec<String>, SinkError> {
         let failed = |what: &dyn std::fmt::Display| {
             SinkError::stop(format!("{} does not list what the source has: {what}", self.restore.display()))
         };
-        let output =
-            Command::new(&self.restore).arg("--list").arg(file).output().await.map_err(|error| failed(&error))?;
+        // It reaches no server for that, but whoever wraps it may look at what it is told.
+        let mut listing = with_address(&self.restore, &config.target);
+        let output = listing.arg("--list").arg(file).output().await.map_err(|error| failed(&error))?;
         if !output.status.success() {
             return Err(failed(&String::from_utf8_lossy(&output.stderr)));
         }
