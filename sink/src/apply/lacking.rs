@@ -102,6 +102,9 @@ pub(super) async fn definition(
         && let Some(snapshot) = copied::snapshot_of(client, schema, name).await?
         && written.is_some_and(|written| snapshot.has(written))
     {
+        if Box::pin(evolution.follow_copied(client, told)).await? {
+            tables.forget_all();
+        }
         return Ok(());
     }
     if Box::pin(evolution.follow(client, told)).await? {

@@ -32,6 +32,46 @@ impl Evolution {
         Ok(is_changed)
     }
 
+    /// A table was copied behind what a message says. What the target has of it under the name that it had before goes: its rows came with
+    /// the copy. Whether something was changed.
+    ///
+    /// # Errors
+    /// Stop where the target does not take it; retry where it may.
+    pub async fn follow_copied(&self, target: &Client, told: &Told) -> Result<bool, SinkError> {
+        let (true, Told::Table(want)) = (self.follows(), told) else { return Ok(false) };
+        let known = self.known(target);
+        let Some(base) = known.table(want.oid).await? else { return Ok(false) };
+        let before = qualified(&base.schema, &base.name);
+        if (&base.schema, &base.name) == (&want.schema, &want.name) || !catalog::is_there(target, &before).await? {
+            return Ok(false);
+        }
+        self.run(target, want, &format!("DROP TABLE {before}")).await?;
+        known.put("table", want.oid, &json(want)?).await?;
+        Ok(true)
+    }
+
+    /// Of tables of the source those that it has under other names than the target last knew: messages tell of them.
+    ///
+    /// # Errors
+    /// The servers'.
+    pub async fn renamed(&self, source: &Client, target: &Client) -> Result<Vec<(String, String)>, SinkError> {
+        if !self.follows() {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT source_oid, definition ->> 'schema', definition ->> 'name' FROM headwater.definitions
+                   WHERE topic_prefix = $1 AND kind = 'table'";
+        let known = target.query(sql, &[&self.inner()?.prefix]).await?;
+        let oids: Vec<i64> = known.iter().map(|row| row.get(0)).collect();
+        let schemas: Vec<&str> = known.iter().map(|row| row.get(1)).collect();
+        let names: Vec<&str> = known.iter().map(|row| row.get(2)).collect();
+        let sql = "SELECT n.nspname::text, c.relname::text
+                   FROM unnest($1::bigint[], $2::text[], $3::text[]) AS known (id, schema, name)
+                   JOIN pg_class c ON c.oid = known.id::oid JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE (n.nspname, c.relname) <> (known.schema, known.name)";
+        let rows = source.query(sql, &[&oids, &schemas, &names]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     async fn follow_table(&self, target: &Client, want: &Table) -> Result<bool, SinkError> {
         if !self.captures(&want.schema, &want.name)? {
             return Ok(false);

@@ -91,10 +91,11 @@ impl Added<'_> {
             .filter(|row| row.get(2))
             .map(|row| (row.get(0), row.get(1)))
             .collect();
+        let renamed = self.evolution.renamed(&source, target).await?;
         let mut new = Vec::new();
         for table in &found.tables {
             let name: Name = (table.schema.clone(), table.name.clone());
-            if there.contains(&name) || known.iter().any(|known| name_of(known) == name) {
+            if there.contains(&name) || renamed.contains(&name) || known.iter().any(|known| name_of(known) == name) {
                 continue;
             }
             let topic = proto::topic::of_table(&self.config.topic_prefix, &table.schema, &table.name);
