@@ -294,3 +294,35 @@ async fn values_of_types_that_stop_debeziums_connector_are_the_sources() -> anyh
     both.ours_has(sql, &source).await?;
     both.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_go_into_one_plain_table_of_another_name_and_schema() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("jdbc_parts").await?;
+    pipeline
+        .run(
+            "CREATE TABLE events (id int, day date, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+             CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+             CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+             INSERT INTO events SELECT n, date '2024-12-20' + n, 'v' || n FROM generate_series(1, 30) n",
+        )
+        .await?;
+    pipeline.target().await?.batch_execute("CREATE SCHEMA archive").await?;
+    let sink = [
+        ("collection.name.format", "${topic}"),
+        ("collection.naming.strategy", "io.debezium.sink.naming.PassthroughCollectionNamingStrategy"),
+        ("topics.regex", "jdbc_parts\\.public\\.events_.*"),
+        ("transforms", "route"),
+        ("transforms.route.type", "org.apache.kafka.connect.transforms.RegexRouter"),
+        ("transforms.route.regex", ".*\\.events_\\d+"),
+        ("transforms.route.replacement", "archive.events"),
+    ];
+    let mut both = Both::start(pipeline, &[], &sink).await?;
+    both.start_ours()?;
+    both.ours_has("SELECT count(*) FROM archive.events", "30").await?;
+    // Into another partition: a delete in one topic, an insert in another.
+    both.pipeline.run("UPDATE events SET day = '2025-06-01', v = 'moved' WHERE id = 1; DELETE FROM events WHERE id > 25").await?;
+    both.pipeline.run("INSERT INTO events VALUES (100, '2024-06-01', 'new')").await?;
+    let source: String = both.pipeline.source().await?.query_one(&rows("events"), &[]).await?.get(0);
+    both.ours_has(&rows("archive.events"), &source).await?;
+    both.stop().await
+}
