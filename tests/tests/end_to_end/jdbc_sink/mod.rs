@@ -320,7 +320,9 @@ async fn partitions_go_into_one_plain_table_of_another_name_and_schema() -> anyh
     both.start_ours()?;
     both.ours_has("SELECT count(*) FROM archive.events", "30").await?;
     // Into another partition: a delete in one topic, an insert in another.
-    both.pipeline.run("UPDATE events SET day = '2025-06-01', v = 'moved' WHERE id = 1; DELETE FROM events WHERE id > 25").await?;
+    both.pipeline
+        .run("UPDATE events SET day = '2025-06-01', v = 'moved' WHERE id = 1; DELETE FROM events WHERE id > 25")
+        .await?;
     both.pipeline.run("INSERT INTO events VALUES (100, '2024-06-01', 'new')").await?;
     let source: String = both.pipeline.source().await?.query_one(&rows("events"), &[]).await?.get(0);
     both.ours_has(&rows("archive.events"), &source).await?;
