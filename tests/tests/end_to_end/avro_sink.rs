@@ -23,7 +23,8 @@ const TABLES: &str = "
 const ROWS: &str = "
     INSERT INTO kinds VALUES (1, true, 1, 1.5, 'NaN', 12.34, 1.23456789, 'text', '6f4ad1e6-0a1b-4c6e-9d3c-1f2e3d4c5b6a', '{\"b\": [1, 2]}',
         '\\x00ff', '2024-02-29', '2024-02-29 12:34:56.789012', '2024-02-29 12:34:56.789012+02', '12:34:56.789012', '{1,2,NULL}',
-        '{a,\"b,c\",NULL}', 'bad', '(1.5,2)', B'10011'), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+        '{a,\"b,c\",NULL}', 'bad', '(1.5,2)', B'10011'), (-3, false, -7, -1.5, '-Infinity', -12.34, -1e-30, '', NULL, NULL, '', '1960-02-29', '0099-01-02 03:04:05', NULL, '00:00:00', '{-1}', '{}', NULL, NULL, NULL),
+        (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     BEGIN; INSERT INTO pairs SELECT n, 'b' || n, 'v' FROM generate_series(1, 300) n; INSERT INTO bare SELECT 'x', n % 3 FROM generate_series(1, 20) n; COMMIT;
     UPDATE pairs SET b = 'other' WHERE a = 5; DELETE FROM pairs WHERE a % 7 = 0; UPDATE bare SET v = 'y' WHERE n = 2; TRUNCATE pairs;
     INSERT INTO pairs VALUES (1, 'é \"', repeat('long ', 2000)); UPDATE pairs SET a = 2";
