@@ -273,7 +273,10 @@ impl Connector {
             }
             let text = answer.text().await.unwrap_or_default();
             // A Java worker answers 409 while its group rebalances, and 500 or 503 while it starts.
-            let passes = status == StatusCode::CONFLICT || status.is_server_error() || status == StatusCode::NOT_FOUND;
+            let passes = status == StatusCode::CONFLICT
+                || status.is_server_error()
+                || status == StatusCode::NOT_FOUND
+                || is_cut_off(&text);
             if !passes || Instant::now() > deadline {
                 let message = serde_json::from_str::<Value>(&text)
                     .ok()
@@ -288,6 +291,14 @@ impl Connector {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
+}
+
+/// Whether a worker refuses a configuration only because it did not get through to the source, which it asks while it looks at it: the
+/// streamer's words, and those of Debezium's driver.
+fn is_cut_off(answer: &str) -> bool {
+    ["The connection to PostgreSQL at ", "The connection attempt failed", "refused. Check that the hostname"]
+        .iter()
+        .any(|words| answer.contains(words))
 }
 
 /// A connector whose records say all that the target needs, named after its topics' prefix.
@@ -381,6 +392,17 @@ mod tests {
         assert!(error.contains("snapshot.mode must be no_data") && error.contains("topic.prefix differs"), "{error}");
         assert!(error.contains("time.precision.mode must be one of") && error.contains("must not be drop"), "{error}");
         assert!(!error.contains("hidden-value") && !error.contains("skipped"), "{error}");
+    }
+
+    #[test]
+    fn a_worker_that_is_cut_off_from_the_source_is_asked_again_and_one_that_is_refused_there_is_not() {
+        let validating = "Connector configuration is invalid and contains the following 1 error(s):\nError while validating connector config: ";
+        for passes in ["The connection to PostgreSQL at h:1 failed: early eof", "The connection attempt failed."] {
+            assert!(is_cut_off(&format!("{validating}{passes}")), "{passes}");
+        }
+        for stays in ["FATAL: password authentication failed for user \"u\"", "FATAL: database \"d\" does not exist"] {
+            assert!(!is_cut_off(&format!("{validating}{stays}")), "{stays}");
+        }
     }
 
     #[test]
