@@ -354,3 +354,26 @@ async fn partitions_go_into_one_plain_table_of_another_name_and_schema() -> anyh
     both.ours_has(&rows("archive.events"), &source).await?;
     both.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_a_single_value_is_the_column_that_the_configuration_names() -> anyhow::Result<()> {
+    let pipeline = Pipeline::new("jdbc_single").await?;
+    pipeline.run("CREATE TABLE other (id int PRIMARY KEY)").await?;
+    let topic = "jdbc_single_rows";
+    stack::topic::create(&pipeline.kafka, topic, 1).await?;
+    let value = |v: &str| {
+        let schema = json!({ "type": "struct", "optional": false, "fields": [{ "type": "string", "optional": true, "field": "v" }] });
+        json!({ "schema": schema, "payload": { "v": v } }).to_string()
+    };
+    let key = |id: i64| json!({ "schema": { "type": "int64", "optional": false }, "payload": id }).to_string();
+    for (id, v) in [(5, "five"), (-6, "six"), (5, "five again")] {
+        stack::topic::write(&pipeline.kafka, topic, key(id).as_bytes(), value(v).as_bytes()).await?;
+    }
+    let sink =
+        [("topics", topic), ("topics.regex", ""), ("collection.name.format", "${topic}"), ("primary.key.fields", "id")];
+    let mut both = Both::start(pipeline, &[], &sink).await?;
+    both.start_ours()?;
+    both.ours_has(&rows("jdbc_single_rows"), "(-6,six)\n(5,\"five again\")").await?;
+    both.ours_has("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'jdbc_single_rows'::regclass AND attname = 'id'", "bigint").await?;
+    both.stop().await
+}
