@@ -1,13 +1,14 @@
 //! The sink: Debezium envelopes from Kafka into a second PostgreSQL.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use access::allocator::share_one_arena;
 use clap::Parser as _;
 use sink::apply::replay;
-use sink::config::{Arguments, Command, JdbcConfig, RunConfig};
+use sink::config::{Arguments, Command};
 use sink::error::SinkError;
 use sink::metrics::health::Health;
 use sink::{bootstrap, jdbc, metrics, verify};
@@ -36,7 +37,10 @@ async fn start() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging();
     let result = match arguments.command {
-        Command::Run(config) => run(&config).await.map(|()| true),
+        Command::Run(config) => {
+            until_stopped(config.http_listen, async |health, cancel| bootstrap::run(&config, health, cancel).await)
+                .await
+        }
         Command::Verify(config) => {
             let cancel = CancellationToken::new();
             if config.watch {
@@ -45,8 +49,7 @@ async fn start() -> ExitCode {
             verify::run(&config, &cancel).await
         }
         Command::Jdbc(config) => {
-            let (health, cancel) = (Health::default(), CancellationToken::new());
-            jdbc_until_stopped(&config, &health, &cancel).await.map(|()| true)
+            until_stopped(config.http_listen, async |health, cancel| jdbc::run(&config, health, cancel).await).await
         }
         Command::Replay(config) => replay::run(&config).await,
     };
@@ -60,28 +63,21 @@ async fn start() -> ExitCode {
     }
 }
 
-async fn run(config: &RunConfig) -> Result<(), SinkError> {
+/// Runs what applies changes until it is asked to stop, and says meanwhile how it is.
+async fn until_stopped(
+    listen: SocketAddr,
+    run: impl AsyncFnOnce(&Health, &CancellationToken) -> Result<(), SinkError>,
+) -> Result<bool, SinkError> {
     let (health, cancel) = (Health::default(), CancellationToken::new());
-    metrics::http::serve(config.http_listen, health.clone()).await?;
+    metrics::http::serve(listen, health.clone()).await?;
     tokio::spawn(stop_on_signal(cancel.clone()));
     tokio::select! {
-        result = bootstrap::run(config, &health, &cancel) => result?,
+        result = run(&health, &cancel) => result?,
         // Asked to stop before the copy was complete: the next start begins that step anew.
         () = stopped_early(&cancel, &health) => {}
     }
     tracing::info!("stopped");
-    Ok(())
-}
-
-async fn jdbc_until_stopped(config: &JdbcConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
-    metrics::http::serve(config.http_listen, health.clone()).await?;
-    tokio::spawn(stop_on_signal(cancel.clone()));
-    tokio::select! {
-        result = jdbc::run(config, health, cancel) => result?,
-        () = stopped_early(cancel, health) => {}
-    }
-    tracing::info!("stopped");
-    Ok(())
+    Ok(true)
 }
 
 /// Completes when a stop is asked for before changes are applied; behind that the sequence itself ends cleanly.

@@ -15,6 +15,7 @@ use crate::consume::Reading;
 use crate::consume::record::Record;
 use crate::error::SinkError;
 use crate::evolve::Evolution;
+use crate::jdbc;
 use crate::jdbc::settings::{self, Settings};
 use crate::parse::handling::Handling;
 use crate::parse::head::Value;
@@ -27,7 +28,7 @@ use crate::parse::head::Value;
 /// # Errors
 /// Stop when the table or a column is missing; retry when the target is away.
 pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
-    let reading = reading(config)?;
+    let reading = reading(config).await?;
     let mut applier = match &reading {
         Reading::Replica(_) => Applier::connect(&config.target, &Refused::none(), &Evolution::none()).await?,
         Reading::Jdbc(..) => Applier::connect_plainly(&config.target, &Refused::none()).await?,
@@ -57,14 +58,14 @@ pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
 }
 
 /// How the records are read: as the connector's file says, or as Debezium writes them by itself.
-fn reading(config: &ReplayConfig) -> Result<Reading, SinkError> {
+async fn reading(config: &ReplayConfig) -> Result<Reading, SinkError> {
     let Some(file) = &config.connector else { return Ok(Reading::Replica(Arc::default())) };
     let fail = |why: String| SinkError::stop(format!("connector file {}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
     if text.contains(settings::CLASS) {
         let settings = Settings::read(Some(file))?;
-        let schema = settings.address.schema.clone().unwrap_or_else(|| "public".to_owned());
-        return Ok(Reading::Jdbc(Arc::new(settings), schema.into()));
+        let schema = jdbc::own_schema(&settings, &config.target.connect("replay").await?).await?;
+        return Ok(Reading::Jdbc(Arc::new(settings), schema));
     }
     let json: serde_json::Value = serde_json::from_str(&text)
         .map_err(|error| fail(format!("not JSON (line {}, column {})", error.line(), error.column())))?;

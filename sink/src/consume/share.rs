@@ -189,7 +189,9 @@ impl Dispatcher<'_> {
                 state.next = stored.get(name).copied();
             }
             begins.extend(partition.begin().map(|(place, begin)| {
-                let begin = begin.max(elsewhere.get(&place).copied());
+                // Only where somebody has read on: what is shown otherwise is what is stored, and its last record is looked at again.
+                let next = stored.get(name).map(|next| next.offset);
+                let begin = elsewhere.get(&place).copied().filter(|shown| Some(*shown) > next).or(begin);
                 (place, begin)
             }));
             self.health.partition(&place.0, place.1, None);

@@ -25,4 +25,5 @@ mod tables;
 pub mod topic;
 mod transforms;
 
+pub(crate) use start::own_schema;
 pub use start::run;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::kafka::Security;
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
@@ -40,13 +41,7 @@ pub async fn run(config: &JdbcConfig, health: &Health, cancel: &CancellationToke
     steps.begin(&format!("consuming as connector {}", settings.name));
     let client = database.connect("start").await?;
     ledger::create(&client).await?;
-    let schema = match &settings.address.schema {
-        Some(schema) => settings.identifier(schema),
-        None => {
-            let current: Option<String> = client.query_one("SELECT current_schema()", &[]).await?.get(0);
-            current.unwrap_or_else(|| "public".to_owned())
-        }
-    };
+    let schema = own_schema(&settings, &client).await?;
     let on = if settings.tolerates { OnRefused::SetAside } else { OnRefused::Stop };
     let feed = Feed {
         subscription: Subscription {
@@ -59,7 +54,7 @@ pub async fn run(config: &JdbcConfig, health: &Health, cancel: &CancellationToke
         target_id: ledger::target_id(&client).await?,
         refused: Refused::of_connector(&kafka, on, settings.dead_letter_topic.clone(), &settings.name),
         converters: settings.converters.clone(),
-        reading: Reading::Jdbc(settings.clone(), schema.into()),
+        reading: Reading::Jdbc(settings.clone(), schema),
         evolution: Evolution::none(),
     };
     drop(client);
@@ -67,6 +62,18 @@ pub async fn run(config: &JdbcConfig, health: &Health, cancel: &CancellationToke
     steps.complete("CONNECTOR RUNNING");
     consume::run(&feed, &Order::Tables, health, cancel).await;
     Ok(())
+}
+
+/// Where tables are whose names have no schema.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn own_schema(settings: &Settings, client: &Client) -> Result<Arc<str>, SinkError> {
+    if let Some(schema) = &settings.address.schema {
+        return Ok(settings.identifier(schema).into());
+    }
+    let current: Option<String> = client.query_one("SELECT current_schema()", &[]).await?.get(0);
+    Ok(current.unwrap_or_else(|| "public".to_owned()).into())
 }
 
 /// Kafka, with what the connector says of how it is entered over what the worker would.
