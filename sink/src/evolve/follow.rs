@@ -22,6 +22,7 @@ impl Evolution {
         if !self.follows() {
             return Ok(false);
         }
+        Self::lock(target).await?;
         let path = catalog::full_names(target).await?;
         let is_changed = match told {
             Told::Table(table) => self.follow_table(target, table).await?,
@@ -39,6 +40,7 @@ impl Evolution {
     /// Stop where the target does not take it; retry where it may.
     pub async fn follow_copied(&self, target: &Client, told: &Told) -> Result<bool, SinkError> {
         let (true, Told::Table(want)) = (self.follows(), told) else { return Ok(false) };
+        Self::lock(target).await?;
         let known = self.known(target);
         let Some(base) = known.table(want.oid).await? else { return Ok(false) };
         let before = qualified(&base.schema, &base.name);

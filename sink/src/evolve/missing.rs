@@ -7,9 +7,6 @@ use super::definition::{Column, Table};
 use super::{Evolution, catalog, difference};
 use crate::error::SinkError;
 
-/// One session at a time adds something: two that bring the first rows of a table would both make it.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('headwater evolution', 0))";
-
 impl Evolution {
     /// Makes a table that rows are of, in the open transaction of `target`. `false` where the source has no such table either: it was
     /// dropped behind these rows.
@@ -18,7 +15,7 @@ impl Evolution {
     /// Stop where the target does not take it; retry where it may.
     pub async fn make_table(&self, target: &Client, schema: &str, name: &str) -> Result<bool, SinkError> {
         let Some(want) = self.in_source(schema, name).await? else { return Ok(false) };
-        target.batch_execute(LOCK).await?;
+        Self::lock(target).await?;
         let path = catalog::full_names(target).await?;
         // Somebody else may have made it meanwhile.
         if catalog::table(target, schema, name).await?.is_none() {
@@ -53,7 +50,7 @@ impl Evolution {
     ) -> Result<bool, SinkError> {
         let Some(want) = self.in_source(schema, name).await? else { return Ok(false) };
         let Some(new) = want.column(column).filter(|column| column.generated.is_none()) else { return Ok(false) };
-        target.batch_execute(LOCK).await?;
+        Self::lock(target).await?;
         let path = catalog::full_names(target).await?;
         let have = catalog::table(target, schema, name).await?;
         let there = have.as_ref().and_then(|have| have.column(column));
@@ -112,7 +109,7 @@ impl Evolution {
     pub async fn make_way(&self, target: &Client, schema: &str, name: &str) -> Result<(), SinkError> {
         let Some(want) = self.in_source(schema, name).await? else { return Ok(()) };
         target.batch_execute("BEGIN").await?;
-        target.batch_execute(LOCK).await?;
+        Self::lock(target).await?;
         catalog::full_names(target).await?;
         if let Some(have) = catalog::table(target, schema, name).await? {
             self.follow_types(target, &want.types).await?;

@@ -43,6 +43,10 @@ use crate::consume::Order;
 use crate::error::SinkError;
 use crate::postgres::Database;
 
+/// One session at a time changes tables or types. Two that bring the first rows of a table would both make it, and what one has made and
+/// not committed the other takes for missing, or for nobody's.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('headwater evolution', 0))";
+
 /// What the target does when the source's tables change.
 #[derive(Clone)]
 pub struct Evolution(Option<Arc<Inner>>);
@@ -84,6 +88,14 @@ impl Evolution {
 
     fn inner(&self) -> Result<&Inner, SinkError> {
         self.0.as_deref().ok_or_else(|| SinkError::stop("there is no source that could say how its tables are"))
+    }
+
+    /// Nobody else changes tables or types until the transaction ends.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn lock(target: &Client) -> Result<(), SinkError> {
+        Ok(target.batch_execute(LOCK).await?)
     }
 
     /// Whether the target gets what it lacks.

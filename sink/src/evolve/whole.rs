@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row};
 use super::change::{Change, TypeChange, create_sequence, own_sequence};
 use super::definition::{Sequence, Table, UserType};
 use super::known::Known;
-use super::{catalog, difference};
+use super::{Evolution, catalog, difference};
 use crate::error::SinkError;
 use crate::plan::table::qualified;
 use crate::postgres::identifier;
@@ -138,11 +138,13 @@ impl Definitions {
         self
     }
 
-    /// Makes the tables without anything over their rows, with what they are made of, in the open transaction of `target`.
+    /// Makes the tables without anything over their rows, with what they are made of, in the open transaction of `target`. Where changes
+    /// are applied meanwhile, types that are there belong to them too, and `beside` changes them; otherwise they are what an interrupted
+    /// copy left.
     ///
     /// # Errors
     /// Stop where the target does not take it.
-    pub async fn make(&self, target: &Client) -> Result<(), SinkError> {
+    pub async fn make(&self, target: &Client, beside: Option<&Evolution>) -> Result<(), SinkError> {
         let path = catalog::full_names(target).await?;
         let mut schemas: BTreeSet<&String> = self.tables.iter().map(|table| &table.schema).collect();
         schemas.extend(self.tables.iter().flat_map(|table| &table.types).map(|of| &of.schema));
@@ -165,8 +167,15 @@ impl Definitions {
                 target.batch_execute("ROLLBACK TO extension").await?;
             }
         }
-        for of in self.tables.iter().flat_map(|table| &table.types) {
-            make_type(target, of).await?;
+        for table in &self.tables {
+            match beside {
+                Some(evolution) => _ = evolution.follow_types(target, &table.types).await?,
+                None => {
+                    for of in &table.types {
+                        make_type(target, of).await?;
+                    }
+                }
+            }
         }
         for (sql, (schema, name)) in &self.sequences {
             run(target, &format!("sequence {schema}.{name}"), sql).await?;

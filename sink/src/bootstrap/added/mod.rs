@@ -229,6 +229,7 @@ impl Added<'_> {
             table.state != State::Wanted && fingerprint(table).is_none_or(|fingerprint| fingerprint != table.definition)
         }) || definitions.has_partitions();
         target.batch_execute("BEGIN").await?;
+        Evolution::lock(target).await?;
         let mut there = Vec::new();
         for table in waiting {
             let sql_name = qualified(&table.schema, &table.name);
@@ -262,7 +263,7 @@ impl Added<'_> {
             there.iter().any(|table| table.state == State::Wanted && is_of(table, schema, name))
         };
         let new = definitions.clone().only(is_new);
-        new.make(target).await?;
+        new.make(target, Some(self.evolution)).await?;
         ledger.put(State::Made, new.fingerprints()).await?;
         target.batch_execute("COMMIT").await?;
         Ok(there)

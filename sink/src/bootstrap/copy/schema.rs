@@ -109,7 +109,7 @@ impl<'a> Schema<'a> {
     pub(super) async fn make_tables(&self, copy: &Copy<'_>, definitions: &Definitions) -> Result<(), SinkError> {
         match self {
             Self::Dumped { tools, file, .. } => tools.restore(copy.config, file, Section::Tables).await,
-            Self::Read => definitions.make(copy.target).await,
+            Self::Read => definitions.make(copy.target, None).await,
         }
     }
 
