@@ -10,12 +10,14 @@
 //! - [`key_store`]: Java's stores of keys and certificates
 //! - [`java_properties`]: Java's `.properties` files
 //! - [`config_providers`]: values of a configuration that stand elsewhere
+//! - [`diagnosis`]: what is wrong, and what mends it, in the words of a start and of `doctor`
 //! - [`allocator`]: where the memory comes from that Kafka's client gives back
 //!
 //! What this crate says of a failure is text for a person; whether it is tried again, the programs decide. No password is in it.
 
 pub mod allocator;
 pub mod config_providers;
+pub mod diagnosis;
 pub mod https;
 pub mod jaas;
 pub mod java_properties;

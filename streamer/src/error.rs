@@ -6,6 +6,8 @@
 
 use std::error::Error;
 
+use access::diagnosis::{Finding, Severity, told};
+
 /// What ended an attempt to run the task.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
@@ -23,6 +25,8 @@ pub enum TaskError {
 #[derive(Debug)]
 pub struct Failure {
     message: String,
+    /// What it is called by `doctor`, and what mends it.
+    remedy: Option<(&'static str, String)>,
     source: Option<Box<dyn Error + Send + Sync>>,
     /// Whether it is the fault of the record at hand.
     is_of_record: bool,
@@ -30,7 +34,7 @@ pub struct Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&told(&self.message, self.remedy.as_ref().map_or("", |(_, remedy)| remedy)))
     }
 }
 
@@ -40,42 +44,62 @@ impl Error for Failure {
     }
 }
 
+impl From<Finding> for TaskError {
+    fn from(finding: Finding) -> Self {
+        let error = if finding.passes { TaskError::retry(finding.message) } else { TaskError::stop(finding.message) };
+        error.mended_by(finding.id, finding.remedy)
+    }
+}
+
 impl TaskError {
     /// A failure that time may mend.
     pub fn retry(message: impl Into<String>) -> Self {
-        TaskError::Retry(Failure { message: message.into(), source: None, is_of_record: false })
+        TaskError::Retry(Failure { message: message.into(), remedy: None, source: None, is_of_record: false })
     }
 
     /// A failure that a person must mend.
     pub fn stop(message: impl Into<String>) -> Self {
-        TaskError::Stop(Failure { message: message.into(), source: None, is_of_record: false })
+        TaskError::Stop(Failure { message: message.into(), remedy: None, source: None, is_of_record: false })
+    }
+
+    /// The same failure with what mends it, and what it is called by `doctor`.
+    pub fn mended_by(self, id: &'static str, remedy: impl Into<String>) -> Self {
+        self.with(|failure| Failure { remedy: Some((id, remedy.into())), ..failure })
+    }
+
+    /// What happened, without what mends it.
+    pub fn message(&self) -> &str {
+        let (TaskError::Retry(failure) | TaskError::Stop(failure)) = self;
+        &failure.message
+    }
+
+    /// As `doctor` says it; `id` is for one that has no name of its own.
+    pub fn finding(&self, id: &'static str) -> Finding {
+        let (TaskError::Retry(failure) | TaskError::Stop(failure)) = self;
+        let (id, remedy) = failure.remedy.clone().unwrap_or((id, String::new()));
+        Finding { id, severity: Severity::Error, message: failure.message.clone(), remedy, passes: self.is_retry() }
+    }
+
+    fn with(self, change: impl FnOnce(Failure) -> Failure) -> Self {
+        match self {
+            TaskError::Retry(failure) => TaskError::Retry(change(failure)),
+            TaskError::Stop(failure) => TaskError::Stop(change(failure)),
+        }
     }
 
     /// The same kind of failure with `cause` kept underneath for the log.
     pub fn because(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let with = |failure: Failure| Failure { source: Some(cause.into()), ..failure };
-        match self {
-            TaskError::Retry(failure) => TaskError::Retry(with(failure)),
-            TaskError::Stop(failure) => TaskError::Stop(with(failure)),
-        }
+        self.with(|failure| Failure { source: Some(cause.into()), ..failure })
     }
 
     /// Puts what was being done in front of the message; the kind stays.
     pub fn while_doing(self, what: &str) -> Self {
-        let with = |failure: Failure| Failure { message: format!("{what}: {}", failure.message), ..failure };
-        match self {
-            TaskError::Retry(failure) => TaskError::Retry(with(failure)),
-            TaskError::Stop(failure) => TaskError::Stop(with(failure)),
-        }
+        self.with(|failure| Failure { message: format!("{what}: {}", failure.message), ..failure })
     }
 
     /// The same failure, which is the fault of the record at hand and of no other: whoever knows the record may say which.
     pub fn of_record(self) -> Self {
-        let with = |failure: Failure| Failure { is_of_record: true, ..failure };
-        match self {
-            TaskError::Retry(failure) => TaskError::Retry(with(failure)),
-            TaskError::Stop(failure) => TaskError::Stop(with(failure)),
-        }
+        self.with(|failure| Failure { is_of_record: true, ..failure })
     }
 
     /// Whether it is the fault of the record at hand.
@@ -131,6 +155,7 @@ mod tests {
     fn a_trace_has_java_s_form_whatever_its_texts_are() {
         let error = TaskError::stop("slot s is in use (by 7)").because(Failure {
             message: "line one\n  line two".to_owned(),
+            remedy: None,
             source: Some("x.y.DataException: bad".into()),
             is_of_record: false,
         });

@@ -13,6 +13,7 @@
 //! - [`pipeline`]: wires the stages; retries; shutdown
 //! - [`worker`]: the REST API, connectors' life cycle, the worker's topics
 //! - [`metrics`]: what is counted
+//! - [`doctor`]: everything that could be wrong, looked at
 //! - [`error`]: the two kinds of failure
 //!
 //! # Invariants
@@ -31,6 +32,7 @@
 pub mod capture;
 pub mod config;
 pub mod convert;
+pub mod doctor;
 pub mod emit;
 pub mod error;
 pub mod metrics;

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::allocator::share_one_arena;
-use access::kafka::{self, Cluster, Refusal};
 use anyhow::Context as _;
 use axum::Router;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
+use streamer::doctor::{self, Configured};
 use streamer::error::TaskError;
 use streamer::worker::deploy;
+use streamer::worker::entrance::enter;
 use streamer::worker::group::{Membership, Place};
 use streamer::worker::herder::Herder;
 use streamer::worker::log_levels::LogLevels;
@@ -45,14 +46,27 @@ const STANDBY_NOTICE: Duration = Duration::from_secs(5);
 #[command(version)]
 struct Arguments {
     /// The worker's configuration, instead of the environment
-    #[arg(long, value_name = "FILE.properties")]
+    #[arg(long, global = true, value_name = "FILE.properties")]
     worker: Option<PathBuf>,
     /// Debezium Server's configuration: its one connector is run, without a group
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["worker", "connector"])]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["worker", "connector"])]
     application_properties: Option<PathBuf>,
     /// A connector to create or update at the start; may be given more than once
-    #[arg(long, value_name = "FILE.json|FILE.properties")]
+    #[arg(long, global = true, value_name = "FILE.json|FILE.properties")]
     connector: Vec<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look at everything that could be wrong, and say what mends it: configured as for a run, before one or while it goes on.
+    /// Nothing is changed. Exit status 0 where there is no error, 1 where there is one
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,6 +77,9 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn start() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Doctor { json }) = arguments.command {
+        return doctor::run(&configured(&arguments), json).await;
+    }
     let levels = start_logging();
     match run(&arguments, levels).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,6 +88,14 @@ async fn start() -> ExitCode {
             eprintln!("streamer: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn configured(arguments: &Arguments) -> Configured<'_> {
+    Configured {
+        worker: arguments.worker.as_deref(),
+        application_properties: arguments.application_properties.as_deref(),
+        connectors: &arguments.connector,
     }
 }
 
@@ -265,21 +290,6 @@ where
                 });
             }
         }
-    }
-}
-
-/// Asks Kafka who it is, as the worker.
-async fn enter(worker: &WorkerConfig) -> Result<Cluster, TaskError> {
-    let client = worker.kafka_client();
-    match tokio::task::spawn_blocking(move || kafka::enter(&client, Duration::from_secs(5))).await {
-        Ok(Ok(cluster)) => Ok(cluster),
-        Ok(Err(Refusal::Locked(why))) => Err(TaskError::stop(format!(
-            "Kafka at {} (bootstrap.servers) does not let the worker in: {why}. Nothing was read, nothing is lost. Look at \
-             security.protocol, ssl.* and sasl.*",
-            worker.bootstrap_servers()
-        ))),
-        Ok(Err(Refusal::Away(why))) => Err(TaskError::retry(why)),
-        Err(error) => Err(TaskError::retry("asking Kafka broke off").because(error)),
     }
 }
 

@@ -101,6 +101,8 @@ pub struct TopicTracking {
 /// A topic that the worker keeps something in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageTopic {
+    /// The property that names it.
+    pub property: String,
     /// Its name.
     pub name: String,
     /// How many partitions it is created with.
@@ -203,6 +205,7 @@ impl WorkerConfig {
         };
         let storage = |kind: &str, name: String, partitions: i32| {
             Ok::<_, WorkerConfigError>(StorageTopic {
+                property: format!("{kind}.storage.topic"),
                 name,
                 partitions: number(&format!("{kind}.storage.partitions"), partitions)?,
                 replication: number(&format!("{kind}.storage.replication.factor"), -1)?,

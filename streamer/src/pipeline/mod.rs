@@ -19,6 +19,7 @@ mod slots;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::diagnosis::{Diagnosis, Finding};
 use proto::envelope::EnvelopeSettings;
 use proto::lsn::Lsn;
 use proto::position::Offset;
@@ -43,7 +44,7 @@ use crate::source::server::Server;
 use crate::source::snapshot::incremental::Incremental;
 use crate::source::table_name::TableName;
 use crate::source::wal::WalStream;
-use crate::source::{catalog, publication, replica_identity, session, share, slot, snapshot};
+use crate::source::{catalog, preflight, publication, replica_identity, session, share, slot, snapshot};
 use crate::worker::storage::statuses::StatusStore;
 pub use cut::Cut;
 pub use health::{TaskHealth, TaskState};
@@ -139,18 +140,19 @@ async fn cancelled_while_starting(context: &TaskContext) {
 }
 
 /// More tables than `guardrail.collections.max` are refused or warned of (`CommonConnectorConfig.validateGuardrailLimits`).
-fn guard(config: &ConnectorConfig, tables: usize) -> Result<(), TaskError> {
+pub(crate) fn guard(config: &ConnectorConfig, tables: usize) -> Result<(), TaskError> {
     let Some(guardrail) = config.replication.guardrail.filter(|guardrail| tables > guardrail.max) else {
         return Ok(());
     };
-    let text = format!(
-        "guardrail.collections.max allows {} tables, and {tables} are captured. Narrow table.include.list, or raise the limit",
-        guardrail.max
+    let finding = Finding::error(
+        "guardrail",
+        format!("guardrail.collections.max allows {} tables, and {tables} are captured", guardrail.max),
+        "Narrow table.include.list, or raise the limit",
     );
     if guardrail.fails {
-        return Err(TaskError::stop(text));
+        return Err(finding.into());
     }
-    tracing::warn!(connector = %config.name, "{text}");
+    tracing::warn!(connector = %config.name, "{finding}");
     Ok(())
 }
 
@@ -170,7 +172,11 @@ async fn stream_from_position(
     })?;
     let has_position = offset.is_some();
     let client = session::connect(&config.connection, "catalog").await?;
-    let server = Server::identify(config).await?;
+    let mut diagnosis = Diagnosis::default();
+    preflight::source(&client, config, std::slice::from_ref(&config.slot.name), &mut diagnosis).await;
+    let server = Server::identify(config).await;
+    let server =
+        server.map_err(|error| preflight::explained(error, &diagnosis, &["role-replication", "wal-senders"]))?;
     // Before anything is done on the server.
     let offset = offset.map(|offset| on_server(config, offset, &server)).transpose()?;
     let captured = catalog::captured_tables(&client, config).await?;
@@ -200,7 +206,11 @@ async fn stream_from_position(
         notifier: &notifier,
         pulse: &pulse,
     };
-    let Some(resume) = first_position(context, start, &captured, producer, &mut outputs).await? else {
+    preflight::tables(&client, config, &captured, start.reads_data, &mut diagnosis).await;
+    preflight::tell(config, &diagnosis);
+    let first = first_position(context, start, &captured, producer, &mut outputs).await;
+    let why = ["wal-level", "replication-slots", "wal-senders", "table-select"];
+    let Some(resume) = first.map_err(|error| preflight::explained(error, &diagnosis, &why))? else {
         return Ok(());
     };
     if !config.snapshot.mode.streams() {
@@ -289,7 +299,7 @@ async fn first_position(
         // end is stored before streaming begins, and from then on a restart does not read the tables again.
         let end = if start.is_stored { Checkpoint::default() } else { checkpoint.clone() };
         producer.ledger().checkpoint(end);
-        Ok(checkpoint)
+        Ok::<_, TaskError>(checkpoint)
     };
     let read = tokio::select! {
         read = read => Some(read),

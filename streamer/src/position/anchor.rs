@@ -64,14 +64,20 @@ pub fn on_server(config: &ConnectorConfig, mut offset: Offset, server: &Server) 
     if anchor.system_id != server.system_id {
         return Err(TaskError::stop(format!(
             "the server at {host} is another one than the stored position of connector {name} is of: its system identifier is \
-             {}, the position's {}. Nothing was read from it. Point database.hostname at the right server; or, if this is \
-             the right one now, read its tables anew: stop the connector, DELETE /connectors/{name}/offsets, set \
-             snapshot.mode=initial, resume. If it is the same database, and pg_upgrade brought its slot along, start it once \
-             with offset.mismatch.strategy=trust_slot",
+             {}, the position's {}. Nothing was read from it",
             server.system_id,
             anchor.system_id,
             name = config.name
-        )));
+        ))
+        .mended_by(
+            "server-other",
+            format!(
+                "Point database.hostname at the right server; or, if this is the right one now, read its tables anew: stop the \
+                 connector, DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume. If it is the same database, and \
+                 pg_upgrade brought its slot along, start it once with offset.mismatch.strategy=trust_slot",
+                name = config.name
+            ),
+        ));
     }
     if anchor.timeline == server.timeline {
         return Ok(offset);
@@ -98,12 +104,19 @@ pub fn on_server(config: &ConnectorConfig, mut offset: Offset, server: &Server) 
     };
     Err(TaskError::stop(format!(
         "the stored position {published} of connector {name} is of timeline {} of the server at {host}, which is on timeline {} \
-         now, and {why}. Nothing was read from it. Point database.hostname at the right server; or, if this is the right one, \
-         read its tables anew: stop the connector, DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume",
+         now, and {why}. Nothing was read from it",
         anchor.timeline,
         server.timeline,
         name = config.name
-    )))
+    ))
+    .mended_by(
+        "server-other",
+        format!(
+            "Point database.hostname at the right server; or, if this is the right one, read its tables anew: stop the connector, \
+             DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume",
+            name = config.name
+        ),
+    ))
 }
 
 /// What a slot means that is further than it was ever confirmed, `None` where it is not.
@@ -120,14 +133,20 @@ pub(super) fn moved_slot(
     }
     Some(TaskError::stop(format!(
         "slot {slot_name} is at {}, and connector {name} confirmed it up to {} only: it was dropped and made anew, or moved by \
-         somebody else. The changes in between are not sent any more, and the stored position is {}. Read the tables anew: \
-         stop the connector, DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume; or set \
-         snapshot.mode=when_needed. If the changes in between are not needed, start it once with \
-         offset.mismatch.strategy=trust_slot",
+         somebody else. The changes in between are not sent any more, and the stored position is {}",
         slot.confirmed_flush,
         anchor.confirmed,
         resume.start,
         slot_name = config.slot.name,
         name = config.name
-    )))
+    ))
+    .mended_by(
+        "slot-moved",
+        format!(
+            "Read the tables anew: stop the connector, DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume; or set \
+             snapshot.mode=when_needed. If the changes in between are not needed, start it once with \
+             offset.mismatch.strategy=trust_slot",
+            name = config.name
+        ),
+    ))
 }

@@ -5,6 +5,7 @@
 //! - [`producer`]: the one place that enqueues; a full queue blocks it
 //! - `hurry`: records that shall not wait for company
 //! - [`topics`]: a topic's creation before its first record; `leaders`: whether a new one takes records
+//! - [`preflight`]: the topics that records are to go to, looked at
 //! - `requests`: the largest request that the brokers take
 //! - `transactions`: records and position in one Kafka transaction
 //! - [`ledger`]: acknowledgements in, the safe position out
@@ -17,6 +18,7 @@
 mod hurry;
 mod leaders;
 pub mod ledger;
+pub mod preflight;
 pub mod producer;
 mod requests;
 pub mod settings;

@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 
 use super::hurry::Hurry;
 use super::ledger::{DeliveryFailure, Ledger, Undelivered};
-use super::settings;
+use super::{preflight, settings};
 use super::topics::Topics;
 use super::transactions::Transactions;
 use crate::config::{ConnectorConfig, WorkerConfig};
@@ -357,10 +357,9 @@ fn refused(topic: &str, bytes: usize, error: &KafkaError) -> TaskError {
             | RDKafkaErrorCode::InvalidTopic
             | RDKafkaErrorCode::PolicyViolation,
         ) => TaskError::stop(format!("{text}. Nothing is lost: the change is kept in the slot until this is mended")),
-        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => TaskError::retry(format!(
-            "{text}. The topic is not there and the broker does not create topics by itself: create it, or set \
-             auto.create.topics.enable on the broker"
-        )),
+        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+            TaskError::from(preflight::missing_topic(topic)).because(TaskError::retry(text))
+        }
         _ => TaskError::retry(text),
     }
 }

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`session`]: an ordinary SQL session with the connector's settings, and what a server error means
 //! - [`validate()`]: the connection check behind `PUT /connectors/{name}/config`
+//! - [`preflight`]: what can be wrong, looked at and not touched
 //! - [`catalog`]: what `pg_catalog` says about captured tables; [`table_name`]: how they are named
 //! - [`replica_identity`]: set before a slot reads
 //! - [`server`]: which one it is; [`publication`], [`slot`]: made, checked, dropped; [`share`]: which tables are a slot's
@@ -14,6 +15,7 @@
 pub mod activity;
 pub mod catalog;
 mod client_key;
+pub mod preflight;
 pub mod publication;
 pub mod replica_identity;
 pub mod server;

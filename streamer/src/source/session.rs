@@ -7,7 +7,7 @@ use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 
-use super::tls;
+use super::{quote_identifier, tls};
 use crate::config::{ChannelBinding, Connection, Secret, SslMode, TargetServer};
 use crate::error::TaskError;
 
@@ -117,29 +117,45 @@ pub(super) async fn in_time<T>(limit: Option<Duration>, future: impl Future<Outp
 fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskError {
     let at = format!("{}:{}", connection.hostname, connection.port);
     if let Some(server) = error.as_db_error() {
-        let mut text = format!("{}: {}", server.severity(), server.message());
-        text.push_str(refusal(server.code().code()));
+        let text = format!("{}: {}", server.severity(), server.message());
         // A database that takes no connections for now (ALLOW_CONNECTIONS) has a code that means more elsewhere.
         let is_closed = *server.code() == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
         let stops = needs_a_person(server.code()) && !is_closed;
-        return if stops { TaskError::stop(text) } else { TaskError::retry(text) };
+        let failure = if stops { TaskError::stop(&text) } else { TaskError::retry(&text) };
+        return match refusal(connection, server.code().code(), &text) {
+            Some((id, remedy)) => failure.mended_by(id, remedy),
+            None => failure,
+        };
     }
     let refused = std::error::Error::source(&error)
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())
         .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
     let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
     if cause == "password missing" {
-        return TaskError::stop(format!(
-            "The server at {at} asks for a password, and none was given: set database.password, or give user {} a line in \
-             ~/.pgpass",
-            connection.user
-        ));
+        return TaskError::stop(format!("The server at {at} asks for a password, and none was given")).mended_by(
+            "login-refused",
+            format!("Set database.password, or give user {} a line in ~/.pgpass", connection.user),
+        );
     }
     if cause.contains("channel binding") {
         return TaskError::stop(format!(
-            "The login at {at} is not bound to the TLS channel, which channelBinding=require asks for: {cause}. It needs \
-             database.sslmode=require or stricter, and a password that the server keeps for SCRAM"
-        ));
+            "The login at {at} is not bound to the TLS channel, which channelBinding=require asks for: {cause}"
+        ))
+        .mended_by(
+            "login-unbound",
+            "It needs database.sslmode=require or stricter, and a password that the server keeps for SCRAM",
+        );
+    }
+    if cause == "server does not support TLS" {
+        return TaskError::stop(format!(
+            "The server at {at} offers no TLS, which database.sslmode={} asks for",
+            connection.sslmode.as_str()
+        ))
+        .mended_by(
+            "tls-missing",
+            "Give the server a certificate and set ssl = on (ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf();), or, where the \
+             network may be trusted, set database.sslmode=prefer",
+        );
     }
     let failure = if refused {
         // The words of the JDBC driver, which is what Debezium's users search for.
@@ -150,19 +166,40 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
     } else {
         TaskError::retry(format!("The connection to PostgreSQL at {at} failed: {cause}"))
     };
-    failure.because(error)
+    failure
+        .mended_by(
+            "server-unreachable",
+            "Nothing is lost: the slot keeps what is changed. Put database.hostname and database.port right, start the server, \
+             or let it listen there (listen_addresses) and through the firewall",
+        )
+        .because(error)
 }
 
-/// The SQLSTATEs of a user or password that the server does not take.
-pub(super) const REFUSED: [&str; 2] = ["28P01", "28000"];
+/// What mends a login that the server does not take.
+pub(super) const LOGIN: &str = "Nothing is lost: the slot keeps what is changed. Give the connector the user and the password that the \
+     server takes (database.user, database.password, or the file they are read from) and restart it";
 
-/// What the refusal of a session means, behind the server's words.
-pub(super) fn refusal(code: &str) -> &'static str {
-    if REFUSED.contains(&code) {
-        ". Nothing is lost: the slot keeps what is changed. Give the connector the user and the password that the server takes \
-         (database.user, database.password, or the file they are read from) and restart it"
-    } else {
-        ""
+/// What mends the refusal of a session, and what that is called: by the SQLSTATE, and the server's words where that says too little.
+pub(super) fn refusal(connection: &Connection, code: &str, text: &str) -> Option<(&'static str, String)> {
+    let Connection { user, dbname, .. } = connection;
+    // In every language: it is a file's name.
+    if text.contains("pg_hba.conf") {
+        let kind = if connection.sslmode == SslMode::Disable { "host" } else { "hostssl" };
+        return Some((
+            "hba-refused",
+            format!(
+                "Nothing is lost: the slot keeps what is changed. Put this line into the server's pg_hba.conf, with the address of \
+                 this machine, and have it read:\n{kind} {dbname} {user} ADDRESS/32 scram-sha-256\nSELECT pg_reload_conf();"
+            ),
+        ));
+    }
+    match code {
+        "28P01" | "28000" => Some(("login-refused", LOGIN.to_owned())),
+        "3D000" => Some((
+            "database-missing",
+            format!("Put database.dbname right, or create it: CREATE DATABASE {};", quote_identifier(dbname)),
+        )),
+        _ => None,
     }
 }
 

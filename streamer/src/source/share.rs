@@ -34,7 +34,7 @@ pub async fn of_slot(
 ) -> Result<Vec<ListedTable>, TaskError> {
     let Some(share) = config.share else { return Ok(captured) };
     if captured.is_empty() {
-        return Err(publication::nothing_captured(config));
+        return Err(publication::nothing_captured(config).into());
     }
     let publications = config.publications();
     let mut belongings = belongings(client, &publications).await?;

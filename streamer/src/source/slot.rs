@@ -65,18 +65,31 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
     let lsn = |column: usize| row.get::<_, Option<&str>>(column).and_then(|text| text.parse().ok());
     if plugin.as_deref() != Some("pgoutput") {
         return Err(TaskError::stop(format!(
-            "slot {name} exists, but decodes with {} instead of pgoutput; nothing was read from it. Give slot.name \
-             another name, or drop that slot if nobody needs it",
+            "slot {name} exists, but decodes with {} instead of pgoutput; nothing was read from it",
             plugin.as_deref().unwrap_or("nothing (it is a physical slot)")
-        )));
+        ))
+        .mended_by(
+            "slot-plugin",
+            format!(
+                "Give slot.name another name, or drop that slot if nobody needs it:\nSELECT pg_drop_replication_slot({});",
+                quote_literal(name)
+            ),
+        ));
     }
     if database.as_deref() != Some(config.connection.dbname.as_str()) {
         return Err(TaskError::stop(format!(
             "slot {name} exists, but belongs to database {}; this connector reads {}. Slot names are shared by all \
-             databases of a server: give slot.name another name",
+             databases of a server",
             database.as_deref().unwrap_or("?"),
             config.connection.dbname
-        )));
+        ))
+        .mended_by(
+            "slot-database",
+            format!(
+                "Give slot.name another name, or drop that slot if nobody needs it:\nSELECT pg_drop_replication_slot({});",
+                quote_literal(name)
+            ),
+        ));
     }
     // `synced` is there from version 17 on.
     if row.get::<_, Option<bool>>(4) == Some(true) {
@@ -84,7 +97,8 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
             "the server at {} is a standby, and its slot {name} follows the primary's: it can be read once the standby is \
              promoted. Nothing is lost meanwhile",
             config.connection.hostname
-        )));
+        ))
+        .mended_by("slot-standby", "Promote the standby (SELECT pg_promote();), or point database.hostname at the primary"));
     }
     Ok(Some(SlotState {
         confirmed_flush: lsn(2).unwrap_or(Lsn::ZERO),
@@ -117,12 +131,18 @@ pub fn lost(config: &ConnectorConfig, reason: &str) -> TaskError {
     };
     TaskError::stop(format!(
         "slot {name} has lost WAL that it still needed ({reason}): the changes since {connector}'s stored position cannot be read \
-         any more, and what was changed since is in Kafka only when the tables are read anew. Drop the slot (SELECT \
-         pg_drop_replication_slot('{name}')), stop the connector, DELETE /connectors/{connector}/offsets, set \
-         snapshot.mode=initial, resume; or set snapshot.mode=when_needed, which does all of it. So that it does not happen \
-         again, {remedy}",
+         any more, and what was changed since is in Kafka only when the tables are read anew",
         connector = config.name
     ))
+    .mended_by(
+        "slot-lost",
+        format!(
+            "Drop the slot (SELECT pg_drop_replication_slot('{name}')), stop the connector, DELETE /connectors/{connector}/offsets, \
+             set snapshot.mode=initial, resume; or set snapshot.mode=when_needed, which does all of it. So that it does not \
+             happen again, {remedy}",
+            connector = config.name
+        ),
+    )
 }
 
 /// Creates the slot and exports the snapshot of its consistent point.

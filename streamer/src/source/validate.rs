@@ -15,12 +15,9 @@ pub async fn validate(config: &ConnectorConfig) -> Vec<Finding> {
     match connected {
         Ok(_) => Vec::new(),
         Err(error) => {
-            // Debezium's words end with the server's; what a running task is to be told does not belong here.
-            let said = error.to_string();
-            let said = session::REFUSED
-                .iter()
-                .fold(said.as_str(), |said, code| said.strip_suffix(session::refusal(code)).unwrap_or(said));
-            vec![Finding { key: None, message: format!("Error while validating connector config: {said}") }]
+            tracing::warn!(connector = %config.name, %error, "PostgreSQL does not let the connector in");
+            // Debezium's words end with the server's; what a running task is to be told does not belong into the answer.
+            vec![Finding { key: None, message: format!("Error while validating connector config: {}", error.message()) }]
         }
     }
 }

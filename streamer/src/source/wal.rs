@@ -349,8 +349,14 @@ pub(super) fn replication_error(what: &str, error: &PgWireError) -> TaskError {
                 "{text}. Another session reads the slot: a second connector with the same slot.name, or one that is \
                  just ending"
             )),
-            Some(code) if sqlstate_needs_a_person(code) => TaskError::stop(format!("{text}{}", remedy(code, &text))),
-            Some(_) => TaskError::retry(text),
+            Some(code) => {
+                let failure =
+                    if sqlstate_needs_a_person(code) { TaskError::stop(&text) } else { TaskError::retry(&text) };
+                match remedy(code, &text).filter(|_| !failure.is_retry()) {
+                    Some((id, remedy)) => failure.mended_by(id, remedy),
+                    None => failure,
+                }
+            }
             None if matches!(error, PgWireError::Auth(_)) => TaskError::stop(text),
             None => TaskError::retry(text),
         },
@@ -359,34 +365,39 @@ pub(super) fn replication_error(what: &str, error: &PgWireError) -> TaskError {
     }
 }
 
-fn sqlstate(text: &str) -> Option<&str> {
+/// The SQLSTATE behind the server's words.
+pub(super) fn sqlstate(text: &str) -> Option<&str> {
     let (_, code) = text.rsplit_once("(SQLSTATE ")?;
     code.get(..5)
 }
 
-fn remedy(code: &str, text: &str) -> &'static str {
-    match code {
-        "28P01" | "28000" => session::refusal(code),
-        "42704" if text.contains("publication") => {
-            ". It is looked up as of each change: what was changed while it was not there cannot be decoded, also when it is made \
+fn remedy(code: &str, text: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "28P01" | "28000" => ("login-refused", session::LOGIN),
+        "42704" if text.contains("publication") => (
+            "publication-missing",
+            "It is looked up as of each change: what was changed while it was not there cannot be decoded, also when it is made \
              anew. Nothing was skipped. Drop the slot, delete the connector's offsets and start with snapshot.mode=initial, so that \
-             the tables are read anew"
-        }
-        "55000" if text.contains("invalidated") || text.contains("no longer") => {
-            ". The slot is lost, and with it what was changed since its position: drop it, delete the connector's offsets and start \
-             with snapshot.mode=initial"
-        }
-        "42501" => ". Give the role the right: ALTER ROLE ... REPLICATION",
-        "55000" => ". Set wal_level = logical in postgresql.conf and restart the server",
-        "42704" => {
-            ". Nothing was read and nothing is lost by this failure alone; create what is missing and restart the connector"
-        }
-        "58P01" => {
-            ". The WAL that the slot needs is gone: changes are lost to this slot. Drop the slot, delete the connector's \
-             offsets and start with snapshot.mode=initial"
-        }
-        _ => "",
-    }
+             the tables are read anew",
+        ),
+        "55000" if text.contains("invalidated") || text.contains("no longer") => (
+            "slot-lost",
+            "The slot is lost, and with it what was changed since its position: drop it, delete the connector's offsets and start \
+             with snapshot.mode=initial",
+        ),
+        "42501" => ("role-replication", "Give the role the right: ALTER ROLE ... REPLICATION"),
+        "55000" => ("wal-level", "Set wal_level = logical in postgresql.conf and restart the server"),
+        "42704" => (
+            "missing",
+            "Nothing was read and nothing is lost by this failure alone; create what is missing and restart the connector",
+        ),
+        "58P01" => (
+            "slot-lost",
+            "The WAL that the slot needs is gone: changes are lost to this slot. Drop the slot, delete the connector's \
+             offsets and start with snapshot.mode=initial",
+        ),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

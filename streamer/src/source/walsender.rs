@@ -21,7 +21,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::session::{self, CONNECT_TIMEOUT};
 use super::tls;
-use super::wal::replication_error;
+use super::wal::{replication_error, sqlstate};
 use crate::config::{ChannelBinding, Connection, Secret, SslMode};
 use crate::error::TaskError;
 
@@ -70,7 +70,14 @@ impl Session {
         session::in_time(limit, Self::enter(connection, tls))
             .await
             .map_err(|limit| TaskError::retry(format!("{what}: no answer in {limit:?}")))?
-            .map_err(|error| replication_error(&what, &error))
+            .map_err(|error| {
+                let (failure, said) = (replication_error(&what, &error), error.to_string());
+                let code = sqlstate(&said).unwrap_or_default();
+                match session::refusal(connection, code, &said).filter(|_| !failure.is_retry()) {
+                    Some((id, remedy)) => failure.mended_by(id, remedy),
+                    None => failure,
+                }
+            })
     }
 
     async fn enter(connection: &Connection, tls: Option<tokio_rustls::TlsConnector>) -> Result<Self, PgWireError> {

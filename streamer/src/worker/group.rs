@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use access::diagnosis::Finding;
 use access::kafka::has_lost;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
@@ -274,29 +275,66 @@ async fn poll(consumer: Arc<StreamConsumer<Watcher>>, group_id: String) -> TaskE
 
 /// Refuses to be in a group that has other members than streamers.
 async fn refuse_beside_connect(consumer: &Arc<StreamConsumer<Watcher>>, group_id: &str) -> Result<(), TaskError> {
-    let (consumer, name) = (consumer.clone(), group_id.to_owned());
+    let members = members(consumer.clone(), group_id).await?;
+    members.refusal(group_id).map_or(Ok(()), |finding| Err(finding.into()))
+}
+
+/// Who is in a group.
+#[derive(Debug, Clone, Default)]
+pub struct Members {
+    protocol: String,
+    /// The streamers: where each one's REST API is.
+    pub streamers: Vec<String>,
+    others: Vec<String>,
+}
+
+impl Members {
+    /// Why a streamer cannot be among them.
+    pub fn refusal(&self, group_id: &str) -> Option<Finding> {
+        if self.others.is_empty() {
+            return None;
+        }
+        let what = if self.protocol == "connect" { "a Kafka Connect worker" } else { "another program" };
+        Some(Finding::error(
+            "worker-group",
+            format!(
+                "{what} of the group {group_id} (group.id) is alive: {}. Two of them would publish the same changes twice, so nothing \
+                 was started",
+                self.others.join(", ")
+            ),
+            "Stop it first; if it was killed, its session ends within its session.timeout.ms, 10 s unless set otherwise",
+        ))
+    }
+}
+
+/// Asks Kafka who is in a group.
+///
+/// # Errors
+/// Retry when it does not answer.
+pub async fn members<C, X>(consumer: Arc<C>, group_id: &str) -> Result<Members, TaskError>
+where
+    C: Consumer<X> + Send + Sync + 'static,
+    X: ConsumerContext,
+{
+    let name = group_id.to_owned();
     let find = move || {
         let groups = consumer.fetch_group_list(Some(&name), ANSWER_TIMEOUT)?;
-        Ok::<_, KafkaError>(groups.groups().iter().find(|group| group.name() == name).and_then(|group| {
-            let others = group.members().iter().filter(|member| !member.client_id().starts_with(CLIENT_PREFIX));
-            let others: Vec<String> =
-                others.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect();
-            (!others.is_empty()).then(|| (group.protocol_type().to_owned(), others.join(", ")))
-        }))
+        let mut found = Members::default();
+        for group in groups.groups().iter().filter(|group| group.name() == name) {
+            group.protocol_type().clone_into(&mut found.protocol);
+            for member in group.members() {
+                match member.client_id().strip_prefix(CLIENT_PREFIX) {
+                    Some(worker) => found.streamers.push(worker.to_owned()),
+                    None => found.others.push(format!("{} at {}", member.client_id(), member.client_host())),
+                }
+            }
+        }
+        Ok::<_, KafkaError>(found)
     };
     let found = tokio::task::spawn_blocking(find).await;
-    match found.map_err(|error| TaskError::retry("asking for the worker's group broke off").because(error))? {
-        Ok(None) => Ok(()),
-        Ok(Some((protocol, members))) => {
-            let what = if protocol == "connect" { "a Kafka Connect worker" } else { "another program" };
-            Err(TaskError::stop(format!(
-                "{what} of the group {group_id} (group.id) is alive: {members}. Two of them would publish the same changes \
-                 twice, so nothing was started. Stop it first; if it was killed, its session ends within its \
-                 session.timeout.ms, 10 s unless set otherwise"
-            )))
-        }
-        Err(error) => Err(TaskError::retry(format!("asking Kafka for the group {group_id} failed: {error}"))),
-    }
+    found
+        .map_err(|error| TaskError::retry("asking for the worker's group broke off").because(error))?
+        .map_err(|error| TaskError::retry(format!("asking Kafka for the group {group_id} failed: {error}")))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`storage`]: the topics that make a restart, or a change back to a Java worker, go on where it was
+//! - [`entrance`]: whether Kafka lets the worker in
 //! - [`group`]: the worker's place in its group: active, or standing by
 //! - [`herder`]: connectors' life cycle
 //! - [`log_levels`]: what the log says, changed while the worker runs
@@ -10,6 +11,7 @@
 //! - [`deploy`]: connectors given on the command line
 
 pub mod deploy;
+pub mod entrance;
 pub mod group;
 pub mod herder;
 pub mod log_levels;

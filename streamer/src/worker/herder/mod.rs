@@ -24,6 +24,7 @@ use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::{TaskError, trace_line};
 use crate::position::OffsetStore;
 
+pub(crate) use validate::check_class;
 pub use view::ConnectorView;
 
 /// The worker's connectors. Changes are made one at a time.

@@ -43,7 +43,7 @@ impl Herder {
 }
 
 /// Whether a configuration is for this worker's one plugin.
-pub(super) fn check_class(config: &BTreeMap<String, String>) -> Result<(), HerderError> {
+pub(crate) fn check_class(config: &BTreeMap<String, String>) -> Result<(), HerderError> {
     let short = |class: &str| matches!(class, "PostgresConnector" | "Postgres");
     match config.get("connector.class") {
         None => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use access::diagnosis::Severity;
 use access::kafka::producer::ReportedProducer;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -15,6 +16,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::condition::Condition;
 use crate::config::WorkerConfig;
 use crate::config::worker::StorageTopic;
 use crate::error::TaskError;
@@ -112,6 +114,16 @@ impl KafkaLog {
         Ok(Self { topic: topic.name.clone(), producer, entries: Arc::new(Mutex::new(entries)), fence })
     }
 
+    /// Reads a topic that is there to its end, to look at it only.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not answer.
+    pub async fn look(worker: &WorkerConfig, topic: &StorageTopic) -> Result<Self, TaskError> {
+        let entries = read_to_end(worker, &topic.name, &BTreeMap::new()).await?;
+        let entries = Arc::new(Mutex::new(entries));
+        Ok(Self { topic: topic.name.clone(), producer: None, entries, fence: CancellationToken::new() })
+    }
+
     /// A map that is kept nowhere, for what a connector that runs alone does not need.
     pub fn in_memory(topic: &StorageTopic, fence: CancellationToken) -> Self {
         Self { topic: topic.name.clone(), producer: None, entries: Arc::default(), fence }
@@ -188,10 +200,10 @@ impl KafkaLog {
     }
 }
 
-/// Creates a topic of the worker's if it is not there.
+/// Creates a topic of the worker's if it is not there, and looks at it if it is.
 ///
 /// # Errors
-/// Retry when Kafka does not answer; stop when it refuses the topic.
+/// Retry when Kafka does not answer; stop when it refuses the topic, or the topic would not keep what is in it.
 pub async fn create(worker: &WorkerConfig, topic: &StorageTopic) -> Result<(), TaskError> {
     let admin: AdminClient<_> =
         worker.kafka_client().create().map_err(|error| failed(&topic.name, "creating", &error))?;
@@ -202,15 +214,20 @@ pub async fn create(worker: &WorkerConfig, topic: &StorageTopic) -> Result<(), T
         admin.create_topics([&new], &options).await.map_err(|error| failed(&topic.name, "creating", &error))?;
     for result in results {
         match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Ok(_) => continue,
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             // Kafka may be reachable and forbid creation, while the topic is there.
             Err((_, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)) => {}
             Err((name, code)) => {
-                return Err(TaskError::stop(format!(
-                    "the worker's topic {name} could not be created: {code}. Create it with cleanup.policy=compact, or set \
-                     its …storage.replication.factor to what the brokers allow"
-                )));
+                return Err(TaskError::stop(format!("the worker's topic {name} could not be created: {code}")).mended_by(
+                    "storage-topic",
+                    "Create it with cleanup.policy=compact, or set its …storage.replication.factor to what the brokers allow",
+                ));
             }
+        }
+        let findings = Condition::of(&admin, &topic.name).await.findings(worker, topic, 0);
+        if let Some(finding) = findings.into_iter().find(|finding| finding.severity == Severity::Error) {
+            return Err(finding.into());
         }
     }
     Ok(())
