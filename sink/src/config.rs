@@ -28,6 +28,9 @@ pub struct Arguments {
 pub enum Command {
     /// Copy the source once, then apply every change from Kafka until stopped
     Run(Box<RunConfig>),
+    /// Look at everything that could be wrong, and say what mends it: configured as `sink run`, before a run or while it goes on.
+    /// Nothing is changed. Exit status 0 where there is no error, 1 where there is one
+    Doctor(Box<DoctorConfig>),
     /// Compare every table of two databases while they are written to, and mend what differs; exit status 0 only if all are
     /// equal
     Verify(Box<VerifyConfig>),
@@ -99,6 +102,17 @@ impl RunConfig {
     pub fn subscription(&self) -> Subscription {
         Subscription::of_tables(self.kafka.clone(), &self.topic_prefix)
     }
+}
+
+/// `sink doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorConfig {
+    /// What would be run.
+    #[command(flatten)]
+    pub run: RunConfig,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What the target's tables are made with.

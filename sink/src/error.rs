@@ -1,5 +1,7 @@
 //! The two kinds of failure.
 
+use access::diagnosis::Finding;
+
 /// What ended an attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -33,6 +35,14 @@ impl SinkError {
     /// Whether starting again can help.
     pub fn is_retry(&self) -> bool {
         matches!(self, SinkError::Retry(_))
+    }
+}
+
+/// What `doctor` finds, a start stops for in the same words.
+impl From<Finding> for SinkError {
+    fn from(finding: Finding) -> Self {
+        let text = finding.to_string();
+        if finding.passes { SinkError::Retry(text) } else { SinkError::Stop(text) }
     }
 }
 

@@ -13,6 +13,7 @@
 //! - [`apply`]: rows and offsets in one transaction
 //! - [`verify`]: whether two databases are equal, and how they become it again
 //! - [`jdbc`]: a configuration of Debezium's JDBC sink connector, run as it is
+//! - [`doctor`]: everything that could be wrong, looked at
 //! - [`metrics`]: what is counted, and how the sink is
 //! - [`error`]: the two kinds of failure
 //! - [`kafka`], [`mod@postgres`]: how the services are reached
@@ -37,6 +38,7 @@ pub mod avro;
 pub mod bootstrap;
 pub mod config;
 pub mod consume;
+pub mod doctor;
 pub mod error;
 pub mod evolve;
 pub mod jdbc;

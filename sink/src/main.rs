@@ -11,7 +11,7 @@ use sink::apply::replay;
 use sink::config::{Arguments, Command};
 use sink::error::SinkError;
 use sink::metrics::health::Health;
-use sink::{bootstrap, jdbc, metrics, verify};
+use sink::{bootstrap, doctor, jdbc, metrics, verify};
 use tokio_util::sync::CancellationToken;
 
 /// How long threads that wait for a server may go on at the end.
@@ -35,12 +35,16 @@ fn main() -> ExitCode {
 
 async fn start() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::Doctor(config) = &arguments.command {
+        return doctor::run(&config.run, config.json).await;
+    }
     start_logging();
     let result = match arguments.command {
         Command::Run(config) => {
             until_stopped(config.http_listen, async |health, cancel| bootstrap::run(&config, health, cancel).await)
                 .await
         }
+        Command::Doctor(_) => Ok(true),
         Command::Verify(config) => {
             let cancel = CancellationToken::new();
             if config.watch {

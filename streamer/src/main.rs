@@ -286,7 +286,7 @@ where
             Err(error) => {
                 let servers = worker.bootstrap_servers();
                 return Err(error).with_context(|| {
-                    format!("the worker cannot start: Kafka at {servers} (bootstrap.servers) is not usable. Nothing was read, nothing is lost")
+                    format!("the worker cannot start: Kafka at {servers} (bootstrap.servers) is not usable")
                 });
             }
         }

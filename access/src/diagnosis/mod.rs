@@ -154,9 +154,11 @@ impl Diagnosis {
         self.looks.push(Look { group, subject: subject.into(), said });
     }
 
-    /// What another diagnosis says, behind this one.
-    pub fn extend(&mut self, other: Diagnosis) {
-        self.looks.extend(other.looks);
+    /// The same with its groups in this order, what is of none of them behind.
+    pub fn in_order(mut self, groups: &[&str]) -> Self {
+        let place = |look: &Look| groups.iter().position(|group| *group == look.group).unwrap_or(groups.len());
+        self.looks.sort_by_key(place);
+        self
     }
 
     /// Everything that was looked at.

@@ -48,7 +48,10 @@ impl Source {
         if self.wal_level != "logical" {
             findings.push(Finding::error(
                 "wal-level",
-                format!("wal_level is {}: the server's log does not say what was changed, and no slot can decode it", self.wal_level),
+                format!(
+                    "wal_level is {}: the server's log does not say what was changed, and no slot can decode it",
+                    self.wal_level
+                ),
                 "ALTER SYSTEM SET wal_level = 'logical';\nand restart the server",
             ));
         }

@@ -62,10 +62,10 @@ pub fn enter(client: &ClientConfig, patience: Duration) -> Result<Cluster, Refus
         if let Some((code, reason)) = &heard
             && is_lasting(*code, reason)
         {
-            return Err(Refusal::Locked(reason.clone()));
+            return Err(Refusal::Locked(without_times(reason)));
         }
         if Instant::now() >= deadline {
-            return Err(Refusal::Away(heard.map_or_else(|| failure.to_string(), |(_, reason)| reason)));
+            return Err(Refusal::Away(heard.map_or_else(|| failure.to_string(), |(_, reason)| without_times(&reason))));
         }
     }
 }
@@ -84,6 +84,12 @@ fn is_lasting(code: RDKafkaErrorCode, reason: &str) -> bool {
     let handshake = ["certificate", "alert", "wrong version number"];
     code == RDKafkaErrorCode::Authentication
         || code == RDKafkaErrorCode::SSL && handshake.iter().any(|sign| reason.contains(sign))
+}
+
+/// What librdkafka says of a failure, without how long it took and how often it was: `… (after 3ms in state CONNECT, 1 identical
+/// error(s) suppressed)`. So the same failure has the same words.
+fn without_times(reason: &str) -> String {
+    reason.split(" (after ").next().unwrap_or(reason).to_owned()
 }
 
 /// Keeps the last thing that was said of a connection; that all brokers are down says nothing.

@@ -1,5 +1,7 @@
 //! What the target lacks of a table, and what is done about it.
 
+use access::diagnosis::Finding;
+
 use super::copied;
 use super::session::Session;
 use super::tables::Tables;
@@ -8,7 +10,31 @@ use crate::error::SinkError;
 use crate::evolve::Evolution;
 use crate::evolve::definition::Told;
 use crate::plan::snapshot::Written;
-use crate::plan::table::TargetTable;
+use crate::plan::table::{TargetTable, qualified};
+use crate::postgres::identifier;
+
+/// What it means that the target lacks a table that nobody is to make.
+pub fn table_finding(schema: &str, name: &str, topic: &str) -> Finding {
+    Finding::error(
+        "target-table",
+        format!("table {schema}.{name} is not in the target. Its changes wait in topic {topic}"),
+        "Create the table there as it is in the source, and they are applied; or run the sink with --schema-evolution basic",
+    )
+}
+
+/// What it means that the target lacks a column that nobody is to add.
+pub fn column_finding(schema: &str, name: &str, column: &str) -> Finding {
+    Finding::error(
+        "target-column",
+        format!("table {schema}.{name} has no column {column} in the target, and changes bring it. They wait in Kafka"),
+        format!(
+            "Add the column there as it is in the source, and they are applied; or run the sink with --schema-evolution basic:\n\
+             ALTER TABLE {} ADD COLUMN {} …;",
+            qualified(schema, name),
+            identifier(column)
+        ),
+    )
+}
 
 /// Gets to know the table of the next record. One that the target lacks is made, or passed over where the source has none either.
 ///
@@ -30,10 +56,7 @@ pub(super) async fn table(
         return Ok(());
     }
     if !evolution.adds() {
-        return Err(SinkError::stop(format!(
-            "table {schema}.{name} is not in the target. Its changes wait in topic {topic}; create the table there as it is in the \
-             source, and they are applied"
-        )));
+        return Err(table_finding(schema, name, topic).into());
     }
     if Box::pin(evolution.make_table(client, schema, name)).await? {
         tracing::info!("table {schema}.{name} was not in the target, and is made there as the source has it now");
@@ -68,10 +91,7 @@ pub(super) async fn column(
         Tables::Replica(tables) => tables,
     };
     if !evolution.adds() {
-        return Err(SinkError::stop(format!(
-            "table {schema}.{name} has no column {column} in the target, and changes bring it. They wait in Kafka; add the column there \
-             as it is in the source, and they are applied"
-        )));
+        return Err(column_finding(schema, name, column).into());
     }
     if Box::pin(evolution.make_column(session.client().await?, schema, name, column)).await? {
         tables.forget(schema, name);

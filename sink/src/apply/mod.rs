@@ -19,7 +19,7 @@
 pub mod batch;
 pub mod copied;
 mod fence;
-mod lacking;
+pub mod lacking;
 pub mod ledger;
 pub mod ordered;
 mod planner;

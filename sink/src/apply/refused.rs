@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::diagnosis::Finding;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -30,17 +31,20 @@ impl Refused {
     /// Whether the sink was told something that would go round for ever.
     ///
     /// # Errors
-    /// Stop where records that are set aside would come back as a table's.
-    pub fn check(config: &RunConfig) -> Result<(), SinkError> {
+    /// Where records that are set aside would come back as a table's.
+    pub fn check(config: &RunConfig) -> Result<(), Finding> {
         let rest = config.dead_letter_topic.as_deref().and_then(|topic| topic.strip_prefix(&config.topic_prefix));
         match rest.and_then(|rest| rest.strip_prefix('.')).filter(|rest| rest.contains('.')) {
             None => Ok(()),
-            Some(_) => Err(SinkError::stop(format!(
-                "--dead-letter-topic {} is named as a table's topic of the prefix {}: the sink would read what it sets aside. Give it a name \
-                 that does not begin with the prefix",
-                config.dead_letter_topic.as_deref().unwrap_or_default(),
-                config.topic_prefix
-            ))),
+            Some(_) => Err(Finding::error(
+                "dead-letter-topic",
+                format!(
+                    "--dead-letter-topic {} is named as a table's topic of the prefix {}: the sink would read what it sets aside",
+                    config.dead_letter_topic.as_deref().unwrap_or_default(),
+                    config.topic_prefix
+                ),
+                "Give it a name that does not begin with the prefix",
+            )),
         }
     }
 

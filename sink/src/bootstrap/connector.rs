@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use access::diagnosis::Finding;
 use regex::{Regex, RegexBuilder};
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
@@ -52,16 +53,24 @@ impl Connector {
     /// the source is taken from `--source`.
     ///
     /// # Errors
-    /// Stop with everything that is wrong with the file, values left out.
-    pub fn of(run: &RunConfig) -> Result<Self, SinkError> {
+    /// Everything that is wrong with the file, values left out.
+    pub fn of(run: &RunConfig) -> Result<Self, Finding> {
         match &run.connector {
             Some(file) => Self::read(file, run),
-            None => Self::checked(standard(&run.topic_prefix, run.mode), run).map_err(SinkError::stop),
+            None => Self::checked(standard(&run.topic_prefix, run.mode), run)
+                .map_err(|why| Finding::error("connector-file", why, "Name a connector that fits with --connector")),
         }
     }
 
-    fn read(file: &Path, run: &RunConfig) -> Result<Self, SinkError> {
-        let fail = |why: String| SinkError::stop(format!("connector file {}: {why}", file.display()));
+    fn read(file: &Path, run: &RunConfig) -> Result<Self, Finding> {
+        let fail = |why: String| {
+            Finding::error(
+                "connector-file",
+                format!("connector file {}: {why}", file.display()),
+                "Expected is {\"name\": \"…\", \"config\": {…}}, changed as that says; without --connector the sink makes a connector that \
+                 fits",
+            )
+        };
         let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
         let json = serde_json::from_str(&text)
             .map_err(|error| fail(format!("not JSON (line {}, column {})", error.line(), error.column())))?;
@@ -140,8 +149,8 @@ impl Connector {
     /// In which order what it publishes is applied.
     ///
     /// # Errors
-    /// Stop where whole transactions are asked for, and its records do not say what belongs together.
-    pub fn order(&self, run: &RunConfig) -> Result<Order, SinkError> {
+    /// Where whole transactions are asked for, and its records do not say what belongs together.
+    pub fn order(&self, run: &RunConfig) -> Result<Order, Finding> {
         let text = |key: &str, default: &str| {
             self.config.get(key).and_then(Value::as_str).map_or(default, str::trim).to_owned()
         };
@@ -166,11 +175,15 @@ impl Connector {
                 tracing::info!("changes are applied table by table: {}", lacks.join("; "));
                 Ok(Order::Tables)
             }
-            Mode::Transaction if !lacks.is_empty() => Err(SinkError::stop(format!(
-                "whole transactions (--mode transaction) cannot be applied with connector {}: {}",
-                self.name,
-                lacks.join("; ")
-            ))),
+            Mode::Transaction if !lacks.is_empty() => Err(Finding::error(
+                "transaction-mode",
+                format!(
+                    "whole transactions (--mode transaction) cannot be applied with connector {}: {}",
+                    self.name,
+                    lacks.join("; ")
+                ),
+                "Set provide.transaction.metadata=true in the connector and leave transforms out, or run the sink with --mode table",
+            )),
             Mode::Auto | Mode::Transaction => Ok(Order::Transactions(self.transaction_topics(run))),
         }
     }
@@ -211,6 +224,36 @@ impl Connector {
         })
     }
 
+    /// Whether the worker has it and its task has failed: what the worker says of that.
+    ///
+    /// # Errors
+    /// Retry when the worker does not answer.
+    pub async fn failure(&self, config: &RunConfig) -> Result<Option<Finding>, SinkError> {
+        let url = &config.connect_url;
+        let client = url.client(config.connect_ca.as_deref())?;
+        let answer = client.get(url.at(&format!("/connectors/{}/status", self.name))).send().await;
+        let answer =
+            answer.map_err(|error| SinkError::retry(format!("asking for the connector: {}", deepest(&error))))?;
+        let status: Value = answer.json().await.unwrap_or_default();
+        let state = status.pointer("/tasks/0/state").and_then(Value::as_str);
+        Ok((state == Some("FAILED")).then(|| self.failed(&status)))
+    }
+
+    fn failed(&self, status: &Value) -> Finding {
+        Finding::error(
+            "connector-failed",
+            format!(
+                "the task of connector {} failed; the slot keeps the changes meanwhile. The worker says:\n{}",
+                self.name,
+                status.pointer("/tasks/0/trace").and_then(Value::as_str).unwrap_or_default()
+            ),
+            format!(
+                "Mend what it says, and start the sink, or POST /connectors/{}/restart?includeTasks=true",
+                self.name
+            ),
+        )
+    }
+
     /// Puts the connector and waits until connector and task run.
     ///
     /// # Errors
@@ -230,13 +273,7 @@ impl Connector {
             let state = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
             match (state("/connector/state"), state("/tasks/0/state")) {
                 ("RUNNING", "RUNNING") => return Ok(()),
-                (_, "FAILED") => {
-                    return Err(SinkError::stop(format!(
-                        "the task of connector {} failed; the slot keeps the changes meanwhile. The worker says:\n{}",
-                        self.name,
-                        state("/tasks/0/trace")
-                    )));
-                }
+                (_, "FAILED") => return Err(self.failed(&status).into()),
                 ("PAUSED" | "STOPPED", _) => {
                     // Somebody paused it; a writer that was started again means it to run.
                     client

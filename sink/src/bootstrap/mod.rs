@@ -74,11 +74,17 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
     steps.done("all answer");
 
     let target = config.target.connect("bootstrap").await?;
+    let source = config.source.connect("preflight").await?;
+    if let Some(finding) = preflight::same_database(&source, &target).await? {
+        return Err(finding.into());
+    }
     turn::take(&target, &config.topic_prefix, || {
         steps.begin("standing by: another sink of this prefix is at its start");
     })
     .await?;
-    ledger::create(&target).await?;
+    if let Err(error) = ledger::create(&target).await {
+        return Err(preflight::schema_rights(&target).await?.map_or(error, SinkError::from));
+    }
     copied::create(&target).await?;
     evolve::known::create(&target).await?;
     let mut is_lacking = false;
@@ -87,6 +93,9 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             steps.begin("the copy was made before: going on where it was");
             slot::require(config, &connector).await?;
             preflight::still_fits(config, &connector).await?;
+            for finding in preflight::lacking(config, &connector, &source, &target).await? {
+                tracing::warn!("{finding}");
+            }
             steps.done("the replication slot still keeps what is not in Kafka yet");
             follow_tables(config, &connector, &evolution, &target).await?;
             // Before the connector has them in its list: their changes have to wait.
@@ -98,6 +107,8 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             Some(CopyState::Copied)
         }
     };
+
+    drop(source);
 
     steps.begin(&format!("deploying connector {} to {}", connector.name, config.connect_url));
     failpoint::reached("copy-stored");

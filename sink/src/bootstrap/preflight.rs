@@ -1,10 +1,15 @@
 //! Everything that can be wrong with source and target, at once.
 
+use std::collections::BTreeMap;
+
+use access::diagnosis::Finding;
+use access::diagnosis::source::{QUERY, Source as Server};
 use tokio_postgres::Client;
 
 use super::connector::Connector;
+use crate::apply::lacking;
 use crate::apply::ledger::{CopyState, SCHEMA};
-use crate::config::RunConfig;
+use crate::config::{RunConfig, SchemaEvolution};
 use crate::error::SinkError;
 use crate::plan::table::qualified;
 use crate::postgres::identifier;
@@ -45,47 +50,40 @@ impl Source {
     /// Stop with everything that is wrong, each with the SQL that mends it.
     pub async fn inspect(config: &RunConfig, connector: &Connector) -> Result<Self, SinkError> {
         let client = config.source.connect("preflight").await?;
-        let mut faults = Vec::new();
-        let settings = client
-            .query_one(
-                "SELECT current_setting('wal_level'),
-                        (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user),
-                        (SELECT count(*) < current_setting('max_replication_slots')::int FROM pg_replication_slots
-                         WHERE slot_name <> $1)",
-                &[&connector.slot],
-            )
-            .await?;
-        if settings.get::<_, &str>(0) != "logical" {
-            faults.push(format!(
-                "wal_level is {}: ALTER SYSTEM SET wal_level = 'logical', and restart the server",
-                settings.get::<_, &str>(0)
-            ));
-        }
-        if !settings.get::<_, bool>(1) {
-            let user = identifier(config.source.user());
-            faults.push(format!("user {user} may not replicate: ALTER ROLE {user} REPLICATION"));
-        }
-        if !settings.get::<_, bool>(2) {
-            faults.push(
-                "all replication slots are taken: raise max_replication_slots, or drop a slot that nobody reads"
-                    .to_owned(),
-            );
-        }
-        let source = Self::captured(&client, connector).await?;
-        for table in &source.without_identity {
-            faults.push(format!(
-                "table {0} has no primary key: once it is published, the source refuses to change or delete its rows. ALTER TABLE {0} \
-                 REPLICA IDENTITY FULL, and its rows are told by all that is in them; or ADD PRIMARY KEY (…); or leave it out \
-                 with the connector's table.exclude.list",
-                table.sql_name()
-            ));
-        }
-        check_publication(&client, connector, &mut faults).await?;
-        faults.extend(misleading_identities(&client, connector).await?);
-        if source.tables.is_empty() {
-            faults.push("there is no table that the connector's lists let pass".to_owned());
-        }
+        let (source, faults) = Self::look(&client, connector).await?;
         if faults.is_empty() { Ok(source) } else { Err(report("postgres1", &config.source.address(), &faults)) }
+    }
+
+    /// The source, and everything that is wrong with it before a first copy.
+    ///
+    /// # Errors
+    /// The server's; stop for a list that is none.
+    pub async fn look(client: &Client, connector: &Connector) -> Result<(Self, Vec<Finding>), SinkError> {
+        let mut faults = server(client, connector).await?.findings(1);
+        let source = Self::captured(client, connector).await?;
+        for table in &source.without_identity {
+            let table = table.sql_name();
+            faults.push(Finding::error(
+                "table-identity",
+                format!(
+                    "table {table} has no primary key: once it is published, the source refuses to change or delete its rows"
+                ),
+                format!(
+                    "ALTER TABLE {table} REPLICA IDENTITY FULL; and its rows are told by all that is in them;\nor ADD PRIMARY KEY (…); or \
+                     leave it out with the connector's table.exclude.list"
+                ),
+            ));
+        }
+        faults.extend(check_publication(client, connector).await?);
+        faults.extend(misleading_identities(client, connector).await?);
+        if source.tables.is_empty() {
+            faults.push(Finding::error(
+                "nothing-captured",
+                "there is no table that the connector's lists let pass",
+                "Correct table.include.list and the other lists, or create the tables first",
+            ));
+        }
+        Ok((source, faults))
     }
 
     /// The source's tables, and which of them the connector's lists let pass.
@@ -124,9 +122,32 @@ impl Source {
     }
 }
 
+/// The server's settings, and what the role may do.
+///
+/// # Errors
+/// The server's.
+pub async fn server(client: &Client, connector: &Connector) -> Result<Server, SinkError> {
+    let row = client.query_one(QUERY, &[&vec![connector.slot.as_str()]]).await?;
+    Ok(Server {
+        wal_level: row.get(0),
+        version: row.get(1),
+        user: row.get(2),
+        may_replicate: row.get(3),
+        slots: row.get(4),
+        max_slots: row.get(5),
+        present: row.get(6),
+        active: row.get(7),
+        senders: row.get(8),
+        max_senders: row.get(9),
+    })
+}
+
 /// The captured tables whose changes do not bring the primary key: under an index as replica identity an old row is that
 /// index's columns, and the envelope has zeros for the key's. A delete would hit whatever row has those.
-async fn misleading_identities(client: &Client, connector: &Connector) -> Result<Vec<String>, SinkError> {
+///
+/// # Errors
+/// The server's; stop for a list that is none.
+pub async fn misleading_identities(client: &Client, connector: &Connector) -> Result<Vec<Finding>, SinkError> {
     let rows = client
         .query(
             "SELECT n.nspname::text, c.relname::text, x.relname::text
@@ -144,11 +165,15 @@ async fn misleading_identities(client: &Client, connector: &Connector) -> Result
     for row in rows {
         let table = SourceTable { schema: row.get(0), name: row.get(1) };
         if connector.captures(&table.schema, &table.name)? {
-            faults.push(format!(
-                "the replica identity of table {0} is index {1}, which lacks the primary key: its deletes would remove other \
-                 rows from the target. ALTER TABLE {0} REPLICA IDENTITY DEFAULT, or FULL",
-                table.sql_name(),
-                row.get::<_, &str>(2)
+            faults.push(Finding::error(
+                "table-identity-index",
+                format!(
+                    "the replica identity of table {} is index {}, which lacks the primary key: its deletes would remove other rows \
+                     from the target",
+                    table.sql_name(),
+                    row.get::<_, &str>(2)
+                ),
+                format!("ALTER TABLE {} REPLICA IDENTITY DEFAULT; or FULL", table.sql_name()),
             ));
         }
     }
@@ -166,16 +191,16 @@ pub async fn still_fits(config: &RunConfig, connector: &Connector) -> Result<(),
 }
 
 /// With autocreation disabled the publication must be there before the slot: pgoutput looks it up as of each change.
-async fn check_publication(client: &Client, connector: &Connector, faults: &mut Vec<String>) -> Result<(), SinkError> {
+async fn check_publication(client: &Client, connector: &Connector) -> Result<Option<Finding>, SinkError> {
     let name = &connector.publication;
     let exists = client.query_opt("SELECT FROM pg_publication WHERE pubname = $1", &[name]).await?.is_some();
-    if !exists && connector.autocreate == "disabled" {
-        faults.push(format!(
-            "publication {name} does not exist, and publication.autocreate.mode is disabled: CREATE PUBLICATION {} FOR ALL TABLES",
-            identifier(name)
-        ));
-    }
-    Ok(())
+    Ok((!exists && connector.autocreate == "disabled").then(|| {
+        Finding::error(
+            "publication-missing",
+            format!("publication {name} does not exist, and publication.autocreate.mode is disabled"),
+            format!("CREATE PUBLICATION {} FOR ALL TABLES;", identifier(name)),
+        )
+    }))
 }
 
 /// Looks at the target: it must be empty, unless an unfinished copy of ours is in it.
@@ -183,6 +208,19 @@ async fn check_publication(client: &Client, connector: &Connector, faults: &mut 
 /// # Errors
 /// Stop with everything that is wrong.
 pub async fn target(config: &RunConfig, client: &Client, begun: Option<CopyState>) -> Result<(), SinkError> {
+    let faults = look_at_target(config, client, begun).await?;
+    if faults.is_empty() { Ok(()) } else { Err(report("postgres2", &config.target.address(), &faults)) }
+}
+
+/// Everything that is wrong with the target.
+///
+/// # Errors
+/// The server's.
+pub async fn look_at_target(
+    config: &RunConfig,
+    client: &Client,
+    begun: Option<CopyState>,
+) -> Result<Vec<Finding>, SinkError> {
     let mut faults = Vec::new();
     if begun.is_none() {
         let tables: i64 = client
@@ -197,9 +235,10 @@ pub async fn target(config: &RunConfig, client: &Client, begun: Option<CopyState
             .await?
             .get(0);
         if tables > 0 {
-            faults.push(format!(
-                "it holds {tables} tables, views or sequences that this sink did not put there; they are not touched. Give an \
-                 empty database: CREATE DATABASE …"
+            faults.push(Finding::error(
+                "target-not-empty",
+                format!("it holds {tables} tables, views or sequences that this sink did not put there; they are not touched"),
+                "Give an empty database: CREATE DATABASE …;",
             ));
         }
     }
@@ -207,15 +246,104 @@ pub async fn target(config: &RunConfig, client: &Client, begun: Option<CopyState
         client.batch_execute("SET session_replication_role = replica; RESET session_replication_role").await
     {
         let reason = SinkError::from(error);
-        faults.push(format!(
-            "user {0} may not set session_replication_role ({reason}): GRANT SET ON PARAMETER session_replication_role TO {0}, \
-             or use a superuser",
-            identifier(config.target.user())
+        let user = identifier(config.target.user());
+        faults.push(Finding::error(
+            "target-replication-role",
+            format!("user {user} may not set session_replication_role ({reason})"),
+            format!("GRANT SET ON PARAMETER session_replication_role TO {user};\nor use a superuser"),
         ));
     }
-    if faults.is_empty() { Ok(()) } else { Err(report("postgres2", &config.target.address(), &faults)) }
+    Ok(faults)
 }
 
-fn report(who: &str, address: &str, faults: &[String]) -> SinkError {
+/// Whether the role may make the sink's own schema, or has it.
+///
+/// # Errors
+/// The server's.
+pub async fn schema_rights(client: &Client) -> Result<Option<Finding>, SinkError> {
+    let sql = "SELECT CASE WHEN to_regnamespace($1) IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+                           ELSE has_schema_privilege($1, 'CREATE') END, current_user::text, current_database()::text";
+    let row = client.query_one(sql, &[&SCHEMA]).await?;
+    let (user, database) = (identifier(row.get(1)), identifier(row.get(2)));
+    Ok((!row.get::<_, bool>(0)).then(|| {
+        Finding::error(
+            "target-schema",
+            format!(
+                "user {user} may not make the sink's schema {SCHEMA} in the target: the sink keeps there how far it is"
+            ),
+            format!("GRANT CREATE ON DATABASE {database} TO {user};"),
+        )
+    }))
+}
+
+/// Whether both sessions are of one database: everything that the sink wrote would come back to it.
+///
+/// # Errors
+/// The servers'.
+pub async fn same_database(source: &Client, target: &Client) -> Result<Option<Finding>, SinkError> {
+    // The name's OID and the moment of the server's start: nobody needs a right to ask.
+    let sql = "SELECT d.oid::text || ' ' || pg_postmaster_start_time()::text || ' ' || current_setting('port')
+               FROM pg_database d WHERE d.datname = current_database()";
+    let (one, two) = (source.query_one(sql, &[]).await?, target.query_one(sql, &[]).await?);
+    Ok((one.get::<_, &str>(0) == two.get::<_, &str>(0)).then(|| {
+        Finding::error(
+            "same-database",
+            "--source and --target are one database: its tables would be copied over themselves. Nothing was written",
+            "Give the target a database of its own:\nCREATE DATABASE …;",
+        )
+    }))
+}
+
+const COLUMNS: &str = "
+    SELECT n.nspname::text, c.relname::text, a.attname::text
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname NOT LIKE 'pg\\_%'
+    ORDER BY 1, 2, a.attnum";
+
+/// The captured tables and columns that the target lacks, where nobody is to make them.
+///
+/// # Errors
+/// The servers'; stop for a list that is none.
+pub async fn lacking(
+    config: &RunConfig,
+    connector: &Connector,
+    source: &Client,
+    target: &Client,
+) -> Result<Vec<Finding>, SinkError> {
+    if config.schema_evolution != SchemaEvolution::None {
+        return Ok(Vec::new());
+    }
+    type Name = (String, String);
+    let read = async |client: &Client| -> Result<BTreeMap<Name, Vec<String>>, SinkError> {
+        let mut tables: BTreeMap<Name, Vec<String>> = BTreeMap::new();
+        for row in client.query(COLUMNS, &[&SCHEMA]).await? {
+            tables.entry((row.get(0), row.get(1))).or_default().push(row.get(2));
+        }
+        Ok(tables)
+    };
+    let (there, wanted) = (read(target).await?, read(source).await?);
+    let captured = Source::captured(source, connector).await?;
+    let mut findings = Vec::new();
+    for SourceTable { schema, name } in captured.tables {
+        let table = (schema, name);
+        let (schema, name) = (&table.0, &table.1);
+        match there.get(&table) {
+            None => {
+                let topic = proto::topic::of_table(&config.topic_prefix, schema, name);
+                findings.push(lacking::table_finding(schema, name, &topic));
+            }
+            Some(columns) => {
+                let wanted = wanted.get(&table).into_iter().flatten();
+                let missing = wanted.filter(|column| !columns.contains(column));
+                findings.extend(missing.map(|column| lacking::column_finding(schema, name, column)));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn report(who: &str, address: &str, faults: &[Finding]) -> SinkError {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
     SinkError::stop(format!("{who} ({address}) is not ready. Nothing was written:\n  {}", faults.join("\n  ")))
 }

@@ -2,13 +2,129 @@
 
 use std::time::{Duration, Instant};
 
+use access::diagnosis::{Diagnosis, Finding};
+use futures_util::future::join_all;
 use reqwest::StatusCode;
 
 use crate::config::RunConfig;
 use crate::consume::topics;
 use crate::error::SinkError;
 use crate::kafka::Kafka;
-use crate::postgres::Database;
+use crate::postgres::{Database, identifier};
+
+/// A service that is needed.
+#[derive(Debug, Clone, Copy)]
+enum Service<'a> {
+    /// `--source`.
+    Source(&'a Database),
+    /// `--target`.
+    Target(&'a Database),
+    /// `connection.url` of a JDBC sink connector.
+    Given(&'a Database),
+    /// Kafka.
+    Kafka(&'a Kafka),
+    /// The worker's REST API.
+    Worker(&'a RunConfig),
+}
+
+impl Service<'_> {
+    /// By what it is told.
+    const fn given(self) -> &'static str {
+        match self {
+            Service::Source(_) => "--source",
+            Service::Target(_) => "--target",
+            Service::Given(_) => "connection.url",
+            Service::Kafka(_) => "--bootstrap-servers",
+            Service::Worker(_) => "--connect-url",
+        }
+    }
+
+    /// What it is called, by what it is told, and where it is.
+    fn who(self) -> String {
+        let (name, address) = match self {
+            Service::Source(database) => ("postgres1", database.address()),
+            Service::Target(database) => ("postgres2", database.address()),
+            Service::Given(database) => ("the database", database.address()),
+            Service::Kafka(kafka) => ("Kafka", kafka.bootstrap_servers.clone()),
+            Service::Worker(config) => ("the worker's REST API", config.connect_url.to_string()),
+        };
+        format!("{name} ({}, {address})", self.given())
+    }
+
+    async fn ask(self) -> Result<(), SinkError> {
+        match self {
+            Service::Source(database) | Service::Target(database) | Service::Given(database) => {
+                postgres(database).await
+            }
+            Service::Kafka(kafka) => topics::ping(kafka).await,
+            Service::Worker(config) => worker(config).await,
+        }
+    }
+
+    /// What its answer means, and what mends it.
+    fn finding(self, error: &SinkError) -> Finding {
+        let text = error.to_string();
+        let message = format!("{}: {text}", self.who());
+        let (id, remedy) = match self {
+            Service::Source(database) => of_database(database, ["source-unreachable", "source-refused"], "--source", &text),
+            Service::Target(database) => of_database(database, ["target-unreachable", "target-refused"], "--target", &text),
+            Service::Given(database) => {
+                of_database(database, ["target-unreachable", "target-refused"], "connection.url", &text)
+            }
+            Service::Kafka(_) if error.is_retry() => (
+                "kafka-unreachable",
+                "Put --bootstrap-servers right, start the brokers, or let their advertised.listeners be reached from here".to_owned(),
+            ),
+            Service::Kafka(_) => {
+                ("kafka-refused", "Look at security.protocol, ssl.* and sasl.* in the file of --kafka-config".to_owned())
+            }
+            Service::Worker(_) if error.is_retry() => (
+                "worker-unreachable",
+                "Start the streamer (or Kafka Connect), or put --connect-url right".to_owned(),
+            ),
+            Service::Worker(_) => ("worker-refused", "Put --connect-url right, and --connect-ca for https".to_owned()),
+        };
+        let finding = Finding::error(id, message, remedy);
+        if error.is_retry() { finding.passing() } else { finding }
+    }
+}
+
+/// What mends a database's answer, by its SQLSTATE or its words.
+fn of_database(
+    database: &Database,
+    [unreachable, refused]: [&'static str; 2],
+    given: &str,
+    text: &str,
+) -> (&'static str, String) {
+    let (name, user) = (database.name(), database.user());
+    if text.contains("pg_hba.conf") {
+        return (
+            refused,
+            format!(
+                "Put this line into the server's pg_hba.conf, with the address of this machine, and have it read:\nhostssl {name} {user} \
+                 ADDRESS/32 scram-sha-256\nSELECT pg_reload_conf();"
+            ),
+        );
+    }
+    if text.contains("3D000") {
+        return ("database-missing", format!("Put {given} right, or create it: CREATE DATABASE {};", identifier(name)));
+    }
+    if text.contains("offers no TLS") {
+        return (refused, format!("Give the server a certificate and set ssl = on, or leave sslmode out of {given}"));
+    }
+    if text.contains("28P01") || text.contains("28000") || text.contains("password") {
+        return (
+            refused,
+            format!("Put the user and the password of {given} right, or give user {user} a line in ~/.pgpass"),
+        );
+    }
+    (
+        unreachable,
+        format!(
+            "Put the address of {given} right, start the server, or let it listen there (listen_addresses) and through the firewall"
+        ),
+    )
+}
 
 /// Waits until PostgreSQL twice, Kafka and the worker answer.
 ///
@@ -17,22 +133,41 @@ use crate::postgres::Database;
 /// answers with a refusal that time does not mend.
 pub async fn wait(config: &RunConfig) -> Result<(), SinkError> {
     let deadline = Instant::now() + config.deadline;
-    let (source, target, kafka, worker) = tokio::join!(
-        until(deadline, || postgres(&config.source)),
-        until(deadline, || postgres(&config.target)),
-        until(deadline, || topics::ping(&config.kafka)),
-        until(deadline, || worker(config)),
-    );
-    all_answered(
-        config.deadline,
-        [
-            (format!("postgres1 (--source, {})", config.source.address()), source),
-            (format!("postgres2 (--target, {})", config.target.address()), target),
-            (format!("Kafka (--bootstrap-servers, {})", config.kafka.bootstrap_servers), kafka),
-            (format!("the worker's REST API (--connect-url, {})", config.connect_url), worker),
-        ],
-    )
+    let services = all(config);
+    let answers = join_all(services.iter().map(|(_, service)| until(deadline, || service.ask()))).await;
+    all_answered(config.deadline, services.iter().map(|(_, service)| *service).zip(answers))
 }
+
+/// Asks each once.
+pub async fn look(config: &RunConfig, diagnosis: &mut Diagnosis) {
+    let services = all(config);
+    let answers = join_all(services.iter().map(|(_, service)| service.ask())).await;
+    for ((group, service), answer) in services.into_iter().zip(answers) {
+        match answer {
+            Ok(()) => diagnosis.well(group, service.given(), format!("{} answers", service.who())),
+            Err(error) => diagnosis.found(group, service.given(), service.finding(&error)),
+        }
+    }
+}
+
+/// All that a sink needs, with the headings that `doctor` says them under.
+fn all(config: &RunConfig) -> [(&'static str, Service<'_>); 4] {
+    [
+        (SOURCE, Service::Source(&config.source)),
+        (TARGET, Service::Target(&config.target)),
+        (KAFKA, Service::Kafka(&config.kafka)),
+        (WORKER, Service::Worker(config)),
+    ]
+}
+
+/// The headings.
+pub const SOURCE: &str = "source";
+/// Of the target.
+pub const TARGET: &str = "target";
+/// Of Kafka.
+pub const KAFKA: &str = "Kafka";
+/// Of the worker.
+pub const WORKER: &str = "worker";
 
 /// Waits until a database and Kafka answer.
 ///
@@ -40,23 +175,18 @@ pub async fn wait(config: &RunConfig) -> Result<(), SinkError> {
 /// As [`wait`].
 pub async fn wait_without_source(database: &Database, kafka: &Kafka, patience: Duration) -> Result<(), SinkError> {
     let deadline = Instant::now() + patience;
-    let (target, answer) =
-        tokio::join!(until(deadline, || postgres(database)), until(deadline, || topics::ping(kafka)));
-    all_answered(
-        patience,
-        [
-            (format!("the database (connection.url, {})", database.address()), target),
-            (format!("Kafka (--bootstrap-servers, {})", kafka.bootstrap_servers), answer),
-        ],
-    )
+    let services = [Service::Given(database), Service::Kafka(kafka)];
+    let answers = join_all(services.iter().map(|service| until(deadline, || service.ask()))).await;
+    all_answered(patience, services.into_iter().zip(answers))
 }
 
-fn all_answered<const N: usize>(
+fn all_answered<'a>(
     patience: Duration,
-    answers: [(String, Result<(), SinkError>); N],
+    answers: impl Iterator<Item = (Service<'a>, Result<(), SinkError>)>,
 ) -> Result<(), SinkError> {
-    let failures: Vec<String> =
-        answers.into_iter().filter_map(|(who, result)| result.err().map(|error| format!("  {who}: {error}"))).collect();
+    let failures: Vec<String> = answers
+        .filter_map(|(service, answer)| answer.err().map(|error| format!("  {}", service.finding(&error))))
+        .collect();
     if failures.is_empty() {
         return Ok(());
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use access::diagnosis::Finding;
 use pgwire_replication::{ReplicationClient, ReplicationConfig};
 use proto::lsn::Lsn;
+use tokio_postgres::Client;
 
 use super::connector::Connector;
 use super::preflight::Source;
@@ -34,12 +36,8 @@ impl ExportedSlot {
     pub async fn create(config: &RunConfig, connector: &Connector) -> Result<Self, SinkError> {
         let name = &connector.slot;
         let client = config.source.connect("slot").await?;
-        if client.query_opt("SELECT FROM pg_replication_slots WHERE slot_name = $1", &[name]).await?.is_some() {
-            return Err(SinkError::stop(format!(
-                "replication slot {name} exists already, and the target has no record of a copy that belongs to it. Somebody \
-                 may be reading it. If nobody is: SELECT pg_drop_replication_slot({})",
-                literal(name)
-            )));
+        if let Some(finding) = taken(&client, name).await? {
+            return Err(finding.into());
         }
         let source = &config.source;
         let password = source.password().unwrap_or_default();
@@ -80,6 +78,24 @@ impl ExportedSlot {
     }
 }
 
+/// Whether there is a slot of that name before the first copy.
+///
+/// # Errors
+/// The server's.
+pub async fn taken(client: &Client, name: &str) -> Result<Option<Finding>, SinkError> {
+    let found = client.query_opt("SELECT FROM pg_replication_slots WHERE slot_name = $1", &[&name]).await?;
+    Ok(found.map(|_| {
+        Finding::error(
+            "slot-exists",
+            format!(
+                "replication slot {name} exists already, and the target has no record of a copy that belongs to it. Somebody may be \
+                 reading it"
+            ),
+            format!("If nobody is:\nSELECT pg_drop_replication_slot({});", literal(name)),
+        )
+    }))
+}
+
 /// Creates the publication if it is not there: changes before it would not be published, and the slot would stop at them.
 ///
 /// # Errors
@@ -109,17 +125,31 @@ pub async fn create_publication(config: &RunConfig, connector: &Connector, sourc
 /// # Errors
 /// Stop when it is not, or its log is gone.
 pub async fn require(config: &RunConfig, connector: &Connector) -> Result<(), SinkError> {
+    gone(config, connector).await?.map_or(Ok(()), |finding| Err(finding.into()))
+}
+
+/// What it means that the slot of a finished copy is not there, or its log is gone.
+///
+/// # Errors
+/// The server's.
+pub async fn gone(config: &RunConfig, connector: &Connector) -> Result<Option<Finding>, SinkError> {
     let name = &connector.slot;
-    let what = match has_lost(config, connector).await? {
-        None => "does not exist any more",
-        Some(true) => "has lost the log that it needs",
-        Some(false) => return Ok(()),
+    let (id, what) = match has_lost(config, connector).await? {
+        None => ("slot-missing", "does not exist any more"),
+        Some(true) => ("slot-lost", "has lost the log that it needs"),
+        Some(false) => return Ok(None),
     };
-    Err(SinkError::stop(format!(
-        "replication slot {name} {what}: changes of the source that were not in Kafka yet are gone, and the target cannot \
-         become equal through it. Copy anew: empty the target (drop its schemas, and schema headwater), drop the slot if it \
-         is there, delete the connector's offsets (PUT /connectors/{0}/stop, DELETE /connectors/{0}/offsets), start the sink",
-        connector.name
+    Ok(Some(Finding::error(
+        id,
+        format!(
+            "replication slot {name} {what}: changes of the source that were not in Kafka yet are gone, and the target cannot \
+             become equal through it"
+        ),
+        format!(
+            "Copy anew: empty the target (drop its schemas, and schema headwater), drop the slot if it is there, delete the \
+             connector's offsets (PUT /connectors/{0}/stop, DELETE /connectors/{0}/offsets), start the sink",
+            connector.name
+        ),
     )))
 }
 

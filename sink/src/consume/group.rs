@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use access::diagnosis::Finding;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::groups::GroupInfo;
@@ -202,7 +203,7 @@ impl ConsumerContext for Member {
 }
 
 /// Says which members of the group are no sinks of this target: what the group gave to them would be missing here. It blocks.
-pub(super) fn others<C: Consumer<Member>>(consumer: &C, group: &str, target_id: &str) -> Option<SinkError> {
+pub fn others<C: Consumer<X>, X: ConsumerContext>(consumer: &C, group: &str, target_id: &str) -> Option<Finding> {
     let list = consumer.client().fetch_group_list(Some(group), ANSWER).ok()?;
     let mine = client_id(target_id);
     let members = list.groups().iter().filter(|found| found.name() == group).flat_map(GroupInfo::members);
@@ -211,12 +212,15 @@ pub(super) fn others<C: Consumer<Member>>(consumer: &C, group: &str, target_id: 
         .map(|member| format!("{} at {}", member.client_id(), member.client_host()))
         .collect();
     (!others.is_empty()).then(|| {
-        SinkError::stop(format!(
-            "group {group} has members that are no sinks of this target, or apply in another order (--mode): {}. Partitions that the \
-             group gave to them would be missing here, so this sink does not join, and applies nothing. Stop them: a topic prefix has \
-             one target and one mode, and a connector runs in one place",
-            others.join(", ")
-        ))
+        Finding::error(
+            "consumer-group",
+            format!(
+                "group {group} has members that are no sinks of this target, or apply in another order (--mode): {}. Partitions that the \
+                 group gave to them would be missing here, so this sink does not join, and applies nothing",
+                others.join(", ")
+            ),
+            "Stop them: a topic prefix has one target and one mode, and a connector runs in one place",
+        )
     })
 }
 

@@ -15,7 +15,7 @@
 //! - `ordered`: all topics through one sink, in the order of the source's commits
 
 mod dispatch;
-mod group;
+pub mod group;
 mod ordered;
 mod partition;
 mod reader;

@@ -101,7 +101,11 @@ impl Reader {
     pub(super) async fn beside_others(&self) -> Option<SinkError> {
         let (consumer, group, target_id) =
             (self.consumer.clone(), self.subscription.group.clone(), self.target_id.clone());
-        topics::blocking(move || Ok(group::others(consumer.as_ref(), &group, &target_id))).await.ok().flatten()
+        topics::blocking(move || Ok(group::others(consumer.as_ref(), &group, &target_id)))
+            .await
+            .ok()
+            .flatten()
+            .map(SinkError::from)
     }
 
     /// Takes part in the reading of these topics, and of no others.

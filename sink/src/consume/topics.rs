@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::diagnosis::Finding;
 use access::kafka::{self, Refusal};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -146,6 +147,20 @@ pub async fn create(kafka: &Kafka, names: &[String], partitions: i32) -> Result<
     Ok(())
 }
 
+/// What it means that the transactions' topic has several partitions.
+pub fn several_partitions(topic: &str, partitions: usize) -> Finding {
+    Finding::error(
+        "transaction-topic",
+        format!(
+            "topic {topic} has {partitions} partitions, so that the order of transactions cannot be told: nothing is applied"
+        ),
+        format!(
+            "Make it anew with one partition, before anything is published:\nkafka-topics.sh --delete --topic {topic}\nkafka-topics.sh \
+             --create --topic {topic} --partitions 1\nor run the sink with --mode table"
+        ),
+    )
+}
+
 /// Whether Kafka answers.
 ///
 /// # Errors
@@ -155,9 +170,7 @@ pub async fn ping(kafka: &Kafka) -> Result<(), SinkError> {
     blocking(move || match kafka::enter(&client, Duration::from_secs(2)) {
         Ok(cluster) if cluster.brokers == 0 => Err(SinkError::retry("it has no brokers yet")),
         Ok(_) => Ok(()),
-        Err(Refusal::Locked(why)) => {
-            Err(SinkError::stop(format!("it does not let the sink in: {why}. Look at the file of --kafka-config")))
-        }
+        Err(Refusal::Locked(why)) => Err(SinkError::stop(format!("it does not let the sink in: {why}"))),
         Err(Refusal::Away(why)) => Err(SinkError::retry(why)),
     })
     .await
@@ -171,7 +184,7 @@ fn unreachable(error: &rdkafka::error::KafkaError) -> SinkError {
     SinkError::retry(format!("Kafka: {error}"))
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
 ) -> Result<T, SinkError> {
     match tokio::task::spawn_blocking(work).await {

@@ -101,7 +101,11 @@ fn configuration(
         return None;
     }
     for warning in check(config).warnings {
-        diagnosis.found(CONNECTOR, name, Finding::warning("connector-warning", warning, "Leave it out, or put it right"));
+        diagnosis.found(
+            CONNECTOR,
+            name,
+            Finding::warning("connector-warning", warning, "Leave it out, or put it right"),
+        );
     }
     match ConnectorConfig::parse(config, worker) {
         Ok(parsed) => {
@@ -169,8 +173,7 @@ async fn published(
     diagnosis: &mut Diagnosis,
 ) -> Result<(), TaskError> {
     let captured = share::of_slot(client, config, captured).await?;
-    let tables: Vec<TableName> =
-        captured.into_iter().filter(|table| table.is_logged).map(|table| table.name).collect();
+    let tables: Vec<TableName> = captured.into_iter().filter(|table| table.is_logged).map(|table| table.name).collect();
     let found = publication::look(client, config, &tables).await?;
     let well = match found.published {
         Some(published) => format!("publishes {published} of {} captured tables", tables.len()),

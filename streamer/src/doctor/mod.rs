@@ -17,6 +17,8 @@ use std::process::ExitCode;
 use access::diagnosis::{Diagnosis, Finding, Form, print};
 
 use crate::config::{WorkerConfig, application_properties};
+use crate::publish::preflight::TOPICS;
+use crate::source::preflight::{PUBLICATION, SLOT, SOURCE, TABLES};
 use crate::worker::deploy;
 use crate::worker::storage::configs::ConfigStore;
 
@@ -38,7 +40,8 @@ pub struct Configured<'a> {
 
 /// Looks at everything and prints it. The exit status is 0 where nothing is an error, 1 otherwise, 2 where it cannot be printed.
 pub async fn run(configured: &Configured<'_>, json: bool) -> ExitCode {
-    let diagnosis = look(configured).await;
+    let order = [SOURCE, SLOT, PUBLICATION, TABLES, KAFKA, TOPICS, WORKER, CONNECTOR];
+    let diagnosis = look(configured).await.in_order(&order);
     match print(&diagnosis, Form::of(json), &mut std::io::stdout().lock()) {
         Ok(()) => ExitCode::from(diagnosis.status()),
         Err(_) => ExitCode::from(2),
@@ -94,11 +97,7 @@ fn given(configured: &Configured<'_>, diagnosis: &mut Diagnosis) -> Connectors {
     connectors
 }
 
-fn worker(
-    configured: &Configured<'_>,
-    connectors: &mut Connectors,
-    diagnosis: &mut Diagnosis,
-) -> Option<WorkerConfig> {
+fn worker(configured: &Configured<'_>, connectors: &mut Connectors, diagnosis: &mut Diagnosis) -> Option<WorkerConfig> {
     let (subject, read) = match (configured.application_properties, configured.worker) {
         (Some(path), _) => {
             let application = application_properties::read(path, std::env::vars()).map(|application| {

@@ -39,7 +39,12 @@ pub(super) fn missing_topic(topic: &str) -> Finding {
 }
 
 /// Looks at the topics of the captured tables, of heartbeats and of transactions.
-pub async fn topics(worker: &WorkerConfig, config: &ConnectorConfig, captured: &[ListedTable], diagnosis: &mut Diagnosis) {
+pub async fn topics(
+    worker: &WorkerConfig,
+    config: &ConnectorConfig,
+    captured: &[ListedTable],
+    diagnosis: &mut Diagnosis,
+) {
     let subject = "the connector's topics";
     if let Err(error) = settings::producer(worker, config) {
         return diagnosis.found(TOPICS, subject, error.finding("producer-settings"));

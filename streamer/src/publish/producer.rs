@@ -14,9 +14,9 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 
 use super::hurry::Hurry;
 use super::ledger::{DeliveryFailure, Ledger, Undelivered};
-use super::{preflight, settings};
 use super::topics::Topics;
 use super::transactions::Transactions;
+use super::{preflight, settings};
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::TaskError;
 use crate::metrics::task::TaskMetrics;

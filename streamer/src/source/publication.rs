@@ -61,7 +61,10 @@ const RIGHTS: &str = "publication-rights";
 pub async fn look(client: &Client, config: &ConnectorConfig, captured: &[TableName]) -> Result<Found, TaskError> {
     let name = &config.publication.name;
     let row = client
-        .query_opt("SELECT pubinsert, pubupdate, pubdelete, pubtruncate FROM pg_publication WHERE pubname = $1", &[name])
+        .query_opt(
+            "SELECT pubinsert, pubupdate, pubdelete, pubtruncate FROM pg_publication WHERE pubname = $1",
+            &[name],
+        )
         .await
         .map_err(|error| query_error(&format!("looking for publication {name}"), error))?;
     let statement = statement(config, row.is_some(), captured);

@@ -17,7 +17,10 @@ pub async fn validate(config: &ConnectorConfig) -> Vec<Finding> {
         Err(error) => {
             tracing::warn!(connector = %config.name, %error, "PostgreSQL does not let the connector in");
             // Debezium's words end with the server's; what a running task is to be told does not belong into the answer.
-            vec![Finding { key: None, message: format!("Error while validating connector config: {}", error.message()) }]
+            vec![Finding {
+                key: None,
+                message: format!("Error while validating connector config: {}", error.message()),
+            }]
         }
     }
 }

@@ -20,17 +20,18 @@ pub async fn enter(worker: &WorkerConfig) -> Result<Cluster, TaskError> {
     match tokio::task::spawn_blocking(move || kafka::enter(&client, PATIENCE)).await {
         Ok(Ok(cluster)) => Ok(cluster),
         Ok(Err(Refusal::Locked(why))) => {
-            let failure = format!("Kafka at {servers} (bootstrap.servers) does not let the worker in: {why}");
-            Err(TaskError::stop(failure).mended_by(
-                "kafka-refused",
-                "Nothing was read, nothing is lost. Look at security.protocol, ssl.* and sasl.*",
-            ))
+            let failure = format!(
+                "Kafka at {servers} (bootstrap.servers) does not let the worker in: {why}. Nothing was read, nothing is lost"
+            );
+            Err(TaskError::stop(failure).mended_by("kafka-refused", "Look at security.protocol, ssl.* and sasl.*"))
         }
         Ok(Err(Refusal::Away(why))) => {
-            let failure = format!("Kafka at {servers} (bootstrap.servers) does not answer: {why}");
+            let failure = format!(
+                "Kafka at {servers} (bootstrap.servers) does not answer: {why}. Nothing was read, nothing is lost"
+            );
             Err(TaskError::retry(failure).mended_by(
                 "kafka-unreachable",
-                "Nothing was read, nothing is lost. Put bootstrap.servers right, start the brokers, or let their \
+                "Put bootstrap.servers right, start the brokers, or let their \
                  advertised.listeners be reached from here",
             ))
         }

@@ -14,6 +14,7 @@ mod copy_load;
 mod copy_resumed;
 mod crash_windows;
 mod ddl;
+mod doctor;
 mod doors;
 mod encrypted;
 mod exactly_once;

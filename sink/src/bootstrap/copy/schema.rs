@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use access::diagnosis::Finding;
 use futures_util::future::try_join_all;
 use tokio_postgres::Client;
 
@@ -42,28 +43,39 @@ impl Way {
             (CopySchema::Auto, None) => true,
             (CopySchema::Auto, Some(_)) | (CopySchema::PgDump, _) => false,
         };
-        match Self::tools(config).await {
+        match Self::tools(config).await? {
             Ok(tools) => Ok((Way::Dump(tools), None)),
-            Err(SinkError::Stop(why)) if is_free => {
-                let why = format!("the tables are made of the source's catalog, for {why} (--copy-schema)");
+            Err(finding) if is_free => {
+                let why = format!("the tables are made of the source's catalog, for {finding} (--copy-schema)");
                 Ok((Way::Catalog, Some(why)))
             }
-            Err(error) => Err(error),
+            Err(finding) => Err(finding.into()),
         }
     }
 
-    async fn tools(config: &RunConfig) -> Result<Tools, SinkError> {
-        let tools = Tools::find(config.pg_bin.as_deref()).await?;
+    /// The programs, if they are asked for and can be used; what keeps them from it.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn tools(config: &RunConfig) -> Result<Result<Tools, Finding>, SinkError> {
+        let tools = match Tools::find(config.pg_bin.as_deref()).await {
+            Ok(tools) => tools,
+            Err(finding) => return Ok(Err(finding)),
+        };
         let client = config.source.connect("version").await?;
         let sql = "SELECT current_setting('server_version_num')::int / 10000";
         let server: i32 = client.query_one(sql, &[]).await?.get(0);
         if tools.version < server {
-            return Err(SinkError::stop(format!(
-                "pg_dump is of version {}, the server of {server}: install the client programs of version {server} or later",
-                tools.version
+            return Ok(Err(Finding::error(
+                "pg-dump",
+                format!("pg_dump is of version {}, the server of {server}", tools.version),
+                format!(
+                    "Install the client programs of version {server} or later and name their folder with --pg-bin, or have the tables \
+                     made of the catalog: --copy-schema catalog"
+                ),
             )));
         }
-        Ok(tools)
+        Ok(Ok(tools))
     }
 
     /// Whether a stored part is the way that was begun in.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use access::diagnosis::Finding;
 use tokio::process::Command;
 use tokio_postgres::Client;
 
@@ -38,15 +39,16 @@ impl Tools {
     /// Finds them in `directory`, or on the PATH.
     ///
     /// # Errors
-    /// Stop when they are not there.
-    pub async fn find(directory: Option<&Path>) -> Result<Self, SinkError> {
+    /// When they are not there.
+    pub async fn find(directory: Option<&Path>) -> Result<Self, Finding> {
         let program = |name: &str| directory.map_or_else(|| PathBuf::from(name), |directory| directory.join(name));
         let dump = program("pg_dump");
         let missing = |error: String| {
-            SinkError::stop(format!(
-                "{} cannot be run ({error}): install PostgreSQL's client programs, or name their folder with --pg-bin",
-                dump.display()
-            ))
+            Finding::error(
+                "pg-dump",
+                format!("{} cannot be run ({error})", dump.display()),
+                "Install PostgreSQL's client programs, or name their folder with --pg-bin",
+            )
         };
         let restore = program("pg_restore");
         let output = Command::new(&dump).arg("--version").output().await.map_err(|error| missing(error.to_string()))?;

@@ -93,11 +93,7 @@ impl InOrder<'_> {
             return false;
         };
         if partitions != 1 {
-            self.refused(&SinkError::stop(format!(
-                "topic {} has {partitions} partitions, so that the order of transactions cannot be told: nothing is applied. Make it \
-                 anew with one partition, before anything is published, or run the sink with --mode table",
-                self.names.transaction
-            )));
+            self.refused(&topics::several_partitions(&self.names.transaction, partitions).into());
             return false;
         }
         if self.topics.is_empty() {

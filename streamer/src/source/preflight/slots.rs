@@ -59,7 +59,10 @@ fn state(row: &Row, config: &ConnectorConfig, diagnosis: &mut Diagnosis) {
         if !is_active && held > MUCH {
             let finding = Finding::warning(
                 "idle-slot",
-                format!("slot {name} is read by nobody and holds {} of the server's log: the disk can run full", bytes(held)),
+                format!(
+                    "slot {name} is read by nobody and holds {} of the server's log: the disk can run full",
+                    bytes(held)
+                ),
                 format!("If nobody needs it:\nSELECT pg_drop_replication_slot({});", quote_literal(&name)),
             );
             diagnosis.found(SLOT, name, finding);
@@ -90,7 +93,10 @@ fn state(row: &Row, config: &ConnectorConfig, diagnosis: &mut Diagnosis) {
     if let Some(other) = reader.as_deref().filter(|reader| is_active && !is_known(reader)) {
         findings.push(Finding::warning(
             "slot-in-use",
-            format!("slot {name} is read by {other} (process {}): a start waits for it to end", row.get::<_, Option<i32>>(5).unwrap_or_default()),
+            format!(
+                "slot {name} is read by {other} (process {}): a start waits for it to end",
+                row.get::<_, Option<i32>>(5).unwrap_or_default()
+            ),
             "Stop that program, or give slot.name another name: two cannot read one slot",
         ));
     }

@@ -107,7 +107,12 @@ async fn each(
         ));
     }
     let count = rows.len();
-    diagnosis.settle(TABLES, "captured tables", findings, format!("{count}, all of them can be read, and their rows told"));
+    diagnosis.settle(
+        TABLES,
+        "captured tables",
+        findings,
+        format!("{count}, all of them can be read, and their rows told"),
+    );
     Ok(())
 }
 
@@ -151,11 +156,7 @@ const SIGNAL_QUERY: &str = "
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')";
 
-async fn signal_table(
-    client: &Client,
-    config: &ConnectorConfig,
-    diagnosis: &mut Diagnosis,
-) -> Result<(), TaskError> {
+async fn signal_table(client: &Client, config: &ConnectorConfig, diagnosis: &mut Diagnosis) -> Result<(), TaskError> {
     let Some((schema, name)) = &config.signals.table else { return Ok(()) };
     let table = TableName { schema: schema.clone(), name: name.clone() };
     let row = client
@@ -164,9 +165,8 @@ async fn signal_table(
         .map_err(|error| query_error(&format!("looking at signal table {table}"), error))?;
     let columns: Option<Vec<String>> = row.get(0);
     let sql = table.quoted();
-    let create = format!(
-        "CREATE TABLE {sql} (id varchar(42) PRIMARY KEY, type varchar(32) NOT NULL, data varchar(2048));"
-    );
+    let create =
+        format!("CREATE TABLE {sql} (id varchar(42) PRIMARY KEY, type varchar(32) NOT NULL, data varchar(2048));");
     let means = "no signal arrives by it, and no incremental snapshot is taken";
     let mut findings = Vec::new();
     match columns {

@@ -34,7 +34,8 @@ impl Condition {
             && let Some(found) = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none())
         {
             condition.partitions = Some(found.partitions().len());
-            condition.replicas = found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+            condition.replicas =
+                found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
         }
         if condition.partitions.is_some() {
             let options = AdminOptions::new().request_timeout(Some(ANSWER_TIMEOUT));
@@ -70,7 +71,9 @@ impl Condition {
                 ),
             ));
         }
-        if let Some(partitions) = self.partitions.filter(|partitions| *partitions > 1 && property == "config.storage.topic") {
+        if let Some(partitions) =
+            self.partitions.filter(|partitions| *partitions > 1 && property == "config.storage.topic")
+        {
             findings.push(Finding::error(
                 "storage-topic-partitions",
                 format!(
