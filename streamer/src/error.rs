@@ -24,9 +24,11 @@ pub enum TaskError {
 /// The text never holds a password or a row's values: PostgreSQL's error details can, so only its message is kept.
 #[derive(Debug)]
 pub struct Failure {
+    /// Its name in the catalogue of errors; `None` where time mends it, and there is nothing to look up.
+    id: Option<&'static str>,
     message: String,
-    /// What it is called by `doctor`, and what mends it.
-    remedy: Option<(&'static str, String)>,
+    /// What mends it; empty where the message says that, or there is nothing to be done.
+    remedy: String,
     source: Option<Box<dyn Error + Send + Sync>>,
     /// Whether it is the fault of the record at hand.
     is_of_record: bool,
@@ -34,7 +36,7 @@ pub struct Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&told(&self.message, self.remedy.as_ref().map_or("", |(_, remedy)| remedy)))
+        f.write_str(&told(&self.message, &self.remedy))
     }
 }
 
@@ -44,40 +46,68 @@ impl Error for Failure {
     }
 }
 
+impl Failure {
+    fn new(id: Option<&'static str>, message: String) -> Self {
+        Self { id, message, remedy: String::new(), source: None, is_of_record: false }
+    }
+}
+
 impl From<Finding> for TaskError {
     fn from(finding: Finding) -> Self {
-        let error = if finding.passes { TaskError::retry(finding.message) } else { TaskError::stop(finding.message) };
-        error.mended_by(finding.id, finding.remedy)
+        let error = match finding.passes {
+            true => TaskError::retry(finding.message).called(finding.id),
+            false => TaskError::stop(finding.id, finding.message),
+        };
+        error.mended_by(finding.remedy)
     }
 }
 
 impl TaskError {
     /// A failure that time may mend.
     pub fn retry(message: impl Into<String>) -> Self {
-        TaskError::Retry(Failure { message: message.into(), remedy: None, source: None, is_of_record: false })
+        TaskError::Retry(Failure::new(None, message.into()))
     }
 
-    /// A failure that a person must mend.
-    pub fn stop(message: impl Into<String>) -> Self {
-        TaskError::Stop(Failure { message: message.into(), remedy: None, source: None, is_of_record: false })
+    /// A failure that a person must mend, by its name in the catalogue of errors (docs/errors).
+    pub fn stop(id: &'static str, message: impl Into<String>) -> Self {
+        TaskError::Stop(Failure::new(Some(id), message.into()))
     }
 
-    /// The same failure with what mends it, and what it is called by `doctor`.
-    pub fn mended_by(self, id: &'static str, remedy: impl Into<String>) -> Self {
-        self.with(|failure| Failure { remedy: Some((id, remedy.into())), ..failure })
+    /// The same failure by another name in the catalogue of errors.
+    pub fn called(self, id: &'static str) -> Self {
+        self.with(|failure| Failure { id: Some(id), ..failure })
+    }
+
+    /// The same failure with what mends it.
+    pub fn mended_by(self, remedy: impl Into<String>) -> Self {
+        self.with(|failure| Failure { remedy: remedy.into(), ..failure })
+    }
+
+    /// Its name in the catalogue of errors.
+    pub fn id(&self) -> Option<&'static str> {
+        self.failure().id
     }
 
     /// What happened, without what mends it.
     pub fn message(&self) -> &str {
-        let (TaskError::Retry(failure) | TaskError::Stop(failure)) = self;
-        &failure.message
+        &self.failure().message
     }
 
     /// As `doctor` says it; `id` is for one that has no name of its own.
     pub fn finding(&self, id: &'static str) -> Finding {
+        let Failure { message, remedy, .. } = self.failure();
+        Finding {
+            id: self.id().unwrap_or(id),
+            severity: Severity::Error,
+            message: message.clone(),
+            remedy: remedy.clone(),
+            passes: self.is_retry(),
+        }
+    }
+
+    fn failure(&self) -> &Failure {
         let (TaskError::Retry(failure) | TaskError::Stop(failure)) = self;
-        let (id, remedy) = failure.remedy.clone().unwrap_or((id, String::new()));
-        Finding { id, severity: Severity::Error, message: failure.message.clone(), remedy, passes: self.is_retry() }
+        failure
     }
 
     fn with(self, change: impl FnOnce(Failure) -> Failure) -> Self {
@@ -104,8 +134,7 @@ impl TaskError {
 
     /// Whether it is the fault of the record at hand.
     pub fn is_of_record(&self) -> bool {
-        let (TaskError::Retry(failure) | TaskError::Stop(failure)) = self;
-        failure.is_of_record
+        self.failure().is_of_record
     }
 
     /// Whether starting again can help.
@@ -116,9 +145,7 @@ impl TaskError {
     /// The text of a failed task's `trace` in the REST API: the message and its causes, each as [`trace_line`].
     pub fn trace(&self) -> String {
         let mut text = trace_line(self);
-        let mut cause = match self {
-            TaskError::Retry(failure) | TaskError::Stop(failure) => failure.source(),
-        };
+        let mut cause = self.failure().source();
         while let Some(error) = cause {
             let told = error.to_string();
             let line = if names_an_exception(&told) { one_line(&told) } else { trace_line(told) };
@@ -153,11 +180,9 @@ mod tests {
 
     #[test]
     fn a_trace_has_java_s_form_whatever_its_texts_are() {
-        let error = TaskError::stop("slot s is in use (by 7)").because(Failure {
-            message: "line one\n  line two".to_owned(),
-            remedy: None,
+        let error = TaskError::stop("slot-in-use", "slot s is in use (by 7)").because(Failure {
             source: Some("x.y.DataException: bad".into()),
-            is_of_record: false,
+            ..Failure::new(None, "line one\n  line two".to_owned())
         });
         assert_eq!(
             error.trace(),

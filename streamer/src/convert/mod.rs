@@ -254,10 +254,13 @@ fn write_json(converter: JsonConverter, data: &SchemaAndValue, out: &mut Vec<u8>
 
 /// What to do about a record that a converter has no form for.
 fn unconvertible(topic: &str, why: &str) -> TaskError {
-    TaskError::stop(format!(
-        "topic {topic}: a record cannot be converted: {why}. The change is kept in the slot and nothing behind it is \
+    TaskError::stop(
+        "record-inconvertible",
+        format!(
+            "topic {topic}: a record cannot be converted: {why}. The change is kept in the slot and nothing behind it is \
          published. Choose converters that take what this topic's records hold, or a transform that makes it so"
-    ))
+        ),
+    )
 }
 
 #[cfg(test)]

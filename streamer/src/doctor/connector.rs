@@ -157,7 +157,9 @@ async fn position(
         None => None,
     };
     let offset = stored.map(|map| Offset::from_map(&map)).transpose();
-    let offset = offset.map_err(|error| TaskError::stop(format!("the stored position cannot be read: {error}")))?;
+    let offset = offset.map_err(|error| {
+        TaskError::stop("position-unreadable", format!("the stored position cannot be read: {error}"))
+    })?;
     let offset = match (offset, server) {
         (Some(offset), Some(server)) => Some(on_server(config, offset, server)?),
         (offset, _) => offset,

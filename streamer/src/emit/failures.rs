@@ -40,7 +40,7 @@ impl Failures {
         let (table, lsn) = (format!("{}.{}", table.table().schema, table.table().name), origin.lsn.unwrap_or_default());
         match self.handling {
             EventFailures::Stop => {
-                return Err(TaskError::stop(format!(
+                return Err(TaskError::stop("value-inconvertible", format!(
                     "table {table}: a value cannot be converted ({error}); the change is kept in the slot and nothing \
                      behind it is published. Leave the column out with column.exclude.list, or pass such changes over, \
                      and lose them, with event.processing.failure.handling.mode=warn"

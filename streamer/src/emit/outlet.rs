@@ -194,8 +194,9 @@ impl Outlet {
 
     async fn converted(&mut self, producer: &RecordProducer, record: ConnectRecord) -> Result<(), Unpublished> {
         let applied = self.chain.apply(record);
-        let tolerated =
-            applied.map_err(|error| TaskError::stop("Tolerance exceeded in error handler").because(error))?;
+        let tolerated = applied.map_err(|error| {
+            TaskError::stop("transform-failed", "Tolerance exceeded in error handler").because(error)
+        })?;
         let Some(record) = tolerated else { return Ok(()) };
         self.clear();
         let has_key = self.key_converter.convert(&record.topic, &record.key, &record.headers, &mut self.key).await?;

@@ -73,12 +73,15 @@ impl Reselection {
                     }
                 }
                 None if fails => {
-                    return Err(TaskError::stop(format!(
-                        "table {}.{}: a row whose columns were to be read again is gone (reselect.error.handling.mode is \
+                    return Err(TaskError::stop(
+                        "reselect-row-gone",
+                        format!(
+                            "table {}.{}: a row whose columns were to be read again is gone (reselect.error.handling.mode is \
                          fail). Nothing is lost: the change is kept in the slot. Set the mode to warn and restart the \
                          connector",
-                        described.schema, described.name
-                    )));
+                            described.schema, described.name
+                        ),
+                    ));
                 }
                 None => tracing::warn!(
                     schema = %described.schema,

@@ -164,7 +164,7 @@ async fn stream_from_position(
     let config = &context.config;
     let offset = context.offsets.read(&config.name, &OffsetStore::partition(config))?;
     let offset = offset.map(|map| Offset::from_map(&map)).transpose().map_err(|error| {
-        TaskError::stop(format!(
+        TaskError::stop("position-unreadable", format!(
             "the stored offset of connector {} cannot be read ({error}); starting without it could lose changes. Look at \
              GET /connectors/{}/offsets; delete it only if the tables may be read anew",
             config.name, config.name

@@ -82,7 +82,7 @@ fn of_several(context: &TaskContext) -> Result<Vec<(Value, Share)>, TaskError> {
         }
         let Some(slot) = partition.get("slot").and_then(Value::as_str) else { continue };
         let share = Share::named(&config.slot.name, slot).ok_or_else(|| {
-            TaskError::stop(format!(
+            TaskError::stop("slots-unknown", format!(
                 "connector {name} has a stored position of slot {slot}, which is none of the slots that slot.name={} makes with \
                  headwater.slots; going on without it could lose the changes that it keeps. Give slot.name the value it had; or, \
                  if the tables may be read anew, stop the connector, drop that slot, DELETE /connectors/{name}/offsets, set \
@@ -114,12 +114,15 @@ async fn now(context: &TaskContext) -> Result<Option<u32>, TaskError> {
     }
     let Some(first) = several.first() else { return Ok(None) };
     if several.iter().any(|share| share.of != first.of) {
-        return Err(TaskError::stop(format!(
-            "connector {name} has slots of different numbers of them, {} and others, and nothing says which count: somebody else made \
+        return Err(TaskError::stop(
+            "slots-number",
+            format!(
+                "connector {name} has slots of different numbers of them, {} and others, and nothing says which count: somebody else made \
              them, or stored positions. Drop the slots that are wrong, and delete their positions (PATCH /connectors/{name}/offsets)",
-            first.name(&config.slot.name),
-            name = config.name
-        )));
+                first.name(&config.slot.name),
+                name = config.name
+            ),
+        ));
     }
     Ok(Some(first.of))
 }
@@ -185,25 +188,34 @@ async fn change(context: &TaskContext, from: u32, to: u32) -> Result<bool, TaskE
 fn check(context: &TaskContext, part: &ConnectorConfig) -> Result<(), TaskError> {
     let name = &part.name;
     if !part.snapshot.mode.streams() {
-        return Err(TaskError::stop(format!(
-            "connector {name} has another number of slots than headwater.slots says, and with this snapshot.mode nothing is read \
+        return Err(TaskError::stop(
+            "slots-number",
+            format!(
+                "connector {name} has another number of slots than headwater.slots says, and with this snapshot.mode nothing is read \
              from them: what they keep would be lost. Set a snapshot.mode that streams until the number has changed"
-        )));
+            ),
+        ));
     }
     if part.share.is_some() && part.publication.autocreate != Autocreate::Filtered {
-        return Err(TaskError::stop(format!(
-            "connector {name} has more slots than headwater.slots says, and only with publication.autocreate.mode=filtered it is sure \
+        return Err(TaskError::stop(
+            "slots-number",
+            format!(
+                "connector {name} has more slots than headwater.slots says, and only with publication.autocreate.mode=filtered it is sure \
              that the one slot's publication has every table that the others had. Set that until the number has changed"
-        )));
+            ),
+        ));
     }
     let stored = context.offsets.read(name, &OffsetStore::partition(part))?;
     let is_under_way =
         stored.is_some_and(|stored| Offset::from_map(&stored).is_ok_and(|offset| offset.incremental.is_some()));
     if is_under_way {
-        return Err(TaskError::stop(format!(
-            "connector {name} is in the middle of an incremental snapshot, which is of one slot's stream. Set headwater.slots back, \
+        return Err(TaskError::stop(
+            "slots-number",
+            format!(
+                "connector {name} is in the middle of an incremental snapshot, which is of one slot's stream. Set headwater.slots back, \
              and change it when the snapshot is read to its end; or stop it with the signal stop-snapshot"
-        )));
+            ),
+        ));
     }
     Ok(())
 }

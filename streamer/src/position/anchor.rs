@@ -62,16 +62,14 @@ pub fn on_server(config: &ConnectorConfig, mut offset: Offset, server: &Server) 
     let Some(anchor) = anchor(config, &offset).cloned() else { return Ok(offset) };
     let host = &config.connection.hostname;
     if anchor.system_id != server.system_id {
-        return Err(TaskError::stop(format!(
+        return Err(TaskError::stop("server-other", format!(
             "the server at {host} is another one than the stored position of connector {name} is of: its system identifier is \
              {}, the position's {}. Nothing was read from it",
             server.system_id,
             anchor.system_id,
             name = config.name
         ))
-        .mended_by(
-            "server-other",
-            format!(
+        .mended_by(format!(
                 "Point database.hostname at the right server; or, if this is the right one now, read its tables anew: stop the \
                  connector, DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume. If it is the same database, and \
                  pg_upgrade brought its slot along, start it once with offset.mismatch.strategy=trust_slot",
@@ -102,16 +100,14 @@ pub fn on_server(config: &ConnectorConfig, mut offset: Offset, server: &Server) 
                  promoted beside another"
             .to_owned(),
     };
-    Err(TaskError::stop(format!(
+    Err(TaskError::stop("server-other", format!(
         "the stored position {published} of connector {name} is of timeline {} of the server at {host}, which is on timeline {} \
          now, and {why}. Nothing was read from it",
         anchor.timeline,
         server.timeline,
         name = config.name
     ))
-    .mended_by(
-        "server-other",
-        format!(
+    .mended_by(format!(
             "Point database.hostname at the right server; or, if this is the right one, read its tables anew: stop the connector, \
              DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume",
             name = config.name
@@ -131,7 +127,7 @@ pub(super) fn moved_slot(
     if slot.confirmed_flush <= anchor.confirmed.max(resume.start) {
         return None;
     }
-    Some(TaskError::stop(format!(
+    Some(TaskError::stop("slot-moved", format!(
         "slot {slot_name} is at {}, and connector {name} confirmed it up to {} only: it was dropped and made anew, or moved by \
          somebody else. The changes in between are not sent any more, and the stored position is {}",
         slot.confirmed_flush,
@@ -140,9 +136,7 @@ pub(super) fn moved_slot(
         slot_name = config.slot.name,
         name = config.name
     ))
-    .mended_by(
-        "slot-moved",
-        format!(
+    .mended_by(format!(
             "Read the tables anew: stop the connector, DELETE /connectors/{name}/offsets, set snapshot.mode=initial, resume; or set \
              snapshot.mode=when_needed. If the changes in between are not needed, start it once with \
              offset.mismatch.strategy=trust_slot",

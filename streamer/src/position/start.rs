@@ -108,13 +108,11 @@ impl Start {
 }
 
 fn interrupted(config: &ConnectorConfig) -> TaskError {
-    TaskError::stop(
+    TaskError::stop("snapshot-interrupted", 
         "The connector previously stopped while taking a snapshot, but now the connector is configured to never allow \
          snapshots.",
     )
-    .mended_by(
-        "snapshot-interrupted",
-        format!(
+    .mended_by(format!(
             "Reconfigure the connector to use snapshots initially or when needed; or, if the rows that were not read are not \
              needed, stop it and DELETE /connectors/{}/offsets",
             config.name
@@ -123,16 +121,14 @@ fn interrupted(config: &ConnectorConfig) -> TaskError {
 }
 
 fn missing_slot(config: &ConnectorConfig) -> TaskError {
-    TaskError::stop(format!(
+    TaskError::stop("slot-missing", format!(
         "slot {} does not exist, but connector {} has a stored position: the changes since then were kept by that slot and \
          are gone with it. A new slot would begin now and skip them in silence. Either it was dropped, or a standby was promoted \
          that did not have it: with slot.failover=true, and sync_replication_slots, hot_standby_feedback and primary_slot_name on \
          the standby, it has",
         config.slot.name, config.name
     ))
-    .mended_by(
-        "slot-missing",
-        format!(
+    .mended_by(format!(
             "Read the tables anew: stop the connector, DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume; or set \
              snapshot.mode=when_needed",
             config.name
@@ -141,14 +137,12 @@ fn missing_slot(config: &ConnectorConfig) -> TaskError {
 }
 
 fn ahead_of_the_position(config: &ConnectorConfig, resume: &Resume, slot: &SlotState) -> TaskError {
-    TaskError::stop(format!(
+    TaskError::stop("slot-moved", format!(
         "slot {} is at {}, ahead of the stored position {} of connector {}: it was made anew or moved by somebody else, and the \
          changes in between are not sent any more (offset.mismatch.strategy=trust_offset)",
         config.slot.name, slot.confirmed_flush, resume.start, config.name
     ))
-    .mended_by(
-        "slot-moved",
-        format!(
+    .mended_by(format!(
             "Read the tables anew: stop the connector, DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume. If nothing \
              was lost, for the connector itself confirmed the slot up to there while it ran without this strategy, start it once \
              with offset.mismatch.strategy=trust_slot",
@@ -158,14 +152,12 @@ fn ahead_of_the_position(config: &ConnectorConfig, resume: &Resume, slot: &SlotS
 }
 
 fn ahead_of_the_server(config: &ConnectorConfig, resume: &Resume, slot: &SlotState) -> TaskError {
-    TaskError::stop(format!(
+    TaskError::stop("server-other", format!(
         "connector {} has the stored position {}, and the log of the server at {} ends at {}: it is not the \
          server that the position is of, or it was restored from a backup. Going on there would skip its changes in silence",
         config.name, resume.start, config.connection.hostname, slot.log_end
     ))
-    .mended_by(
-        "server-other",
-        format!(
+    .mended_by(format!(
             "Point database.hostname at the right server; or, if this is the right one now, read its tables anew: stop the \
              connector, DELETE /connectors/{}/offsets, set snapshot.mode=initial, resume",
             config.name

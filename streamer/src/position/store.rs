@@ -34,7 +34,7 @@ impl OffsetStore {
     pub fn read(&self, connector: &str, partition: &Value) -> Result<Option<Map<String, Value>>, TaskError> {
         let Some(stored) = self.log.get(&key(connector, partition)) else { return Ok(None) };
         serde_json::from_slice(&stored).map(Some).map_err(|error| {
-            TaskError::stop(format!(
+            TaskError::stop("position-unreadable", format!(
                 "the stored position of connector {connector} is no JSON object ({error}); nothing is read until it is \
                  put right or deleted with DELETE /connectors/{connector}/offsets"
             ))
@@ -86,7 +86,8 @@ impl OffsetStore {
         offset: &Map<String, Value>,
     ) -> Result<(Vec<u8>, Vec<u8>), TaskError> {
         let value = serde_json::to_vec(offset).map_err(|error| {
-            TaskError::stop(format!("the position of connector {connector} cannot be written")).because(error)
+            TaskError::stop("position-unreadable", format!("the position of connector {connector} cannot be written"))
+                .because(error)
         })?;
         Ok((key(connector, partition), value))
     }
@@ -110,7 +111,10 @@ impl OffsetStore {
         for (key, offset) in self.log.entries() {
             if let Some(partition) = partition_of(connector, &key) {
                 let offset = serde_json::from_slice(&offset).map_err(|error| {
-                    TaskError::stop(format!("a stored position of connector {connector} is no JSON ({error})"))
+                    TaskError::stop(
+                        "position-unreadable",
+                        format!("a stored position of connector {connector} is no JSON ({error})"),
+                    )
                 })?;
                 found.push((partition, offset));
             }

@@ -131,8 +131,10 @@ impl RecordProducer {
         let (settings, limit) = settings::producer(worker, config)?;
         let largest = settings::largest_record(&settings);
         let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
-        let producer = ReportedProducer::new(&settings, Acknowledgements { ledger: ledger.clone() })
-            .map_err(|error| TaskError::stop(format!("the producer's settings are not accepted: {error}")))?;
+        let producer =
+            ReportedProducer::new(&settings, Acknowledgements { ledger: ledger.clone() }).map_err(|error| {
+                TaskError::stop("producer-settings", format!("the producer's settings are not accepted: {error}"))
+            })?;
         let hurry = (!settings::has_linger(worker, config)).then(|| Hurry::new(producer.clone(), ledger.clone()));
         let hurry = hurry
             .transpose()
@@ -184,13 +186,16 @@ impl RecordProducer {
         if at_least <= self.largest {
             return Ok(());
         }
-        Err(TaskError::stop(format!(
-            "the row has {row} bytes as PostgreSQL sends it, and its record for topic {topic} cannot be within the {} that the \
+        Err(TaskError::stop(
+            "record-too-large",
+            format!(
+                "the row has {row} bytes as PostgreSQL sends it, and its record for topic {topic} cannot be within the {} that the \
              producer takes (max.request.size). Nothing is lost: the change is kept in the slot, and nothing behind it is \
              published. Raise producer.override.max.request.size, the topic's max.message.bytes and the broker's \
              message.max.bytes to what the row needs, then restart the connector",
-            self.largest
-        )))
+                self.largest
+            ),
+        ))
     }
 
     /// Enqueues a record, waiting while the queue is full: order is kept because the caller cannot go on meanwhile.
@@ -346,17 +351,23 @@ fn refused(topic: &str, bytes: usize, error: &KafkaError) -> TaskError {
     };
     let text = format!("Kafka did not take a record for topic {topic}: {error}");
     match code {
-        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => TaskError::stop(format!(
-            "{text}. With {bytes} bytes it is larger than the producer or the topic allows. Nothing is lost: the change is kept in the \
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => TaskError::stop(
+            "record-too-large",
+            format!(
+                "{text}. With {bytes} bytes it is larger than the producer or the topic allows. Nothing is lost: the change is kept in the \
              slot, and nothing behind it is published. Raise producer.override.max.request.size, the topic's max.message.bytes \
              and the broker's message.max.bytes above that, then restart the connector"
-        )),
+            ),
+        ),
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed
             | RDKafkaErrorCode::InvalidTopic
             | RDKafkaErrorCode::PolicyViolation,
-        ) => TaskError::stop(format!("{text}. Nothing is lost: the change is kept in the slot until this is mended")),
+        ) => TaskError::stop(
+            "topic-forbidden",
+            format!("{text}. Nothing is lost: the change is kept in the slot until this is mended"),
+        ),
         Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
             TaskError::from(preflight::missing_topic(topic)).because(TaskError::retry(text))
         }

@@ -46,7 +46,7 @@ impl Requests {
         }
         // Boxed: it is rare, and every record's future would be as large otherwise.
         match *self.largest.get_or_init(|| Box::pin(ask(admin))).await {
-            Some(largest) if bytes + AROUND > largest => Err(TaskError::stop(format!(
+            Some(largest) if bytes + AROUND > largest => Err(TaskError::stop("record-too-large", format!(
                 "Kafka does not take a record of {bytes} bytes for topic {topic}: its brokers close the connection at a request \
                  that is larger than their {SETTING}, which is {largest}. Nothing is lost: the change is kept in the slot, and \
                  nothing behind it is published. Raise {SETTING} on the brokers above that, as well as \

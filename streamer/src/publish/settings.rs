@@ -138,14 +138,17 @@ fn own(of_worker: &BTreeMap<String, String>, of_connector: &BTreeMap<String, Str
 /// A client that enters Kafka as its own properties say.
 fn client(worker: &WorkerConfig, kind: &str, own: &BTreeMap<String, String>) -> Result<ClientConfig, TaskError> {
     let security = worker.security(own);
-    let security = security.map_err(|error| TaskError::stop(format!("the {kind}'s settings: {error}")))?;
+    let security =
+        security.map_err(|error| TaskError::stop("producer-settings", format!("the {kind}'s settings: {error}")))?;
     let mut settings = worker.kafka_client();
     security.apply(&mut settings);
     Ok(settings)
 }
 
 fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), TaskError> {
-    let refuse = |why: &str| Err(TaskError::stop(format!("producer property {key}={value} is refused: {why}")));
+    let refuse = |why: &str| {
+        Err(TaskError::stop("producer-settings", format!("producer property {key}={value} is refused: {why}")))
+    };
     match key {
         "acks" if !matches!(value, "all" | "-1") => refuse("a position is stored only behind acks=all"),
         "enable.idempotence" if value != "true" => refuse("without it a retry can change the order of a key's records"),
@@ -160,9 +163,9 @@ fn apply(settings: &mut ClientConfig, key: &str, value: &str) -> Result<(), Task
             refuse("it names a Java class, which this worker cannot load")
         }
         "buffer.memory" => {
-            let bytes: u64 = value
-                .parse()
-                .map_err(|_| TaskError::stop(format!("producer property {key}={value} is not a number")))?;
+            let bytes: u64 = value.parse().map_err(|_| {
+                TaskError::stop("producer-settings", format!("producer property {key}={value} is not a number"))
+            })?;
             settings.set(QUEUE, (bytes / 1024).max(1).to_string());
             Ok(())
         }

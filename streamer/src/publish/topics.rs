@@ -43,9 +43,14 @@ impl Topics {
     /// # Errors
     /// Stop when `topic.creation.*` cannot be used.
     pub fn new(worker: &WorkerConfig, config: &ConnectorConfig, statuses: StatusStore) -> Result<Self, TaskError> {
-        let creation = config.topic_creation.clone().map_err(TaskError::stop)?.filter(|_| worker.topic_creation);
+        let creation = config
+            .topic_creation
+            .clone()
+            .map_err(|why| TaskError::stop("topic-creation", why))?
+            .filter(|_| worker.topic_creation);
         let admin = settings::admin(worker, config)?.create();
-        let admin = admin.map_err(|error| TaskError::stop(format!("the admin client's settings: {error}")))?;
+        let admin = admin
+            .map_err(|error| TaskError::stop("producer-settings", format!("the admin client's settings: {error}")))?;
         let tracking = worker.topic_tracking.enabled.then_some(statuses);
         Ok(Self {
             connector: config.name.clone(),
@@ -133,11 +138,14 @@ async fn create(
                 tracing::warn!(topic, "creating topics is not allowed; the topic is expected to be there");
             }
             Err((_, code)) => {
-                return Err(TaskError::stop(format!(
-                    "Task failed to create new topic {topic} with the group {} of topic.creation.groups: {code}. The \
+                return Err(TaskError::stop(
+                    "topic-creation",
+                    format!(
+                        "Task failed to create new topic {topic} with the group {} of topic.creation.groups: {code}. The \
                      change is kept in the slot: put topic.creation.{}.* right, or create the topic",
-                    group.name, group.name
-                )));
+                        group.name, group.name
+                    ),
+                ));
             }
         }
     }

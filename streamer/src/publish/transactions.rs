@@ -79,12 +79,15 @@ impl Transactions {
     ) -> Result<Option<Self>, TaskError> {
         let Some(settings) = config.exactly_once.clone() else { return Ok(None) };
         if config.producer_overrides.contains_key("bootstrap.servers") {
-            return Err(TaskError::stop(format!(
-                "connector {} publishes to another Kafka (producer.override.bootstrap.servers) than the one that keeps its \
+            return Err(TaskError::stop(
+                "transactions-other-kafka",
+                format!(
+                    "connector {} publishes to another Kafka (producer.override.bootstrap.servers) than the one that keeps its \
                  position, and no transaction spans both. Nothing was published; set the worker's \
                  exactly.once.source.support=disabled, or give the connector a worker on that Kafka",
-                config.name
-            )));
+                    config.name
+                ),
+            ));
         }
         let open = Open { since: None, behind: 0, lasts: settings.interval, ended: None };
         Ok(Some(Self {
@@ -112,14 +115,20 @@ impl Transactions {
         match code {
             Some(
                 RDKafkaErrorCode::TransactionalIdAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed,
-            ) => TaskError::stop(format!(
-                "{text}. Nothing is lost: the changes are kept in the slot. Allow the worker's principal to Describe and Write \
+            ) => TaskError::stop(
+                "transactions-forbidden",
+                format!(
+                    "{text}. Nothing is lost: the changes are kept in the slot. Allow the worker's principal to Describe and Write \
                      TransactionalId {id}"
-            )),
-            Some(RDKafkaErrorCode::InvalidTransactionTimeout) => TaskError::stop(format!(
-                "{text}. Nothing is lost: the changes are kept in the slot. Lower producer.override.transaction.timeout.ms, or \
+                ),
+            ),
+            Some(RDKafkaErrorCode::InvalidTransactionTimeout) => TaskError::stop(
+                "transactions-timeout",
+                format!(
+                    "{text}. Nothing is lost: the changes are kept in the slot. Lower producer.override.transaction.timeout.ms, or \
                  raise the broker's transaction.max.timeout.ms"
-            )),
+                ),
+            ),
             _ => {
                 TaskError::retry(format!("{text}. What was not committed is published again from the stored position"))
             }

@@ -104,8 +104,11 @@ fn consume(
         config.set(key, value);
     }
     let security = Security::of(settings, None);
-    security.map_err(|error| TaskError::stop(format!("signal.consumer.{error}")))?.apply(&mut config);
-    let failed = |error| TaskError::stop(format!("signals cannot be read from topic {topic}")).because(error);
+    security
+        .map_err(|error| TaskError::stop("signal-settings", format!("signal.consumer.{error}")))?
+        .apply(&mut config);
+    let failed =
+        |error| TaskError::stop("signal-topic", format!("signals cannot be read from topic {topic}")).because(error);
     let consumer: StreamConsumer = config.create().map_err(failed)?;
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, 0, Offset::Stored).map_err(failed)?;

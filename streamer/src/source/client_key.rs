@@ -24,7 +24,7 @@ const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 /// # Errors
 /// Stop when the file cannot be read, is no private key, or its password is missing or wrong.
 pub(super) fn read(connection: &Connection, path: &str) -> Result<PrivateKeyDer<'static>, TaskError> {
-    let fail = |why: &str| TaskError::stop(format!("database.sslkey: {path} {why}"));
+    let fail = |why: &str| TaskError::stop("client-key", format!("database.sslkey: {path} {why}"));
     let bytes = std::fs::read(Path::new(path)).map_err(|error| fail("cannot be read").because(error))?;
     let password = connection.sslpassword.as_ref().map(|password| password.expose());
     let text = std::str::from_utf8(&bytes).ok().filter(|text| text.contains("-----BEGIN "));

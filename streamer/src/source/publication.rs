@@ -267,15 +267,14 @@ fn sql(config: &ConnectorConfig, exists: bool, captured: &[TableName]) -> Result
         (Autocreate::Disabled, false) => {
             let tables = captured.iter().take(NAMED).map(TableName::quoted).collect::<Vec<_>>().join(", ");
             // Debezium's words.
-            let failure =
-                TaskError::stop("Publication autocreation is disabled, please create one and restart the connector.");
-            Err(failure.mended_by(
+            let failure = TaskError::stop(
                 "publication-missing",
-                match captured.is_empty() {
-                    true => format!("CREATE PUBLICATION {name} FOR ALL TABLES{with};"),
-                    false => format!("CREATE PUBLICATION {name} FOR TABLE {tables}{with};"),
-                },
-            ))
+                "Publication autocreation is disabled, please create one and restart the connector.",
+            );
+            Err(failure.mended_by(match captured.is_empty() {
+                true => format!("CREATE PUBLICATION {name} FOR ALL TABLES{with};"),
+                false => format!("CREATE PUBLICATION {name} FOR TABLE {tables}{with};"),
+            }))
         }
         (Autocreate::AllTables, false) => Ok(Some(format!("CREATE PUBLICATION {name} FOR ALL TABLES{with}"))),
         (Autocreate::NoTables, false) => Ok(Some(format!("CREATE PUBLICATION {name}{with}"))),

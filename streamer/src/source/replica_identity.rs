@@ -20,10 +20,13 @@ pub async fn set(client: &Client, config: &ConnectorConfig, captured: &[ListedTa
         let mut wanted = config.replication.identities.iter().filter(|(tables, _)| tables.is_match(&name));
         let Some((_, identity)) = wanted.next() else { continue };
         if wanted.next().is_some() {
-            return Err(TaskError::stop(format!(
-                "replica.identity.autoset.values: more than one pattern matches table {name}; nothing was altered. Make the \
+            return Err(TaskError::stop(
+                "replica-identity-patterns",
+                format!(
+                    "replica.identity.autoset.values: more than one pattern matches table {name}; nothing was altered. Make the \
                  patterns exclude each other"
-            )));
+                ),
+            ));
         }
         if is_set(client, table, identity).await? {
             continue;

@@ -121,9 +121,9 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
         // A database that takes no connections for now (ALLOW_CONNECTIONS) has a code that means more elsewhere.
         let is_closed = *server.code() == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
         let stops = needs_a_person(server.code()) && !is_closed;
-        let failure = if stops { TaskError::stop(&text) } else { TaskError::retry(&text) };
+        let failure = if stops { TaskError::stop("server-refused", &text) } else { TaskError::retry(&text) };
         return match refusal(connection, server.code().code(), &text) {
-            Some((id, remedy)) => failure.mended_by(id, remedy),
+            Some((id, remedy)) => failure.called(id).mended_by(remedy),
             None => failure,
         };
     }
@@ -132,28 +132,24 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
         .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
     let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
     if cause == "password missing" {
-        return TaskError::stop(format!("The server at {at} asks for a password, and none was given")).mended_by(
-            "login-refused",
-            format!("Set database.password, or give user {} a line in ~/.pgpass", connection.user),
-        );
+        return TaskError::stop("login-refused", format!("The server at {at} asks for a password, and none was given"))
+            .mended_by(format!("Set database.password, or give user {} a line in ~/.pgpass", connection.user));
     }
     if cause.contains("channel binding") {
-        return TaskError::stop(format!(
-            "The login at {at} is not bound to the TLS channel, which channelBinding=require asks for: {cause}"
-        ))
-        .mended_by(
+        return TaskError::stop(
             "login-unbound",
-            "It needs database.sslmode=require or stricter, and a password that the server keeps for SCRAM",
-        );
+            format!(
+                "The login at {at} is not bound to the TLS channel, which channelBinding=require asks for: {cause}"
+            ),
+        )
+        .mended_by("It needs database.sslmode=require or stricter, and a password that the server keeps for SCRAM");
     }
     if cause == "server does not support TLS" {
-        return TaskError::stop(format!(
+        return TaskError::stop("tls-missing", format!(
             "The server at {at} offers no TLS, which database.sslmode={} asks for",
             connection.sslmode.as_str()
         ))
-        .mended_by(
-            "tls-missing",
-            "Give the server a certificate and set ssl = on (ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf();), or, where the \
+        .mended_by("Give the server a certificate and set ssl = on (ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf();), or, where the \
              network may be trusted, set database.sslmode=prefer",
         );
     }
@@ -167,9 +163,7 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
         TaskError::retry(format!("The connection to PostgreSQL at {at} failed: {cause}"))
     };
     failure
-        .mended_by(
-            "server-unreachable",
-            "Nothing is lost: the slot keeps what is changed. Put database.hostname and database.port right, start the server, \
+        .called("server-unreachable").mended_by("Nothing is lost: the slot keeps what is changed. Put database.hostname and database.port right, start the server, \
              or let it listen there (listen_addresses) and through the firewall",
         )
         .because(error)
@@ -215,7 +209,7 @@ pub fn query_error(what: &str, error: tokio_postgres::Error) -> TaskError {
                     ". The server takes no changes: a standby that is not promoted yet, or default_transaction_read_only",
                 );
             }
-            if needs_a_person(server.code()) { TaskError::stop(text) } else { TaskError::retry(text) }
+            if needs_a_person(server.code()) { TaskError::stop("server-refused", text) } else { TaskError::retry(text) }
         }
         None => {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);

@@ -64,32 +64,32 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
     let database: Option<String> = row.get(1);
     let lsn = |column: usize| row.get::<_, Option<&str>>(column).and_then(|text| text.parse().ok());
     if plugin.as_deref() != Some("pgoutput") {
-        return Err(TaskError::stop(format!(
-            "slot {name} exists, but decodes with {} instead of pgoutput; nothing was read from it",
-            plugin.as_deref().unwrap_or("nothing (it is a physical slot)")
-        ))
-        .mended_by(
+        return Err(TaskError::stop(
             "slot-plugin",
             format!(
-                "Give slot.name another name, or drop that slot if nobody needs it:\nSELECT pg_drop_replication_slot({});",
-                quote_literal(name)
+                "slot {name} exists, but decodes with {} instead of pgoutput; nothing was read from it",
+                plugin.as_deref().unwrap_or("nothing (it is a physical slot)")
             ),
-        ));
+        )
+        .mended_by(format!(
+            "Give slot.name another name, or drop that slot if nobody needs it:\nSELECT pg_drop_replication_slot({});",
+            quote_literal(name)
+        )));
     }
     if database.as_deref() != Some(config.connection.dbname.as_str()) {
-        return Err(TaskError::stop(format!(
-            "slot {name} exists, but belongs to database {}; this connector reads {}. Slot names are shared by all \
-             databases of a server",
-            database.as_deref().unwrap_or("?"),
-            config.connection.dbname
-        ))
-        .mended_by(
+        return Err(TaskError::stop(
             "slot-database",
             format!(
-                "Give slot.name another name, or drop that slot if nobody needs it:\nSELECT pg_drop_replication_slot({});",
-                quote_literal(name)
+                "slot {name} exists, but belongs to database {}; this connector reads {}. Slot names are shared by all \
+             databases of a server",
+                database.as_deref().unwrap_or("?"),
+                config.connection.dbname
             ),
-        ));
+        )
+        .mended_by(format!(
+            "Give slot.name another name, or drop that slot if nobody needs it:\nSELECT pg_drop_replication_slot({});",
+            quote_literal(name)
+        )));
     }
     // `synced` is there from version 17 on.
     if row.get::<_, Option<bool>>(4) == Some(true) {
@@ -98,7 +98,7 @@ pub async fn read(client: &Client, config: &ConnectorConfig) -> Result<Option<Sl
              promoted. Nothing is lost meanwhile",
             config.connection.hostname
         ))
-        .mended_by("slot-standby", "Promote the standby (SELECT pg_promote();), or point database.hostname at the primary"));
+        .called("slot-standby").mended_by("Promote the standby (SELECT pg_promote();), or point database.hostname at the primary"));
     }
     Ok(Some(SlotState {
         confirmed_flush: lsn(2).unwrap_or(Lsn::ZERO),
@@ -129,14 +129,12 @@ pub fn lost(config: &ConnectorConfig, reason: &str) -> TaskError {
         "idle_timeout" => "raise idle_replication_slot_timeout",
         _ => "raise max_slot_wal_keep_size",
     };
-    TaskError::stop(format!(
+    TaskError::stop("slot-lost", format!(
         "slot {name} has lost WAL that it still needed ({reason}): the changes since {connector}'s stored position cannot be read \
          any more, and what was changed since is in Kafka only when the tables are read anew",
         connector = config.name
     ))
-    .mended_by(
-        "slot-lost",
-        format!(
+    .mended_by(format!(
             "Drop the slot (SELECT pg_drop_replication_slot('{name}')), stop the connector, DELETE /connectors/{connector}/offsets, \
              set snapshot.mode=initial, resume; or set snapshot.mode=when_needed, which does all of it. So that it does not \
              happen again, {remedy}",

@@ -15,7 +15,7 @@ use crate::error::TaskError;
 /// # Errors
 /// As [`certificates`].
 pub(super) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, TaskError> {
-    tls::connector(certificates(connection)?).map_err(TaskError::stop)
+    tls::connector(certificates(connection)?).map_err(|why| TaskError::stop("tls-settings", why))
 }
 
 /// The connector for a replication session.
@@ -23,7 +23,9 @@ pub(super) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, Ta
 /// # Errors
 /// As [`certificates`].
 pub(super) fn client(connection: &Connection) -> Result<TlsConnector, TaskError> {
-    tls::client(certificates(connection)?).map(|config| Arc::new(config).into()).map_err(TaskError::stop)
+    tls::client(certificates(connection)?)
+        .map(|config| Arc::new(config).into())
+        .map_err(|why| TaskError::stop("tls-settings", why))
 }
 
 /// What the server is known by, and who we are.

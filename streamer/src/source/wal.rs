@@ -266,7 +266,7 @@ impl WalStream {
 
     fn decode(&self, lsn: Lsn, data: Bytes) -> Result<Message, TaskError> {
         pgoutput::decode(data).map_err(|error| {
-            TaskError::stop(format!(
+            TaskError::stop("protocol-unknown", format!(
                 "slot {} sent a message at {lsn} that is not pgoutput protocol version 1; nothing behind it was read, \
                  and the server keeps it. Report it with the server's version",
                 self.slot
@@ -350,17 +350,20 @@ pub(super) fn replication_error(what: &str, error: &PgWireError) -> TaskError {
                  just ending"
             )),
             Some(code) => {
-                let failure =
-                    if sqlstate_needs_a_person(code) { TaskError::stop(&text) } else { TaskError::retry(&text) };
+                let failure = if sqlstate_needs_a_person(code) {
+                    TaskError::stop("server-refused", &text)
+                } else {
+                    TaskError::retry(&text)
+                };
                 match remedy(code, &text).filter(|_| !failure.is_retry()) {
-                    Some((id, remedy)) => failure.mended_by(id, remedy),
+                    Some((id, remedy)) => failure.called(id).mended_by(remedy),
                     None => failure,
                 }
             }
-            None if matches!(error, PgWireError::Auth(_)) => TaskError::stop(text),
+            None if matches!(error, PgWireError::Auth(_)) => TaskError::stop("login-refused", text),
             None => TaskError::retry(text),
         },
-        PgWireError::Tls(_) | PgWireError::MessageTooLarge { .. } => TaskError::stop(text),
+        PgWireError::Tls(_) | PgWireError::MessageTooLarge { .. } => TaskError::stop("replication-session", text),
         _ => TaskError::retry(text),
     }
 }

@@ -74,7 +74,7 @@ impl Session {
                 let (failure, said) = (replication_error(&what, &error), error.to_string());
                 let code = sqlstate(&said).unwrap_or_default();
                 match session::refusal(connection, code, &said).filter(|_| !failure.is_retry()) {
-                    Some((id, remedy)) => failure.mended_by(id, remedy),
+                    Some((id, remedy)) => failure.called(id).mended_by(remedy),
                     None => failure,
                 }
             })

@@ -115,10 +115,13 @@ const ADDS_IN_PLACE: [&str; 2] = [CHANGED_STATE, "io.debezium.transforms.Extract
 
 impl Stage {
     fn failed(&self, topic: &str, error: &TransformError) -> TaskError {
-        TaskError::stop(format!(
-            "transform {} ({}) cannot take a record for topic {topic}: {error}. Nothing behind it is published; change the \
+        TaskError::stop(
+            "transform-failed",
+            format!(
+                "transform {} ({}) cannot take a record for topic {topic}: {error}. Nothing behind it is published; change the \
              transform, or keep such records from it with a predicate",
-            self.alias, self.class
-        ))
+                self.alias, self.class
+            ),
+        )
     }
 }

@@ -221,23 +221,23 @@ impl PlannedStage {
             move |why: String| {
                 const CLASS: &str = "org.apache.kafka.common.config.ConfigException";
                 let cause = format!("{CLASS}: {what} ({}) cannot be made of its settings: {why}", class.name);
-                TaskError::stop(format!("{CLASS}: {why}")).because(cause)
+                TaskError::stop("transform-settings", format!("{CLASS}: {why}")).because(cause)
             }
         };
         let Make::Transform(make) = class.make else {
-            return Err(TaskError::stop(format!("{} is no transform", class.name)));
+            return Err(TaskError::stop("transform-settings", format!("{} is no transform", class.name)));
         };
         let transform = make(&self.settings).map_err(failed(format!("transform {}", self.alias), class))?;
         let predicate = match &self.predicate {
             None => None,
             Some(PlannedPredicate { alias, class: Some((class, settings)) }) => {
                 let Make::Predicate(make) = class.make else {
-                    return Err(TaskError::stop(format!("{} is no predicate", class.name)));
+                    return Err(TaskError::stop("transform-settings", format!("{} is no predicate", class.name)));
                 };
                 Some(make(settings).map_err(failed(format!("predicate {alias}"), class))?)
             }
             Some(PlannedPredicate { alias, class: None }) => {
-                return Err(TaskError::stop(format!(
+                return Err(TaskError::stop("transform-settings", format!(
                     "org.apache.kafka.connect.errors.ConnectException: org.apache.kafka.common.config.ConfigException: \
                      Unknown configuration 'predicates.{alias}.plugin.version'"
                 ))

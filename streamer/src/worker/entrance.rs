@@ -23,14 +23,13 @@ pub async fn enter(worker: &WorkerConfig) -> Result<Cluster, TaskError> {
             let failure = format!(
                 "Kafka at {servers} (bootstrap.servers) does not let the worker in: {why}. Nothing was read, nothing is lost"
             );
-            Err(TaskError::stop(failure).mended_by("kafka-refused", "Look at security.protocol, ssl.* and sasl.*"))
+            Err(TaskError::stop("kafka-refused", failure).mended_by("Look at security.protocol, ssl.* and sasl.*"))
         }
         Ok(Err(Refusal::Away(why))) => {
             let failure = format!(
                 "Kafka at {servers} (bootstrap.servers) does not answer: {why}. Nothing was read, nothing is lost"
             );
-            Err(TaskError::retry(failure).mended_by(
-                "kafka-unreachable",
+            Err(TaskError::retry(failure).called("kafka-unreachable").mended_by(
                 "Put bootstrap.servers right, start the brokers, or let their \
                  advertised.listeners be reached from here",
             ))

@@ -111,7 +111,7 @@ impl Membership {
         let (sender, place) = watch::channel(Place::Active(0));
         let polling = tokio::spawn(async move {
             sender.closed().await;
-            TaskError::stop("nobody asks any more")
+            TaskError::stop("worker-group", "nobody asks any more")
         });
         Self { member: Member::default(), place, group_id: String::new(), polling }
     }
@@ -125,7 +125,9 @@ impl Membership {
     pub async fn failed(&mut self) -> TaskError {
         match (&mut self.polling).await {
             Ok(error) => error,
-            Err(error) => TaskError::stop("the membership of the worker's group broke off").because(error),
+            Err(error) => {
+                TaskError::stop("worker-group", "the membership of the worker's group broke off").because(error)
+            }
         }
     }
 
@@ -267,7 +269,10 @@ async fn poll(consumer: Arc<StreamConsumer<Watcher>>, group_id: String) -> TaskE
             };
         }
         if let Some((_, reason)) = consumer.client().fatal_error() {
-            return TaskError::stop(format!("Kafka ended the membership of the group {group_id}: {reason}"));
+            return TaskError::stop(
+                "worker-group",
+                format!("Kafka ended the membership of the group {group_id}: {reason}"),
+            );
         }
         tracing::warn!(%error, group = group_id, "the worker's group");
     }

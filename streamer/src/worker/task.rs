@@ -127,7 +127,7 @@ async fn watched(
     let trace = match result {
         Ok(Ok(())) => return,
         Ok(Err(error)) => {
-            tracing::error!(connector = %name, %error, "the task stopped: a person must act");
+            tracing::error!(connector = %name, code = error.id(), %error, "the task stopped: a person must act");
             error.trace()
         }
         Err(error) => {

@@ -26,7 +26,7 @@ impl Registry {
     /// Stop when a certificate cannot be used.
     pub(in crate::convert) fn new(config: &RegistryConfig) -> Result<Self, TaskError> {
         let unusable = |error: &dyn std::fmt::Display| {
-            TaskError::stop(format!("the schema registry's client cannot be set up: {error}"))
+            TaskError::stop("registry-settings", format!("the schema registry's client cannot be set up: {error}"))
         };
         let headers: HeaderMap = config
             .headers
@@ -75,15 +75,18 @@ impl Registry {
             return Err(self.refused(subject, what, status, &answer));
         }
         if self.config.use_latest && !self.config.auto_register && !is_same(&answer, schema) {
-            return Err(TaskError::stop(format!(
-                "subject {subject}: the latest schema in the registry is another than the records have, and \
+            return Err(TaskError::stop(
+                "registry-latest-differs",
+                format!(
+                    "subject {subject}: the latest schema in the registry is another than the records have, and \
                  use.latest.version=true asks for it. Nothing of this is published. Register the table's schema as the \
                  subject's latest version, or set use.latest.version=false"
-            )));
+                ),
+            ));
         }
         let id = answer.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
         id.ok_or_else(|| {
-            TaskError::stop(format!(
+            TaskError::stop("registry-refused", format!(
                 "subject {subject}: the schema registry's answer has no id. Check that schema.registry.url ({}) is the \
                  address of a registry with Confluent's API",
                 self.addresses()
@@ -139,10 +142,13 @@ impl Registry {
             ),
             _ => "Correct what the registry says".to_owned(),
         };
-        TaskError::stop(format!(
-            "subject {subject}: the schema registry does not {what} ({status}: {told}). The change is kept in the slot \
+        TaskError::stop(
+            "registry-refused",
+            format!(
+                "subject {subject}: the schema registry does not {what} ({status}: {told}). The change is kept in the slot \
              and nothing behind it is published. {advice}, then restart the connector"
-        ))
+            ),
+        )
     }
 
     fn addresses(&self) -> String {
@@ -204,8 +210,9 @@ fn tls(config: &RegistryConfig) -> Result<ClientConfig, TaskError> {
             Some(identity.map_err(|why| unusable(KEYSTORE, store, &why))?)
         }
     };
-    https::client(authorities.as_deref(), identity.as_ref())
-        .map_err(|why| TaskError::stop(format!("the schema registry cannot be reached by TLS: {why}")))
+    https::client(authorities.as_deref(), identity.as_ref()).map_err(|why| {
+        TaskError::stop("registry-settings", format!("the schema registry cannot be reached by TLS: {why}"))
+    })
 }
 
 fn read(key: &str, store: &Store) -> Result<Vec<u8>, TaskError> {
@@ -213,5 +220,5 @@ fn read(key: &str, store: &Store) -> Result<Vec<u8>, TaskError> {
 }
 
 fn unusable(key: &str, store: &Store, why: &dyn std::fmt::Display) -> TaskError {
-    TaskError::stop(format!("{key}: {} cannot be used: {why}", store.path))
+    TaskError::stop("registry-settings", format!("{key}: {} cannot be used: {why}", store.path))
 }

@@ -38,9 +38,10 @@ pub fn explained(error: TaskError, diagnosis: &Diagnosis, ids: &[&str]) -> TaskE
     let mut reasons =
         diagnosis.findings().filter(|finding| finding.severity == Severity::Error && ids.contains(&finding.id));
     let Some(first) = reasons.next() else { return error };
-    let told = if error.is_retry() { TaskError::retry(&first.message) } else { TaskError::stop(&first.message) };
+    let told =
+        if error.is_retry() { TaskError::retry(&first.message) } else { TaskError::stop(first.id, &first.message) };
     let rest: String = reasons.map(|finding| format!("\n{finding}")).collect();
-    told.mended_by(first.id, format!("{}{rest}", first.remedy)).because(error)
+    told.called(first.id).mended_by(format!("{}{rest}", first.remedy)).because(error)
 }
 
 /// Says in the log what a start does not stop for.
@@ -92,7 +93,7 @@ mod tests {
         let error = explained(TaskError::retry("55000"), &diagnosis, &["wal-level"]);
         assert_eq!((error.to_string().as_str(), error.is_retry()), ("wal_level is replica. SQL", true));
         assert!(error.trace().contains("55000"));
-        let same = explained(TaskError::stop("anything"), &diagnosis, &["slots"]);
+        let same = explained(TaskError::stop("anything", "anything"), &diagnosis, &["slots"]);
         assert_eq!(same.to_string(), "anything");
     }
 }

@@ -172,9 +172,12 @@ async fn selected_columns(
     let selected: Vec<&str> = statement.columns().iter().map(tokio_postgres::Column::name).collect();
     let columns = &envelope.table().columns;
     if let Some(unknown) = selected.iter().find(|name| !columns.iter().any(|column| &&column.name == name)) {
-        return Err(TaskError::stop(format!(
-            "{what}: it selects {unknown}, which is not a column of the table; select columns of the table only"
-        )));
+        return Err(TaskError::stop(
+            "snapshot-select",
+            format!(
+                "{what}: it selects {unknown}, which is not a column of the table; select columns of the table only"
+            ),
+        ));
     }
     Ok(columns.iter().map(|column| selected.iter().position(|name| *name == column.name)).collect())
 }

@@ -219,9 +219,7 @@ pub async fn create(worker: &WorkerConfig, topic: &StorageTopic) -> Result<(), T
             // Kafka may be reachable and forbid creation, while the topic is there.
             Err((_, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)) => {}
             Err((name, code)) => {
-                return Err(TaskError::stop(format!("the worker's topic {name} could not be created: {code}")).mended_by(
-                    "storage-topic",
-                    "Create it with cleanup.policy=compact, or set its …storage.replication.factor to what the brokers allow",
+                return Err(TaskError::stop("storage-topic", format!("the worker's topic {name} could not be created: {code}")).mended_by("Create it with cleanup.policy=compact, or set its …storage.replication.factor to what the brokers allow",
                 ));
             }
         }

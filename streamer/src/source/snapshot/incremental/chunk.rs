@@ -45,7 +45,10 @@ impl ChunkTable {
             Some(surrogate) => {
                 let column = table.columns.iter().position(|column| &column.name == surrogate);
                 vec![column.ok_or_else(|| {
-                    TaskError::stop(format!("surrogate key \"{surrogate}\" doesn't exist in table {name}"))
+                    TaskError::stop(
+                        "surrogate-key",
+                        format!("surrogate key \"{surrogate}\" doesn't exist in table {name}"),
+                    )
                 })?]
             }
             None => table.key.clone(),
