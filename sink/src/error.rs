@@ -8,9 +8,14 @@ pub enum SinkError {
     /// The world may mend itself: start again from the stored offsets.
     #[error("{0}")]
     Retry(String),
-    /// A person must act; the text says what happened, what it means for the data, and what to do.
-    #[error("{0}")]
-    Stop(String),
+    /// A person must act.
+    #[error("{text}")]
+    Stop {
+        /// Its name in the catalogue of errors (docs/errors).
+        id: &'static str,
+        /// What happened, what it means for the data, and what to do.
+        text: String,
+    },
 }
 
 impl SinkError {
@@ -19,16 +24,24 @@ impl SinkError {
         SinkError::Retry(text.into())
     }
 
-    /// A failure that a person must mend.
-    pub fn stop(text: impl Into<String>) -> Self {
-        SinkError::Stop(text.into())
+    /// A failure that a person must mend, by its name in the catalogue of errors (docs/errors).
+    pub fn stop(id: &'static str, text: impl Into<String>) -> Self {
+        SinkError::Stop { id, text: text.into() }
+    }
+
+    /// Its name in the catalogue of errors; `None` where time mends it.
+    pub fn id(&self) -> Option<&'static str> {
+        match self {
+            SinkError::Retry(_) => None,
+            SinkError::Stop { id, .. } => Some(id),
+        }
     }
 
     /// Puts what was being done in front.
     pub fn while_doing(self, what: &str) -> Self {
         match self {
             SinkError::Retry(text) => SinkError::Retry(format!("{what}: {text}")),
-            SinkError::Stop(text) => SinkError::Stop(format!("{what}: {text}")),
+            SinkError::Stop { id, text } => SinkError::Stop { id, text: format!("{what}: {text}") },
         }
     }
 
@@ -42,7 +55,7 @@ impl SinkError {
 impl From<Finding> for SinkError {
     fn from(finding: Finding) -> Self {
         let text = finding.to_string();
-        if finding.passes { SinkError::Retry(text) } else { SinkError::Stop(text) }
+        if finding.passes { SinkError::Retry(text) } else { SinkError::stop(finding.id, text) }
     }
 }
 
@@ -57,6 +70,10 @@ impl From<tokio_postgres::Error> for SinkError {
         let text = format!("{} (SQLSTATE {code})", server.message());
         // PostgreSQL's manual, appendix A: connection, rollback, resources, operator intervention and system errors pass.
         let passes = ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
-        if passes || matches!(code, "55006" | "55P03") { SinkError::Retry(text) } else { SinkError::Stop(text) }
+        if passes || matches!(code, "55006" | "55P03") {
+            SinkError::Retry(text)
+        } else {
+            SinkError::stop("server-refused", text)
+        }
     }
 }

@@ -211,7 +211,7 @@ impl Database {
         if let Some(password) = self.password() {
             config.password(password);
         }
-        let connector = self.connector(mode).map_err(|why| SinkError::stop(why).while_doing(&what))?;
+        let connector = self.connector(mode).map_err(|why| SinkError::stop("tls-settings", why).while_doing(&what))?;
         let (client, session) =
             config.connect(connector).await.map_err(|error| self.refusal(error, mode).while_doing(&what))?;
         tokio::spawn(async move {
@@ -235,15 +235,18 @@ impl Database {
     fn refusal(&self, error: tokio_postgres::Error, mode: SslMode) -> SinkError {
         let mode = mode.as_str();
         if let Some(why) = tls::refused_certificate(&error) {
-            return SinkError::stop(format!("{why} (sslmode={mode})"));
+            return SinkError::stop("certificate-refused", format!("{why} (sslmode={mode})"));
         }
         match error.source().map(ToString::to_string).as_deref() {
-            Some("password missing") => SinkError::stop(format!(
-                "the server asks for a password: put it into the URL, or give user {} a line in ~/.pgpass",
-                self.user()
-            )),
+            Some("password missing") => SinkError::stop(
+                "login-refused",
+                format!(
+                    "the server asks for a password: put it into the URL, or give user {} a line in ~/.pgpass",
+                    self.user()
+                ),
+            ),
             Some("server does not support TLS") => {
-                SinkError::stop(format!("the server offers no TLS, which sslmode={mode} asks for"))
+                SinkError::stop("tls-missing", format!("the server offers no TLS, which sslmode={mode} asks for"))
             }
             _ => SinkError::from(error),
         }

@@ -104,7 +104,7 @@ pub async fn snapshot_of(client: &Client, schema: &str, name: &str) -> Result<Op
     };
     let read = seen_to.parse().ok().and_then(|seen_to| Snapshot::new(snapshot, seen_to));
     read.map(|snapshot| Some(Arc::new(snapshot))).ok_or_else(|| {
-        SinkError::stop(format!(
+        SinkError::stop("copy-unreadable", format!(
             "headwater.copied_tables in the target does not say in a form that is known which snapshot table {schema}.{name} was \
              copied in, so that it cannot be told which changes are there already. They wait in Kafka. Copy anew, as \
              docs/operations.md says"

@@ -64,7 +64,10 @@ pub(super) async fn table(
         if tables.describe(client, topic, schema, name).await? {
             return Ok(());
         }
-        return Err(SinkError::stop(format!("table {schema}.{name} was made in the target, and has no columns there")));
+        return Err(SinkError::stop(
+            "target-table",
+            format!("table {schema}.{name} was made in the target, and has no columns there"),
+        ));
     }
     tracing::warn!(
         topic,

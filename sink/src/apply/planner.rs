@@ -244,13 +244,16 @@ impl<'a> Planner<'a> {
                 return Ok(Ok(()));
             }
             Change::Upsert(change) | Change::Delete(change) if change.has_key && table.key.is_empty() => {
-                return Err(SinkError::stop(format!(
-                    "table {}.{} has no primary key in the target, and the source's has one, by which rows are told. Its changes wait in \
+                return Err(SinkError::stop(
+                    "target-key",
+                    format!(
+                        "table {}.{} has no primary key in the target, and the source's has one, by which rows are told. Its changes wait in \
                      Kafka; ALTER TABLE {} ADD PRIMARY KEY (…)",
-                    table.schema,
-                    table.name,
-                    table.sql_name()
-                )));
+                        table.schema,
+                        table.name,
+                        table.sql_name()
+                    ),
+                ));
             }
             Change::Upsert(change) if !change.has_key && (table.key.is_empty() || change.old.is_some()) => {
                 self.newest_ts_ms = self.newest_ts_ms.max(change.ts_ms);

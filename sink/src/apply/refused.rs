@@ -78,17 +78,20 @@ impl Refused {
         records: &[(&Record, String)],
     ) -> Result<(), SinkError> {
         if let Some((record, reason)) = records.first().filter(|_| self.on == OnRefused::Stop) {
-            return Err(SinkError::stop(format!(
-                "the record at offset {} of topic {} (partition {}) cannot be applied: {reason}. Nothing from there on is, and it is tried \
+            return Err(SinkError::stop(
+                "record-refused",
+                format!(
+                    "the record at offset {} of topic {} (partition {}) cannot be applied: {reason}. Nothing from there on is, and it is tried \
                  again every ten seconds: mend the target, or set {}",
-                record.offset,
-                record.topic,
-                record.partition,
-                match self.connector {
-                    None => "--on-refused set-aside",
-                    Some(_) => "errors.tolerance=all, and it is set aside",
-                }
-            )));
+                    record.offset,
+                    record.topic,
+                    record.partition,
+                    match self.connector {
+                        None => "--on-refused set-aside",
+                        Some(_) => "errors.tolerance=all, and it is set aside",
+                    }
+                ),
+            ));
         }
         self.send(records).await?;
         for (record, reason) in records {

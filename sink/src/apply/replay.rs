@@ -60,7 +60,7 @@ pub async fn run(config: &ReplayConfig) -> Result<bool, SinkError> {
 /// How the records are read: as the connector's file says, or as Debezium writes them by itself.
 async fn reading(config: &ReplayConfig) -> Result<Reading, SinkError> {
     let Some(file) = &config.connector else { return Ok(Reading::Replica(Arc::default())) };
-    let fail = |why: String| SinkError::stop(format!("connector file {}: {why}", file.display()));
+    let fail = |why: String| SinkError::stop("connector-file", format!("connector file {}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
     if text.contains(settings::CLASS) {
         let settings = Settings::read(Some(file))?;

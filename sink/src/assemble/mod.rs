@@ -190,7 +190,7 @@ impl Assembly {
             // A tombstone, where somebody has the topic compacted.
             let Some(value) = &record.value else { return Ok(()) };
             let boundary = boundary(value).map_err(|why| {
-                SinkError::stop(format!(
+                SinkError::stop("transaction-boundaries", format!(
                     "the record at offset {} of topic {} is none of Debezium's: {why}. Where transactions begin and end cannot be \
                      told, so nothing is applied. Let only the connector write there",
                     record.offset, record.topic
@@ -281,12 +281,15 @@ impl Assembly {
                 Boundary::End { transaction, lsn, events } => {
                     let current = self.current.get_or_insert(Current::new(transaction));
                     if current.transaction != transaction {
-                        return Err(SinkError::stop(format!(
-                            "topic {} has the beginning of transaction {} and, at offset {}, the end of transaction {transaction} \
+                        return Err(SinkError::stop(
+                            "transaction-boundaries",
+                            format!(
+                                "topic {} has the beginning of transaction {} and, at offset {}, the end of transaction {transaction} \
                              instead of its own. Records are missing there, and which changes belong together cannot be told, so \
                              nothing is applied. If somebody deleted records, copy anew, as docs/operations.md says",
-                            record.topic, current.transaction, record.offset
-                        )));
+                                record.topic, current.transaction, record.offset
+                            ),
+                        ));
                     }
                     current.end = Some(End { lsn, events, record });
                 }

@@ -116,7 +116,7 @@ impl Avro {
         }
         let text = self.registry.schema(id, topic).await?;
         let schema = Schema::parse(&text).map_err(|why| {
-            SinkError::stop(format!(
+            SinkError::stop("registry-refused", format!(
                 "topic {topic}: schema {id} of the registry cannot be read: {why}. The topic's records wait in Kafka"
             ))
         })?;

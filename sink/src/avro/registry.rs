@@ -80,10 +80,13 @@ impl Registry {
                     let is_avro = answer.get("schemaType").and_then(Value::as_str).is_none_or(|of| of == "AVRO");
                     return match answer.get("schema").and_then(Value::as_str) {
                         Some(schema) if status.is_success() && is_avro => Ok(schema.to_owned()),
-                        _ => Err(SinkError::stop(format!(
-                            "topic {topic}: the schema registry does not give schema {id}, which a record there is written by: {status}. The \
+                        _ => Err(SinkError::stop(
+                            "registry-refused",
+                            format!(
+                                "topic {topic}: the schema registry does not give schema {id}, which a record there is written by: {status}. The \
                              topic's records wait in Kafka. Look at schema.registry.url, and at who may read there"
-                        ))),
+                            ),
+                        )),
                     };
                 }
                 Err(error) => last = error.without_url().to_string(),

@@ -319,11 +319,10 @@ impl Connector {
                     .ok()
                     .and_then(|answer| answer.get("message").and_then(Value::as_str).map(str::to_owned))
                     .unwrap_or(text);
-                return Err(SinkError::stop(format!(
-                    "the worker does not take connector {} (HTTP {}): {message}",
-                    self.name,
-                    status.as_u16()
-                )));
+                return Err(SinkError::stop(
+                    "connector-refused",
+                    format!("the worker does not take connector {} (HTTP {}): {message}", self.name, status.as_u16()),
+                ));
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -372,10 +371,9 @@ fn patterns(key: &str, list: &str) -> Result<Vec<Regex>, SinkError> {
         .map(str::trim)
         .filter(|pattern| !pattern.is_empty())
         .map(|pattern| {
-            RegexBuilder::new(&format!("^(?:{pattern})$"))
-                .case_insensitive(true)
-                .build()
-                .map_err(|error| SinkError::stop(format!("{key}: {pattern} is not a regular expression: {error}")))
+            RegexBuilder::new(&format!("^(?:{pattern})$")).case_insensitive(true).build().map_err(|error| {
+                SinkError::stop("connector-config", format!("{key}: {pattern} is not a regular expression: {error}"))
+            })
         })
         .collect()
 }

@@ -344,6 +344,7 @@ pub async fn lacking(
 }
 
 fn report(who: &str, address: &str, faults: &[Finding]) -> SinkError {
+    let id = faults.first().map_or("no-answer", |first| first.id);
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    SinkError::stop(format!("{who} ({address}) is not ready. Nothing was written:\n  {}", faults.join("\n  ")))
+    SinkError::stop(id, format!("{who} ({address}) is not ready. Nothing was written:\n  {}", faults.join("\n  ")))
 }

@@ -190,11 +190,14 @@ fn all_answered<'a>(
     if failures.is_empty() {
         return Ok(());
     }
-    Err(SinkError::stop(format!(
-        "not everything that is needed answered within {} s (--deadline). Nothing was written:\n{}",
-        patience.as_secs(),
-        failures.join("\n")
-    )))
+    Err(SinkError::stop(
+        "no-answer",
+        format!(
+            "not everything that is needed answered within {} s (--deadline). Nothing was written:\n{}",
+            patience.as_secs(),
+            failures.join("\n")
+        ),
+    ))
 }
 
 async fn until<F: Future<Output = Result<(), SinkError>>>(
@@ -214,7 +217,7 @@ async fn postgres(database: &Database) -> Result<(), SinkError> {
     match database.connect("wait").await {
         Ok(_) => Ok(()),
         // A container's first start creates the database a moment after it answers.
-        Err(SinkError::Stop(text)) if text.contains("3D000") => Err(SinkError::Retry(text)),
+        Err(SinkError::Stop { text, .. }) if text.contains("3D000") => Err(SinkError::Retry(text)),
         Err(error) => Err(error),
     }
 }
@@ -230,9 +233,10 @@ async fn worker(config: &RunConfig) -> Result<(), SinkError> {
         .map_err(|error| SinkError::retry(format!("no answer: {}", deepest(&error))))?;
     match answer.status() {
         status if status.is_success() => Ok(()),
-        StatusCode::UNAUTHORIZED => {
-            Err(SinkError::stop("it answers HTTP 401: name a user that it knows, http://USER:PASSWORD@HOST:PORT"))
-        }
+        StatusCode::UNAUTHORIZED => Err(SinkError::stop(
+            "worker-refused",
+            "it answers HTTP 401: name a user that it knows, http://USER:PASSWORD@HOST:PORT",
+        )),
         status => Err(SinkError::retry(format!("it answers HTTP {}", status.as_u16()))),
     }
 }

@@ -52,8 +52,9 @@ impl ExportedSlot {
         .with_port(source.port())
         .with_tls(source.replication_tls())
         .with_application_name("Headwater sink snapshot");
-        let failed =
-            |error: &dyn std::fmt::Display| SinkError::stop(format!("creating replication slot {name}: {error}"));
+        let failed = |error: &dyn std::fmt::Display| {
+            SinkError::stop("slot-creation", format!("creating replication slot {name}: {error}"))
+        };
         let open = async {
             let mut session = ReplicationClient::connect_gated(settings).await?;
             let sql = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export')", identifier(name));

@@ -22,7 +22,7 @@ pub struct TestRow {
 /// # Errors
 /// Stop when a statement is of another form, or the server refuses it.
 pub async fn insert(source: &Database, file: &Path) -> Result<Vec<TestRow>, SinkError> {
-    let fail = |why: String| SinkError::stop(format!("test rows {}: {why}", file.display()));
+    let fail = |why: String| SinkError::stop("test-rows", format!("test rows {}: {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
     let client = source.connect("test rows").await?;
     let mut rows = Vec::new();
@@ -35,8 +35,9 @@ pub async fn insert(source: &Database, file: &Path) -> Result<Vec<TestRow>, Sink
 async fn insert_one(client: &Client, statement: &str) -> Result<Vec<TestRow>, SinkError> {
     let prepared = client.prepare(statement).await?;
     let oid = prepared.columns().first().and_then(tokio_postgres::Column::table_oid);
-    let oid =
-        oid.ok_or_else(|| SinkError::stop("every statement must be INSERT … RETURNING with columns of its table"))?;
+    let oid = oid.ok_or_else(|| {
+        SinkError::stop("test-rows", "every statement must be INSERT … RETURNING with columns of its table")
+    })?;
     let table = client
         .query_one(
             "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
@@ -86,12 +87,15 @@ impl TestRow {
                 return Ok(self.inserted.elapsed());
             }
             if self.inserted.elapsed() > within {
-                return Err(SinkError::stop(format!(
-                    "{} was inserted into the source and is not in the target after {} s. Look at the worker's connector \
+                return Err(SinkError::stop(
+                    "test-rows",
+                    format!(
+                        "{} was inserted into the source and is not in the target after {} s. Look at the worker's connector \
                      status, at the sink's /health, and at headwater.set_aside in the target",
-                    self.describe(),
-                    within.as_secs()
-                )));
+                        self.describe(),
+                        within.as_secs()
+                    ),
+                ));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -70,9 +70,11 @@ impl WorkerUrl {
         let mut client = Client::builder().default_headers(headers);
         if self.base.starts_with("https:") {
             client = encrypted(client, authorities)
-                .map_err(|why| SinkError::stop(format!("the worker's REST API (--connect-ca): {why}")))?;
+                .map_err(|why| SinkError::stop("worker-tls", format!("the worker's REST API (--connect-ca): {why}")))?;
         }
-        client.build().map_err(|error| SinkError::stop(format!("the client of the worker's REST API: {error}")))
+        client
+            .build()
+            .map_err(|error| SinkError::stop("worker-tls", format!("the client of the worker's REST API: {error}")))
     }
 }
 

@@ -244,5 +244,8 @@ pub(super) fn refusal(error: &KafkaError, group: &str) -> Option<SinkError> {
         }
         _ => return None,
     };
-    Some(SinkError::stop(format!("Kafka gives this sink no partitions: {why}. Nothing is applied here meanwhile")))
+    Some(SinkError::stop(
+        "consumer-group-forbidden",
+        format!("Kafka gives this sink no partitions: {why}. Nothing is applied here meanwhile"),
+    ))
 }

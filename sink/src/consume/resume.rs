@@ -74,23 +74,29 @@ fn meaning(topic: &str, partition: i32, next: Next, begin: i64, end: i64) -> Opt
         return Some(Err(made_again(topic, partition, next)));
     }
     if next.offset < begin {
-        return Some(Err(SinkError::stop(format!(
-            "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet (partition {partition}, offsets {} to {begin}). The target lacks those changes. Copy anew: drop the target's tables and its schema headwater and the replication slot, start the sink again; and give the topics a longer retention.ms",
-            next.offset
-        ))));
+        return Some(Err(SinkError::stop(
+            "records-gone",
+            format!(
+                "the next record of topic {topic} is no longer in Kafka: its retention took away what was not applied yet (partition {partition}, offsets {} to {begin}). The target lacks those changes. Copy anew: drop the target's tables and its schema headwater and the replication slot, start the sink again; and give the topics a longer retention.ms",
+                next.offset
+            ),
+        )));
     }
     (next.offset == begin && next.last_record.is_some()).then_some(Ok(()))
 }
 
 fn made_again(topic: &str, partition: i32, next: Next) -> SinkError {
-    SinkError::stop(format!(
-        "topic {topic} is not the one that was read before: it was deleted and made again, or cut short (partition {partition} has \
+    SinkError::stop(
+        "topic-other",
+        format!(
+            "topic {topic} is not the one that was read before: it was deleted and made again, or cut short (partition {partition} has \
          another record, or none, before offset {}). Nothing of that partition is applied. If all of the old topic was applied, begin with \
          the new one: DELETE FROM headwater.offsets WHERE topic = '{}' in the target. Otherwise the target lacks changes: copy \
          anew, as docs/operations.md says",
-        next.offset,
-        topic.replace('\'', "''")
-    ))
+            next.offset,
+            topic.replace('\'', "''")
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -221,7 +221,7 @@ impl Dispatcher<'_> {
             SinkError::Retry(text) => {
                 tracing::warn!(topic, partition = at, ?pause, "{text}; trying again from the stored offset");
             }
-            SinkError::Stop(text) => tracing::error!(topic, partition = at, "{text}"),
+            SinkError::Stop { id, text } => tracing::error!(topic, partition = at, code = id, "{text}"),
         }
         metrics::counter!(names::RETRIES, "topic" => topic.to_owned()).increment(1);
         self.health.partition(topic, *at, Some(error.to_string()));

@@ -137,9 +137,10 @@ pub async fn create(kafka: &Kafka, names: &[String], partitions: i32) -> Result<
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => {
-                    return Err(SinkError::stop(format!(
-                        "topic {topic} could not be created: {code}. Create it, or allow the sink to"
-                    )));
+                    return Err(SinkError::stop(
+                        "topic-creation",
+                        format!("topic {topic} could not be created: {code}. Create it, or allow the sink to"),
+                    ));
                 }
             }
         }
@@ -170,7 +171,9 @@ pub async fn ping(kafka: &Kafka) -> Result<(), SinkError> {
     blocking(move || match kafka::enter(&client, Duration::from_secs(2)) {
         Ok(cluster) if cluster.brokers == 0 => Err(SinkError::retry("it has no brokers yet")),
         Ok(_) => Ok(()),
-        Err(Refusal::Locked(why)) => Err(SinkError::stop(format!("it does not let the sink in: {why}"))),
+        Err(Refusal::Locked(why)) => {
+            Err(SinkError::stop("kafka-refused", format!("it does not let the sink in: {why}")))
+        }
         Err(Refusal::Away(why)) => Err(SinkError::retry(why)),
     })
     .await

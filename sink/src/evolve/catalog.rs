@@ -171,10 +171,13 @@ pub(super) async fn has_schema(client: &Client, schema: &str) -> Result<bool, Si
 pub(super) fn read<T: DeserializeOwned>(row: &Row) -> Result<T, SinkError> {
     let text: &str = row.try_get(0)?;
     serde_json::from_str(text).map_err(|error| {
-        SinkError::stop(format!(
-            "the catalog describes a table in a form that this sink does not know (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
+        SinkError::stop(
+            "definition-unreadable",
+            format!(
+                "the catalog describes a table in a form that this sink does not know (line {}, column {})",
+                error.line(),
+                error.column()
+            ),
+        )
     })
 }

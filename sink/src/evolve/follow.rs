@@ -282,17 +282,22 @@ impl Evolution {
 }
 
 pub(super) fn json<T: Serialize>(of: &T) -> Result<String, SinkError> {
-    serde_json::to_string(of).map_err(|error| SinkError::stop(format!("a definition cannot be written down: {error}")))
+    serde_json::to_string(of).map_err(|error| {
+        SinkError::stop("definition-unreadable", format!("a definition cannot be written down: {error}"))
+    })
 }
 
 /// The target does not take a change.
 fn held(error: tokio_postgres::Error, what: &str, sql: &str) -> SinkError {
     match SinkError::from(error) {
-        SinkError::Stop(reason) => SinkError::stop(format!(
-            "{what} has changed in the source, and the target does not take that: {reason}. It is: {sql}. What comes behind it waits in \
+        SinkError::Stop { text: reason, .. } => SinkError::stop(
+            "definition-refused",
+            format!(
+                "{what} has changed in the source, and the target does not take that: {reason}. It is: {sql}. What comes behind it waits in \
              Kafka. Take away what is in its way, or do in the target by hand what leads there: what is done already is not done \
              again"
-        )),
+            ),
+        ),
         retry => retry,
     }
 }

@@ -87,7 +87,9 @@ impl Evolution {
     }
 
     fn inner(&self) -> Result<&Inner, SinkError> {
-        self.0.as_deref().ok_or_else(|| SinkError::stop("there is no source that could say how its tables are"))
+        self.0.as_deref().ok_or_else(|| {
+            SinkError::stop("definition-unreadable", "there is no source that could say how its tables are")
+        })
     }
 
     /// Nobody else changes tables or types until the transaction ends.

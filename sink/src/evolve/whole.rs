@@ -299,7 +299,7 @@ async fn make_type(target: &Client, of: &UserType) -> Result<(), SinkError> {
 
 async fn run(target: &Client, what: &str, sql: &str) -> Result<(), SinkError> {
     target.batch_execute(sql).await.map_err(|error| match SinkError::from(error) {
-        SinkError::Stop(reason) => SinkError::stop(format!(
+        SinkError::Stop { text: reason, .. } => SinkError::stop("definition-refused", format!(
             "{what} cannot be made in the target as the source's catalog has it: {reason}. It is: {sql}. Nothing of the tables was made. \
              Make what it needs there by hand (functions, collations and operators are not copied without pg_dump), or leave the table \
              out with the connector's table.exclude.list, and start again"

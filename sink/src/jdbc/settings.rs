@@ -109,7 +109,7 @@ impl Settings {
     /// Stop with everything that is wrong with it; no values are in it.
     pub fn read(file: Option<&Path>) -> Result<Self, SinkError> {
         let at = file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
-        let fail = |why: String| SinkError::stop(format!("connector {at}: {why}"));
+        let fail = |why: String| SinkError::stop("connector-config", format!("connector {at}: {why}"));
         let mut properties = match file {
             Some(file) => {
                 let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;

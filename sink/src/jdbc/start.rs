@@ -81,8 +81,9 @@ fn kafka(config: &JdbcConfig, settings: &Settings) -> Result<Kafka, SinkError> {
     let mut kafka = config.kafka.clone();
     let overrides = &settings.consumer_overrides;
     if overrides.keys().any(|key| ["security.", "sasl.", "ssl."].iter().any(|of| key.starts_with(of))) {
-        kafka.security = Security::of(overrides, None)
-            .map_err(|error| SinkError::stop(format!("connector {}: consumer.override.{error}", settings.name)))?;
+        kafka.security = Security::of(overrides, None).map_err(|error| {
+            SinkError::stop("connector-config", format!("connector {}: consumer.override.{error}", settings.name))
+        })?;
     }
     Ok(kafka)
 }

@@ -33,11 +33,14 @@ pub(super) async fn describe(
         return Ok(Some(table));
     }
     if !settings.evolves {
-        return Err(SinkError::stop(format!(
-            "table {schema}.{name}, into which topic {topic} goes, is not in {}. Its records wait in Kafka; create the table, or set \
+        return Err(SinkError::stop(
+            "target-table",
+            format!(
+                "table {schema}.{name}, into which topic {topic} goes, is not in {}. Its records wait in Kafka; create the table, or set \
              schema.evolution=basic, and it is made as the records' schema says",
-            settings.address.database.address()
-        )));
+                settings.address.database.address()
+            ),
+        ));
     }
     if !layout.knows_key || layout.row.is_empty() && layout.is_envelope.is_none() {
         return Ok(None);
@@ -47,7 +50,8 @@ pub(super) async fn describe(
     tracing::info!(%sql, "a table is made as the records' schema says");
     client.batch_execute(&sql).await.map_err(|error| refused(error, schema, name))?;
     let made = described(client, settings, layout, (schema, name)).await?;
-    made.map(Some).ok_or_else(|| SinkError::stop(format!("table {schema}.{name} was made, and is not there")))
+    made.map(Some)
+        .ok_or_else(|| SinkError::stop("target-table", format!("table {schema}.{name} was made, and is not there")))
 }
 
 async fn described(
@@ -77,7 +81,7 @@ async fn described(
         .iter()
         .map(|field| {
             position(field).ok_or_else(|| {
-                SinkError::stop(format!(
+                SinkError::stop("target-column", format!(
                     "table {schema}.{name} has no column {}, by which its rows are told (primary.key.mode). Its records wait in Kafka; add \
                      the column",
                     settings.column(&field.name)
@@ -92,12 +96,15 @@ async fn described(
     };
     if table.writes == Writes::Upsert && layout.knows_key && !has_unique_index(client, &table).await? {
         let key: Vec<&str> = table.key_columns().collect();
-        return Err(SinkError::stop(format!(
-            "table {schema}.{name} has no primary key and no unique index over {}, by which insert.mode=upsert finds its rows. Its records \
+        return Err(SinkError::stop(
+            "target-key",
+            format!(
+                "table {schema}.{name} has no primary key and no unique index over {}, by which insert.mode=upsert finds its rows. Its records \
              wait in Kafka; ALTER TABLE {} ADD PRIMARY KEY (…)",
-            key.join(", "),
-            table.sql_name()
-        )));
+                key.join(", "),
+                table.sql_name()
+            ),
+        ));
     }
     Ok(Some(table))
 }
@@ -124,10 +131,13 @@ fn create_sql(
     (schema, name): (&str, &str),
 ) -> Result<String, SinkError> {
     let cannot = |why: &str| {
-        SinkError::stop(format!(
-            "table {schema}.{name}, into which topic {topic} goes, cannot be made of its records: {why}. They wait in Kafka; create the \
+        SinkError::stop(
+            "target-table",
+            format!(
+                "table {schema}.{name}, into which topic {topic} goes, cannot be made of its records: {why}. They wait in Kafka; create the \
              table"
-        ))
+            ),
+        )
     };
     if !layout.has_schema || layout.row.is_empty() {
         return Err(cannot("they do not bring their schema (value.converter.schemas.enable of who publishes them)"));
@@ -165,21 +175,30 @@ pub(super) async fn add_column(
     let column = settings.column(field);
     let Some(known) = layout.all().find(|known| known.name == field).filter(|_| settings.evolves && layout.has_schema)
     else {
-        return Err(SinkError::stop(format!(
-            "table {schema}.{name} has no column {column}, and records bring it. They wait in Kafka; add the column, set \
+        return Err(SinkError::stop(
+            "target-column",
+            format!(
+                "table {schema}.{name} has no column {column}, and records bring it. They wait in Kafka; add the column, set \
              schema.evolution=basic for records that bring their schemas, or leave the field out by field.exclude.list"
-        )));
+            ),
+        ));
     };
     if !known.schema.optional && known.schema.default.is_none() {
-        return Err(SinkError::stop(format!(
-            "table {schema}.{name} has no column {column}, and records bring it: as it takes no NULL and has no default, there is no \
+        return Err(SinkError::stop(
+            "target-column",
+            format!(
+                "table {schema}.{name} has no column {column}, and records bring it: as it takes no NULL and has no default, there is no \
              value for the rows that are there. They wait in Kafka; add the column by hand"
-        )));
+            ),
+        ));
     }
     let sql = column_sql(settings, known, false).map_err(|why| {
-        SinkError::stop(format!(
-            "table {schema}.{name} lacks a column that records bring: {why}. They wait in Kafka; add it by hand"
-        ))
+        SinkError::stop(
+            "target-column",
+            format!(
+                "table {schema}.{name} lacks a column that records bring: {why}. They wait in Kafka; add it by hand"
+            ),
+        )
     })?;
     let sql = format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {sql}", qualified(schema, name));
     client.batch_execute(LOCK).await?;

@@ -19,11 +19,11 @@ use crate::error::SinkError;
 pub async fn serve(listen: SocketAddr, health: Health) -> Result<(), SinkError> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
-        .map_err(|error| SinkError::stop(format!("metrics could not be set up: {error}")))?;
+        .map_err(|error| SinkError::stop("http-listen", format!("metrics could not be set up: {error}")))?;
     names::describe();
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(|error| SinkError::stop(format!("cannot listen on {listen} (--http-listen): {error}")))?;
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+        SinkError::stop("http-listen", format!("cannot listen on {listen} (--http-listen): {error}"))
+    })?;
     let router =
         Router::new().route("/metrics", get(rendered)).route("/health", get(report)).with_state((metrics, health));
     tokio::spawn(async move {

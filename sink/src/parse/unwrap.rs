@@ -145,12 +145,15 @@ impl Rows {
     /// Stop when it is not the only one.
     pub fn find(&mut self, tables: Vec<(String, String)>, topic: &str) -> Result<Option<(&str, &str)>, SinkError> {
         if let [first, second, ..] = tables.as_slice() {
-            return Err(SinkError::stop(format!(
-                "the changes of tables {}.{} and {}.{} come to one topic, {topic}, and rows without their envelope do not say which \
+            return Err(SinkError::stop(
+                "topic-of-two-tables",
+                format!(
+                    "the changes of tables {}.{} and {}.{} come to one topic, {topic}, and rows without their envelope do not say which \
                  they are of. They wait in Kafka; leave ExtractNewRecordState out for that topic (a predicate \
                  TopicNameMatches), or one of the tables (table.exclude.list)",
-                first.0, first.1, second.0, second.1
-            )));
+                    first.0, first.1, second.0, second.1
+                ),
+            ));
         }
         let Some((schema, table)) = tables.into_iter().next() else { return Ok(None) };
         (self.schema, self.table) = (schema, table);

@@ -131,18 +131,25 @@ impl Stream {
         let is_sink_s = target.query_one("SELECT to_regclass('headwater.copies') IS NOT NULL", &[]).await?;
         if !is_sink_s.get::<_, bool>(0) {
             return Err(SinkError::stop(
+                "no-copy",
                 "the target has no schema headwater: no sink applies changes to it. Compare without --bootstrap-servers",
             ));
         }
         let sql = "SELECT topic_prefix, slot FROM headwater.copies WHERE topic_prefix = coalesce($1, topic_prefix)";
         let copies = target.query(sql, &[&config.topic_prefix]).await?;
         let [copy] = copies.as_slice() else {
-            return Err(SinkError::stop(match &config.topic_prefix {
-                Some(prefix) => format!("the target has no copy of topic prefix {prefix} (headwater.copies)"),
-                None => {
-                    format!("the target has {} copies (headwater.copies): say which by --topic-prefix", copies.len())
-                }
-            }));
+            return Err(SinkError::stop(
+                "no-copy",
+                match &config.topic_prefix {
+                    Some(prefix) => format!("the target has no copy of topic prefix {prefix} (headwater.copies)"),
+                    None => {
+                        format!(
+                            "the target has {} copies (headwater.copies): say which by --topic-prefix",
+                            copies.len()
+                        )
+                    }
+                },
+            ));
         };
         let prefix: String = copy.get(0);
         let subscription = Subscription::of_tables(kafka, &prefix);
@@ -173,10 +180,13 @@ impl Stream {
         loop {
             let row = self.source.query_one(CONFIRMED, &[slot, &position]).await?;
             if row.get::<_, i64>(0) == 0 {
-                return Err(SinkError::stop(format!(
-                    "replication slot {slot}, by which the target was copied, is not in the source: changes that were not in \
+                return Err(SinkError::stop(
+                    "slot-missing",
+                    format!(
+                        "replication slot {slot}, by which the target was copied, is not in the source: changes that were not in \
                      Kafka when it was dropped do not come any more"
-                )));
+                    ),
+                ));
             }
             if row.get::<_, bool>(1) {
                 return Ok(());

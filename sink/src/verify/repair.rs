@@ -123,7 +123,8 @@ impl Repair {
     }
 
     async fn plan<'a>(&self, table: &'a Table) -> Result<Plan<'a>, SinkError> {
-        let refused = |why: &str| SinkError::stop(format!("table {} is not mended: {why}", table.title()));
+        let refused =
+            |why: &str| SinkError::stop("repair-impossible", format!("table {} is not mended: {why}", table.title()));
         let described = TargetTable::describe(&self.client, &table.schema, &table.name, &Handling::default()).await?;
         let target = described.ok_or_else(|| refused("it is not in the target"))?;
         let name = |index: &usize| target.columns.get(*index).map(|column| column.name.as_str());

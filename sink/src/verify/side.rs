@@ -206,7 +206,9 @@ impl TableSide<'_> {
 /// The server's error. What it says about a value that it does not take (class 22) quotes the value.
 pub(super) fn refusal(error: tokio_postgres::Error) -> SinkError {
     match error.code().map(|code| code.code()).filter(|code| code.starts_with("22")) {
-        Some(code) => SinkError::stop(format!("the server does not take a value of a row (SQLSTATE {code})")),
+        Some(code) => {
+            SinkError::stop("server-refused", format!("the server does not take a value of a row (SQLSTATE {code})"))
+        }
         None => error.into(),
     }
 }

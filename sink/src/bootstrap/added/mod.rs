@@ -139,7 +139,9 @@ impl Added<'_> {
                 SinkError::Retry(text) => {
                     tracing::warn!(?pause, "tables that are to be copied wait: {text}; trying again")
                 }
-                SinkError::Stop(text) => tracing::error!(?pause, "tables that are to be copied wait: {text}"),
+                SinkError::Stop { id, text } => {
+                    tracing::error!(?pause, code = id, "tables that are to be copied wait: {text}")
+                }
             }
             if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;

@@ -95,10 +95,13 @@ pub(super) async fn publishes(config: &RunConfig, connector: &Connector, names: 
         if begun.elapsed() > PATIENCE {
             let name = crate::plan::table::qualified(row.get(0), row.get(1));
             let publication = crate::postgres::identifier(&connector.publication);
-            return Err(SinkError::stop(format!(
-                "publication {publication} of the source does not publish table {name}, whose changes would not come behind its copy. \
+            return Err(SinkError::stop(
+                "publication-tables",
+                format!(
+                    "publication {publication} of the source does not publish table {name}, whose changes would not come behind its copy. \
                  Nothing of it is copied yet: ALTER PUBLICATION {publication} ADD TABLE {name}, and it is"
-            )));
+                ),
+            ));
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -107,8 +107,9 @@ impl<'a> Schema<'a> {
     /// Stop with the program's own words, or the server's.
     pub(super) async fn read(copy: &Copy<'a>, tables: &[Table]) -> Result<Self, SinkError> {
         let Way::Dump(tools) = copy.way else { return Ok(Self::Read) };
-        let directory = tempfile::tempdir()
-            .map_err(|error| SinkError::stop(format!("there is no place for a temporary file: {error}. Set TMPDIR")))?;
+        let directory = tempfile::tempdir().map_err(|error| {
+            SinkError::stop("temporary-file", format!("there is no place for a temporary file: {error}. Set TMPDIR"))
+        })?;
         let file = directory.path().join("schema.dump");
         tools.dump(copy.config, copy.source, tables, copy.snapshot, &file).await?;
         Ok(Self::Dumped { tools, file, _directory: directory })

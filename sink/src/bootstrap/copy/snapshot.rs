@@ -32,8 +32,9 @@ impl LaterSnapshot {
         let row = session.query_one("SELECT pg_export_snapshot(), pg_current_snapshot()::text", &[]).await?;
         // Behind the snapshot: whatever it sees stands before this in the log.
         let seen_to: String = session.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?.get(0);
-        let seen_to =
-            seen_to.parse().map_err(|_| SinkError::stop("the source's position in its log is not a position"))?;
+        let seen_to = seen_to.parse().map_err(|_| {
+            SinkError::stop("position-unreadable", "the source's position in its log is not a position")
+        })?;
         Ok(Self { name: row.get(0), later: Later { snapshot: row.get(1), seen_to }, session })
     }
 
@@ -53,7 +54,7 @@ pub(super) async fn in_snapshot(source: &Database, snapshot: &str) -> Result<Cli
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     client.batch_execute(&format!("SET TRANSACTION SNAPSHOT {}", literal(snapshot))).await.map_err(|error| {
         match SinkError::from(error) {
-            SinkError::Stop(reason) => SinkError::stop(format!(
+            SinkError::Stop { text: reason, .. } => SinkError::stop("snapshot-gone", format!(
                 "the source's snapshot that is being copied is gone, for the session that held it ended ({reason}). Start again: the \
                  tables that are there whole stay, and the others are copied in a new snapshot"
             )),

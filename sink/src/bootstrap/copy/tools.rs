@@ -120,7 +120,9 @@ impl Tools {
         }
         let path = file.with_extension("list");
         let written = tokio::fs::write(&path, list.join("\n")).await;
-        written.map_err(|error| SinkError::stop(format!("{} cannot be written: {error}", path.display())))?;
+        written.map_err(|error| {
+            SinkError::stop("temporary-file", format!("{} cannot be written: {error}", path.display()))
+        })?;
         let mut restore = self.restoring(config);
         restore.args(["--section=post-data", "--jobs"]).arg(config.copy_jobs.to_string());
         restore.arg("--use-list").arg(path).arg(file);
@@ -137,7 +139,7 @@ impl Tools {
     /// in the schema that is left out.
     async fn without_own(&self, config: &RunConfig, file: &Path) -> Result<Vec<String>, SinkError> {
         let failed = |what: &dyn std::fmt::Display| {
-            SinkError::stop(format!("{} does not list what the source has: {what}", self.restore.display()))
+            SinkError::stop("pg-dump", format!("{} does not list what the source has: {what}", self.restore.display()))
         };
         // It reaches no server for that, but whoever wraps it may look at what it is told.
         let mut listing = with_address(&self.restore, &config.target);
@@ -157,14 +159,14 @@ async fn run(mut command: Command, program: &Path) -> Result<(), SinkError> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let program = program.display();
     let output = command.output().await;
-    let output = output.map_err(|error| SinkError::stop(format!("{program} cannot be run: {error}")))?;
+    let output = output.map_err(|error| SinkError::stop("pg-dump", format!("{program} cannot be run: {error}")))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = said.lines().collect();
     let last = lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n");
-    Err(SinkError::stop(format!("{program} failed; the next start goes on with the copy:\n{last}")))
+    Err(SinkError::stop("pg-dump", format!("{program} failed; the next start goes on with the copy:\n{last}")))
 }
 
 /// A program that is told the database through its environment.

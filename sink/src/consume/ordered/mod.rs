@@ -230,7 +230,7 @@ impl<'a> InOrder<'a> {
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         match error {
             SinkError::Retry(text) => tracing::warn!(?pause, "{text}; trying again from the stored offsets"),
-            SinkError::Stop(text) => tracing::error!("{text}"),
+            SinkError::Stop { id, text } => tracing::error!(code = id, "{text}"),
         }
         metrics::counter!(names::RETRIES, "topic" => place.0.clone()).increment(1);
         self.health.reads(&place.0, place.1);
