@@ -45,7 +45,7 @@ impl Source {
     pub fn findings(&self, wanted: usize) -> Vec<Finding> {
         let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
         let mut findings = Vec::new();
-        if self.wal_level != "logical" {
+        if self.wal_level != "logical" && wanted > 0 {
             findings.push(Finding::error(
                 "wal-level",
                 format!(
