@@ -103,12 +103,12 @@ async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
     let mut connectors = arguments.connector.iter().map(|path| deploy::read(path)).collect::<Result<Vec<_>, _>>()?;
     let worker = Arc::new(match (&arguments.application_properties, &arguments.worker) {
         (Some(path), _) => {
-            let application = application_properties::read(path, std::env::vars())?;
+            let application = application_properties::read(path, std::env::vars()).map_err(|error| error.finding())?;
             connectors.push((application.name, application.connector));
             application.worker
         }
-        (None, Some(path)) => WorkerConfig::from_file(path)?,
-        (None, None) => WorkerConfig::from_environment(std::env::vars())?,
+        (None, Some(path)) => WorkerConfig::from_file(path).map_err(|error| error.finding())?,
+        (None, None) => WorkerConfig::from_environment(std::env::vars()).map_err(|error| error.finding())?,
     });
     let metrics = streamer::metrics::install().context("metrics could not be set up")?;
     let mut doors = Vec::new();

@@ -77,6 +77,8 @@ impl std::fmt::Display for Finding {
     }
 }
 
+impl std::error::Error for Finding {}
+
 /// A message and its remedy as one text.
 pub fn told(message: &str, remedy: &str) -> String {
     let message = message.trim_end();

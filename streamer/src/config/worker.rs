@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use access::diagnosis::Finding;
 use access::jaas::{self, LoginModule};
 use access::kafka::{self, Security, Unusable};
 use rdkafka::ClientConfig;
@@ -65,6 +66,14 @@ pub struct WorkerConfig {
     security: Security,
     /// The entry for Kafka's clients of the JAAS file that a JVM would be told of.
     login: Option<Vec<LoginModule>>,
+}
+
+impl WorkerConfigError {
+    /// As `doctor` says it, and a start.
+    pub fn finding(&self) -> Finding {
+        let remedy = "Put it right in the environment, or in the file given with --worker or --application-properties";
+        Finding::error("worker-config", self.to_string(), remedy)
+    }
 }
 
 /// What a connector may override of the worker's Kafka clients (KIP-458).

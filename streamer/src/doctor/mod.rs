@@ -82,16 +82,7 @@ fn given(configured: &Configured<'_>, diagnosis: &mut Diagnosis) -> Connectors {
     for path in configured.connectors {
         match deploy::read(path) {
             Ok(connector) => connectors.push(connector),
-            Err(error) => diagnosis.found(
-                CONNECTOR,
-                path.display().to_string(),
-                Finding::error(
-                    "connector-file",
-                    error.to_string(),
-                    "Expected is {\"name\": \"…\", \"config\": {\"connector.class\": \
-                     \"io.debezium.connector.postgresql.PostgresConnector\", …}}, or a file of properties with a name",
-                ),
-            ),
+            Err(finding) => diagnosis.found(CONNECTOR, path.display().to_string(), finding),
         }
     }
     connectors
@@ -115,8 +106,7 @@ fn worker(configured: &Configured<'_>, connectors: &mut Connectors, diagnosis: &
             Some(worker)
         }
         Err(error) => {
-            let remedy = "Put it right in the environment or in the file given with --worker; docs/options.md has the properties";
-            diagnosis.found(WORKER, subject, Finding::error("worker-config", error.to_string(), remedy));
+            diagnosis.found(WORKER, subject, error.finding());
             None
         }
     }

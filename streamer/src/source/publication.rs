@@ -151,7 +151,7 @@ fn not_sent(config: &ConnectorConfig, row: &Row) -> Option<Finding> {
     (!left_out.is_empty()).then(|| {
         Finding::warning(
             "publication-operations",
-            format!("publication {name} does not publish every kind of change: {} is not sent", left_out.join(", ")),
+            format!("publication {name} does not publish every kind of change. Not sent: {}", left_out.join(", ")),
             format!(
                 "ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate');\nor say so in skipped.operations",
                 quote_identifier(name)

@@ -5,14 +5,22 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use access::diagnosis::Finding;
 use access::java_properties;
 
 /// A connector from a file: `{"name": …, "config": {…}}`, a flat JSON object with a `name`, or `.properties` with one.
 ///
 /// # Errors
 /// What is wrong with the file, by its name; never its values.
-pub fn read(path: &Path) -> Result<(String, BTreeMap<String, String>), DeployError> {
-    let fail = |why: String| DeployError { path: path.display().to_string(), why };
+pub fn read(path: &Path) -> Result<(String, BTreeMap<String, String>), Finding> {
+    let fail = |why: String| {
+        Finding::error(
+            "connector-file",
+            format!("connector file {}: {why}", path.display()),
+            "Expected is {\"name\": \"…\", \"config\": {\"connector.class\": \
+             \"io.debezium.connector.postgresql.PostgresConnector\", …}}, or a file of properties with a name",
+        )
+    };
     let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
     let is_properties = path.extension().is_some_and(|extension| extension == "properties");
     let mut config = if is_properties {
@@ -52,14 +60,6 @@ pub fn flat(object: &serde_json::Map<String, Value>) -> Result<BTreeMap<String, 
         config.insert(key.clone(), text);
     }
     Ok(config)
-}
-
-/// A connector file that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("connector file {path}: {why}")]
-pub struct DeployError {
-    path: String,
-    why: String,
 }
 
 #[cfg(test)]

@@ -31,7 +31,13 @@ pub async fn source(client: &Client, config: &ConnectorConfig, slots: &[String],
     };
     let well = format!(
         "PostgreSQL {}, wal_level is {}, {} may replicate, {} of {} slots and {} of {} replication sessions are taken",
-        source.version, source.wal_level, source.user, source.slots, source.max_slots, source.senders, source.max_senders
+        source.version,
+        source.wal_level,
+        source.user,
+        source.slots,
+        source.max_slots,
+        source.senders,
+        source.max_senders
     );
     let wanted = if config.snapshot.mode.streams() { slots.len() } else { 0 };
     diagnosis.settle(SOURCE, subject, source.findings(wanted), well);

@@ -1,12 +1,14 @@
 //! Kafka, the worker's topics, the worker, the files that it is given.
 
 use anyhow::ensure;
+use stack::artifacts::Artifacts;
+use stack::kafka::{self, Kafka};
 use stack::worker::{Settings, Worker};
 use stack::{ports, topic};
 
 use super::super::guarded_kafka::{Door, GuardedKafka};
 use super::super::pipeline::Pipeline;
-use super::{Doctor, start_says};
+use super::{Doctor, connector_file, start_says};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_worker_and_its_kafka_is_found_with_its_remedy_and_a_start_says_the_same()
@@ -50,8 +52,6 @@ async fn what_is_wrong_with_a_worker_and_its_kafka_is_found_with_its_remedy_and_
         let found = doctor.finding(id)?;
         ensure!(!found.message.contains("not-it"), "a password is shown: {found:?}");
         let command = Worker::streamer_command(settings)?;
-        // What a worker is configured with has Kafka's words alone.
-        let found = if *id == "worker-config" { super::Finding { remedy: String::new(), ..found } } else { found };
         start_says(&pipeline, &format!("streamer{number}"), command, &found).await?;
     }
     let parts = Doctor::streamer(&settings("doctor_parts", &|_| {})?, &[]).await?;
@@ -63,6 +63,20 @@ async fn what_is_wrong_with_a_worker_and_its_kafka_is_found_with_its_remedy_and_
     let found = Doctor::streamer(&settings, std::slice::from_ref(&file)).await?.finding("connector-file")?;
     let mut command = Worker::streamer_command(&settings)?;
     command.arg("--connector").arg(&file);
-    let found = super::Finding { remedy: String::new(), ..found };
-    start_says(&pipeline, "broken", command, &found).await
+    start_says(&pipeline, "broken", command, &found).await?;
+
+    // Brokers that make no topics, and a connector that makes none either.
+    let directory = tempfile::Builder::new().prefix("headwater-doctor-kafka-").tempdir()?;
+    let more = "auto.create.topics.enable=false\n".to_owned();
+    let broker = kafka::Settings { port: ports::free()?, more, ..kafka::Settings::default() };
+    let broker = Kafka::start_with(&Artifacts::fetch()?, directory.path(), &broker).await?;
+    pipeline.run("CREATE TABLE t (id int PRIMARY KEY)").await?;
+    let file = connector_file(&pipeline, "topicless", &[])?;
+    let mut settings = settings;
+    settings.bootstrap_servers = broker.bootstrap_servers();
+    let doctor = Doctor::streamer(&settings, &[file]).await?;
+    let found = doctor.finding("topic-missing")?;
+    ensure!(found.remedy.contains("kafka-topics.sh --create --topic "), "{found:?}");
+    ensure!(doctor.said.to_string().contains("--topic doctor_kafka.public.t"), "{:#}", doctor.said);
+    Ok(())
 }
