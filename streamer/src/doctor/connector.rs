@@ -66,8 +66,8 @@ pub(super) async fn look(
         diagnosis.found(TABLES, "captured tables", error.finding("guardrail"));
     }
     let mut reads_data = false;
+    preflight::slots(&client, &config, &slots, diagnosis).await;
     for part in &parts {
-        preflight::slots(&client, part, diagnosis).await;
         match position(&client, part, stored, server.as_ref()).await {
             Ok(reads) => reads_data |= reads,
             Err(error) => diagnosis.found(SLOT, part.slot.name.as_str(), error.finding("position")),

@@ -15,13 +15,13 @@ const LONG: f64 = 600.0;
 const MUCH: i64 = 1 << 30;
 
 const STATES: &str = "
-    SELECT slot_name::text, slot_name::text = $1, active,
+    SELECT slot_name::text, slot_name::text = ANY($1), active,
            coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
                                     restart_lsn), 0)::int8,
            (SELECT setting::int8 FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
            active_pid, (SELECT application_name FROM pg_stat_activity WHERE pid = active_pid),
            coalesce(to_jsonb(slot)->>'wal_status', '')
-    FROM pg_replication_slots slot WHERE NOT temporary AND coalesce(wal_status, '') <> 'lost' ORDER BY 1";
+    FROM pg_replication_slots slot WHERE NOT temporary ORDER BY 1";
 
 const TRANSACTIONS: &str = "
     SELECT pid::text, extract(epoch FROM now() - xact_start)::float8, coalesce(application_name, ''), false
@@ -32,19 +32,21 @@ const TRANSACTIONS: &str = "
     WHERE prepared < now() - interval '1 second' * $1
     ORDER BY 2 DESC LIMIT 5";
 
-/// Looks at how much log the slot holds against its limit, at slots that nobody reads, and at transactions that keep the log.
-pub async fn slots(client: &Client, config: &ConnectorConfig, diagnosis: &mut Diagnosis) {
-    let name = &config.slot.name;
-    match client.query(STATES, &[name]).await {
+/// Looks at how much log the connector's slots hold against their limit, at slots that nobody reads, and at transactions that keep
+/// the log.
+pub async fn slots(client: &Client, config: &ConnectorConfig, names: &[String], diagnosis: &mut Diagnosis) {
+    match client.query(STATES, &[&names]).await {
         Ok(rows) => {
-            if !rows.iter().any(|row| row.get(1)) && config.snapshot.mode.streams() {
+            let is_there = |name: &String| rows.iter().any(|row| row.get::<_, &str>(0) == name);
+            for name in names.iter().filter(|name| config.snapshot.mode.streams() && !is_there(name)) {
                 diagnosis.well(SLOT, name.as_str(), "is not there yet: a start makes it");
             }
-            for row in &rows {
+            // What a slot means that lost its log, the look at the position says.
+            for row in rows.iter().filter(|row| row.get::<_, &str>(7) != "lost") {
                 state(row, config, diagnosis);
             }
         }
-        Err(error) => unasked(diagnosis, SLOT, name, &query_error("asking for the slots", error)),
+        Err(error) => unasked(diagnosis, SLOT, &config.slot.name, &query_error("asking for the slots", error)),
     }
     match client.query(TRANSACTIONS, &[&LONG]).await {
         Ok(rows) => rows.iter().for_each(|row| long_transaction(row, diagnosis)),
