@@ -142,6 +142,17 @@ impl TaskError {
         matches!(self, TaskError::Retry(_))
     }
 
+    /// What stands underneath, on one line; `None` where nothing does.
+    pub fn cause(&self) -> Option<String> {
+        let mut causes = Vec::new();
+        let mut cause = self.failure().source();
+        while let Some(error) = cause {
+            causes.push(one_line(&error.to_string()));
+            cause = error.source();
+        }
+        (!causes.is_empty()).then(|| causes.join(": "))
+    }
+
     /// The text of a failed task's `trace` in the REST API: the message and its causes, each as [`trace_line`].
     pub fn trace(&self) -> String {
         let mut text = trace_line(self);

@@ -5,7 +5,9 @@
 //! - [`Diagnosis`]: everything that was looked at
 //! - [`source`]: what of a server keeps a slot from being made or read
 //! - `print`: a diagnosis on a terminal, or as JSON
+//! - [`catalogue`]: a page for every failure
 
+pub mod catalogue;
 mod print;
 pub mod source;
 

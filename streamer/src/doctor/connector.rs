@@ -63,14 +63,14 @@ pub(super) async fn look(
         }
     };
     if let Err(error) = guard(&config, captured.len()) {
-        diagnosis.found(TABLES, "captured tables", error.finding("guardrail"));
+        diagnosis.found(TABLES, "captured tables", error.finding("guardrail-tables"));
     }
     let mut reads_data = false;
     preflight::slots(&client, &config, &slots, diagnosis).await;
     for part in &parts {
         match position(&client, part, stored, server.as_ref()).await {
             Ok(reads) => reads_data |= reads,
-            Err(error) => diagnosis.found(SLOT, part.slot.name.as_str(), error.finding("position")),
+            Err(error) => diagnosis.found(SLOT, part.slot.name.as_str(), error.finding("position-unknown")),
         }
         if let Err(error) = published(&client, part, captured.clone(), diagnosis).await {
             let subject = part.publication.name.as_str();

@@ -145,7 +145,7 @@ pub(crate) fn guard(config: &ConnectorConfig, tables: usize) -> Result<(), TaskE
         return Ok(());
     };
     let finding = Finding::error(
-        "guardrail",
+        "guardrail-tables",
         format!("guardrail.collections.max allows {} tables, and {tables} are captured", guardrail.max),
         "Narrow table.include.list, or raise the limit",
     );

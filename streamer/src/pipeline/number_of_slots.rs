@@ -76,7 +76,7 @@ async fn shut_out(context: &TaskContext) -> Result<(), TaskError> {
 fn of_several(context: &TaskContext) -> Result<Vec<(Value, Share)>, TaskError> {
     let config = &context.config;
     let mut found = Vec::new();
-    for (partition, _) in context.offsets.of_connector(&config.name)? {
+    for partition in context.offsets.partitions_of(&config.name) {
         if partition.get("server").and_then(Value::as_str) != Some(&config.topic_prefix) {
             continue;
         }

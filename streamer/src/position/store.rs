@@ -102,6 +102,11 @@ impl OffsetStore {
         Ok(())
     }
 
+    /// The partitions of all positions of a connector, also of those that cannot be read.
+    pub fn partitions_of(&self, connector: &str) -> Vec<Value> {
+        self.log.entries().into_iter().filter_map(|(key, _)| partition_of(connector, &key)).collect()
+    }
+
     /// All positions of a connector: their partitions and offsets.
     ///
     /// # Errors

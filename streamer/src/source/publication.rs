@@ -46,7 +46,7 @@ pub struct Found {
 impl Found {
     /// Everything that is wrong, what stops a start in front.
     pub fn findings(self) -> Vec<Finding> {
-        let stops = self.statement.err().map(|error| error.finding("publication"));
+        let stops = self.statement.err().map(|error| error.finding("publication-missing"));
         stops.into_iter().chain(self.findings).collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access::password_file::{self, Login};
+use access::tls::refused_certificate;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
@@ -126,6 +127,18 @@ fn connect_error(connection: &Connection, error: tokio_postgres::Error) -> TaskE
             Some((id, remedy)) => failure.called(id).mended_by(remedy),
             None => failure,
         };
+    }
+    // Tried again, for certificates are renewed; but for no want of a server.
+    if let Some(why) = refused_certificate(&error) {
+        return TaskError::retry(format!("The connection to PostgreSQL at {at} failed: {why}"))
+            .called("certificate-refused")
+            .mended_by(format!(
+                "Nothing is lost: the slot keeps what is changed. Let database.sslrootcert hold the authority that signed the server's \
+                 certificate; with database.sslmode=verify-full the certificate has to be {}'s. A server that asks for a client's \
+                 certificate gets it from database.sslcert and database.sslkey",
+                connection.hostname
+            ))
+            .because(error);
     }
     let refused = std::error::Error::source(&error)
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())

@@ -389,10 +389,13 @@ fn remedy(code: &str, text: &str) -> Option<(&'static str, &'static str)> {
              with snapshot.mode=initial",
         ),
         "42501" => ("role-replication", "Give the role the right: ALTER ROLE ... REPLICATION"),
-        "55000" => ("wal-level", "Set wal_level = logical in postgresql.conf and restart the server"),
-        "42704" => (
-            "missing",
-            "Nothing was read and nothing is lost by this failure alone; create what is missing and restart the connector",
+        "55000" if text.contains("wal_level") => {
+            ("wal-level", "Set wal_level = logical in postgresql.conf and restart the server")
+        }
+        "42704" if text.contains("replication slot") => (
+            "slot-missing",
+            "A slot that is made by hand begins behind what was changed meanwhile. Read the tables anew: stop the connector, delete its \
+             offsets, set snapshot.mode=initial, resume; or set snapshot.mode=when_needed",
         ),
         "58P01" => (
             "slot-lost",

@@ -127,7 +127,8 @@ async fn watched(
     let trace = match result {
         Ok(Ok(())) => return,
         Ok(Err(error)) => {
-            tracing::error!(connector = %name, code = error.id(), %error, "the task stopped: a person must act");
+            let cause = error.cause();
+            tracing::error!(connector = %name, code = error.id(), %error, cause, "the task stopped: a person must act");
             error.trace()
         }
         Err(error) => {

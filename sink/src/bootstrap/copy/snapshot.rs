@@ -32,9 +32,9 @@ impl LaterSnapshot {
         let row = session.query_one("SELECT pg_export_snapshot(), pg_current_snapshot()::text", &[]).await?;
         // Behind the snapshot: whatever it sees stands before this in the log.
         let seen_to: String = session.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?.get(0);
-        let seen_to = seen_to.parse().map_err(|_| {
-            SinkError::stop("position-unreadable", "the source's position in its log is not a position")
-        })?;
+        let seen_to = seen_to
+            .parse()
+            .map_err(|_| SinkError::stop("server-refused", "the source's position in its log is not a position"))?;
         Ok(Self { name: row.get(0), later: Later { snapshot: row.get(1), seen_to }, session })
     }
 

@@ -41,7 +41,7 @@ impl Herder {
     /// Not found; not stopped.
     pub async fn reset_offsets(&self, name: &str) -> Result<(), HerderError> {
         self.check_stopped(name).await?;
-        for (partition, _) in self.offsets.of_connector(name)? {
+        for partition in self.offsets.partitions_of(name) {
             self.offsets.alter(name, &partition, None).await?;
         }
         Ok(())
