@@ -63,13 +63,12 @@ impl Service<'_> {
 
     /// What its answer means, and what mends it.
     fn finding(self, error: &SinkError) -> Finding {
-        let text = error.to_string();
-        let message = format!("{}: {text}", self.who());
+        let message = format!("{}: {error}", self.who());
         let (id, remedy) = match self {
-            Service::Source(database) => of_database(database, ["source-unreachable", "source-refused"], "--source", &text),
-            Service::Target(database) => of_database(database, ["target-unreachable", "target-refused"], "--target", &text),
+            Service::Source(database) => of_database(database, "source-unreachable", "--source", error),
+            Service::Target(database) => of_database(database, "target-unreachable", "--target", error),
             Service::Given(database) => {
-                of_database(database, ["target-unreachable", "target-refused"], "connection.url", &text)
+                of_database(database, "target-unreachable", "connection.url", error)
             }
             Service::Kafka(_) if error.is_retry() => (
                 "kafka-unreachable",
@@ -89,17 +88,29 @@ impl Service<'_> {
     }
 }
 
-/// What mends a database's answer, by its SQLSTATE or its words.
+/// What mends a database's answer, by its name, its SQLSTATE or its words; `unreachable` is what it is called where there is none.
 fn of_database(
     database: &Database,
-    [unreachable, refused]: [&'static str; 2],
+    unreachable: &'static str,
     given: &str,
-    text: &str,
+    error: &SinkError,
 ) -> (&'static str, String) {
-    let (name, user) = (database.name(), database.user());
+    let (name, user, text) = (database.name(), database.user(), error.to_string());
+    match error.id() {
+        Some(id @ ("certificate-refused" | "tls-settings")) => {
+            return (
+                id,
+                format!("Put sslmode, sslrootcert, sslcert and sslkey in {given} right, or renew the certificate"),
+            );
+        }
+        Some(id @ "tls-missing") => {
+            return (id, format!("Give the server a certificate and set ssl = on, or leave sslmode out of {given}"));
+        }
+        _ => {}
+    }
     if text.contains("pg_hba.conf") {
         return (
-            refused,
+            "hba-refused",
             format!(
                 "Put this line into the server's pg_hba.conf, with the address of this machine, and have it read:\nhostssl {name} {user} \
                  ADDRESS/32 scram-sha-256\nSELECT pg_reload_conf();"
@@ -109,21 +120,21 @@ fn of_database(
     if text.contains("3D000") {
         return ("database-missing", format!("Put {given} right, or create it: CREATE DATABASE {};", identifier(name)));
     }
-    if text.contains("offers no TLS") {
-        return (refused, format!("Give the server a certificate and set ssl = on, or leave sslmode out of {given}"));
-    }
-    if text.contains("28P01") || text.contains("28000") || text.contains("password") {
+    if error.id() == Some("login-refused") || text.contains("28P01") || text.contains("28000") {
         return (
-            refused,
+            "login-refused",
             format!("Put the user and the password of {given} right, or give user {user} a line in ~/.pgpass"),
         );
     }
-    (
-        unreachable,
-        format!(
-            "Put the address of {given} right, start the server, or let it listen there (listen_addresses) and through the firewall"
+    match error.is_retry() {
+        true => (
+            unreachable,
+            format!(
+                "Put the address of {given} right, start the server, or let it listen there (listen_addresses) and through the firewall"
+            ),
         ),
-    )
+        false => ("server-refused", format!("Put {given} right")),
+    }
 }
 
 /// Waits until PostgreSQL twice, Kafka and the worker answer.

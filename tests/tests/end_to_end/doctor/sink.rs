@@ -90,7 +90,7 @@ async fn what_is_wrong_with_a_sink_is_found_with_its_remedy_and_a_start_says_the
         ("target-unreachable", "--target", &|s| {
             s.target = of(&s.target, "x").replace(&port(&s.target), &closed.to_string())
         }),
-        ("target-refused", "~/.pgpass", &|s| s.target = s.target.replace("postgres:postgres@", "postgres:not-it@")),
+        ("login-refused", "~/.pgpass", &|s| s.target = s.target.replace("postgres:postgres@", "postgres:not-it@")),
         ("database-missing", "CREATE DATABASE \"no_such\"", &|s| s.target = of(&s.target, "no_such")),
         ("kafka-unreachable", "--bootstrap-servers", &|s| s.bootstrap_servers = format!("127.0.0.1:{closed}")),
         ("worker-unreachable", "--connect-url", &|s| s.connect_url = format!("http://127.0.0.1:{closed}")),
