@@ -48,11 +48,25 @@ expect streamer "$COMPOSE_FILES" "console kafka postgres1 postgres2 sink streame
 expect debezium "$COMPOSE_FILES" "console debezium kafka postgres1 postgres2 sink"
 
 # Every file that a service mounts or is built from is there, seen from each folder.
-for folder in compose/*/; do
-    for path in $(sed -nE 's/^ *(- |dockerfile: )(\.\.\/[^:]*|compose\/[^:]*).*$/\2/p' "$folder/compose.yaml"); do
+for file in compose/*/compose.yaml; do
+    for path in $(sed -nE 's/^ *(- |dockerfile: )(\.\.\/[^:]*|compose\/[^:]*).*$/\2/p' "$file"); do
         case $path in
-        ../*) [ -e "$folder$path" ] ;;
+        ../*) [ -e "$(dirname "$file")/$path" ] ;;
         *) [ -e "$path" ] ;;
-        esac || die "$folder/compose.yaml names $path, which is not there"
+        esac || die "$file names $path, which is not there"
     done
+    # Without a registry in front podman asks which one is meant, or refuses.
+    for image in $(sed -nE 's/^ *image: ([^ ]*).*$/\1/p' "$file"); do
+        case $image in
+        headwater/* | *.*/*) ;;
+        *) die "$file: the image $image has no registry in front" ;;
+        esac
+    done
+    # Where SELinux is, a container reads only what is labelled for it.
+    for mount in $(sed -nE 's/^ *- (\.\.\/[^ ]*).*$/\1/p' "$file"); do
+        case $mount in *:ro,z) ;; *) die "$file: $mount is not mounted as ro,z" ;; esac
+    done
+done
+for program in streamer sink; do
+    grep -q "^FROM .* AS $program\$" compose/Dockerfile || die "compose/Dockerfile has no target $program"
 done

@@ -33,6 +33,11 @@ COMPOSE_FILES="-f compose/pipeline/compose.yaml -f compose/reader/compose.yaml -
 # Where the native stack keeps its data while it runs.
 NATIVE_STACK=/var/tmp/headwater-stack
 
+# How the programs of the stack are built, in containers and without: demo, or release, which takes much longer and runs faster (Cargo.toml).
+HEADWATER_PROFILE=${HEADWATER_PROFILE:-demo}
+export HEADWATER_PROFILE
+NATIVE_PROGRAMS=target/$HEADWATER_PROFILE
+
 # What building needs. The toolchain's version is in rust-toolchain.toml; rustup installs it by itself.
 need_build_tools() {
     need cargo "https://rustup.rs"
@@ -51,4 +56,15 @@ need_stack_tools() {
     need mvn "apt install maven"
     need python3 "apt install python3 python3-pip"
     python3 -m pip --version >/dev/null 2>&1 || die "Python's pip is missing. Install it: apt install python3-pip"
+}
+
+# Where what is fetched or built once is kept, for all checkouts: the same folder as `stack fetch` has.
+cache_directory() {
+    if [ -n "${HEADWATER_CACHE:-}" ]; then
+        printf '%s\n' "$HEADWATER_CACHE"
+    elif [ "$(id -u)" = 0 ]; then
+        printf '%s\n' /var/cache/headwater
+    else
+        printf '%s\n' "$HOME/.cache/headwater"
+    fi
 }

@@ -12,7 +12,7 @@ esac
 server=$1
 shift
 if [ -d "$NATIVE_STACK" ]; then
-    exec "$(target/release/stack pg-bin)/psql" "postgres://postgres:postgres@127.0.0.1:$port/omedb" "$@"
+    exec "$("$NATIVE_PROGRAMS/stack" pg-bin)/psql" "postgres://postgres:postgres@127.0.0.1:$port/omedb" "$@"
 fi
 find_engine
 [ -n "$engine" ] && $engine inspect "headwater-$server" >/dev/null 2>&1 ||

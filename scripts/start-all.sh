@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the whole: two PostgreSQL servers, Kafka, the streamer, the sink, up to WRITER COMPLETE, and leaves it running.
 # With docker or podman running it uses containers, otherwise native processes (STACK=native asks for those).
-# PIPELINE=debezium puts Kafka Connect with Debezium in the streamer's place.
+# PIPELINE=debezium puts Kafka Connect with Debezium in the streamer's place. HEADWATER_PROFILE=release builds what runs fastest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
@@ -20,8 +20,8 @@ if [ -z "$engine" ]; then
     need_build_tools
     need_stack_tools
     say "building (the first time takes some minutes) ..."
-    cargo build --release --locked -p streamer -p sink -p stack
-    exec target/release/stack demo --pipeline "$PIPELINE" --directory "$NATIVE_STACK"
+    cargo build --profile "$HEADWATER_PROFILE" --locked -p streamer -p sink -p stack
+    exec "$NATIVE_PROGRAMS/stack" demo --pipeline "$PIPELINE" --directory "$NATIVE_STACK"
 fi
 
 say "using $compose"

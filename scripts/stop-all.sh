@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
 if [ -d "$NATIVE_STACK" ]; then
-    [ -x target/release/stack ] || die "target/release/stack is gone, and it knows how to stop $NATIVE_STACK: cargo build --release -p stack"
-    target/release/stack down --directory "$NATIVE_STACK"
+    [ -x "$NATIVE_PROGRAMS/stack" ] || die "$NATIVE_PROGRAMS/stack is gone, and it knows how to stop $NATIVE_STACK: cargo build --profile $HEADWATER_PROFILE -p stack"
+    "$NATIVE_PROGRAMS/stack" down --directory "$NATIVE_STACK"
 fi
 find_engine
 if [ -n "$engine" ]; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All checks: format, lints, unit tests, documentation, compose files, and the tests against real PostgreSQL, Kafka,
+# All checks: format, lints, unit tests, documentation, compose files and manifests, and the tests against real PostgreSQL, Kafka,
 # Debezium and the programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,6 +22,8 @@ step "build" cargo build --workspace --locked
 step "unit tests" cargo test --workspace --locked --lib --bins
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --document-private-items
 step "compose files" scripts/check-compose.sh
+step "manifests, units, completions, man pages" scripts/check-deploy.sh
+step "the images' files" target/debug/stack run -- scripts/check-image.sh
 # Without backtraces: an error says what happened, and what was printed last is what one sees of a run elsewhere.
 step "tests on the real stack" env RUST_BACKTRACE=0 target/debug/stack run -- cargo test -p stack --locked --test end_to_end -- --test-threads=3
 step "a dozen faults" target/debug/stack faults --faults 12

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
 if [ -d "$NATIVE_STACK" ]; then
-    exec target/release/sink verify \
+    exec "$NATIVE_PROGRAMS/sink" verify \
         --source postgres://postgres:postgres@127.0.0.1:5433/omedb \
         --target postgres://postgres:postgres@127.0.0.1:5434/omedb \
         --wait 30 --live-insert compose/writer/live-insert.sql "$@"

@@ -50,7 +50,10 @@ fn path() -> Option<PathBuf> {
 
 #[cfg(unix)]
 fn warn_if_open(path: &Path, file: &std::fs::Metadata) {
-    if std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 != 0 {
+    use std::os::unix::fs::MetadataExt as _;
+    // Of root's files a group may read what systemd and Kubernetes hand out as a secret.
+    let others = if file.uid() == 0 { 0o037 } else { 0o077 };
+    if file.mode() & others != 0 {
         tracing::warn!(path = %path.display(), "others can read the password file: chmod 600");
     }
 }

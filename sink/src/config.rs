@@ -38,6 +38,22 @@ pub enum Command {
     Jdbc(Box<JdbcConfig>),
     /// Apply the records that were set aside, now that what they were refused for is mended; exit status 0 only if none is left
     Replay(Box<ReplayConfig>),
+    /// Ask the sink that runs here how it is; exit status 0 only if nothing stands still
+    Health(HealthConfig),
+    /// Completions and man pages
+    #[command(flatten)]
+    Pages(shell::Pages),
+}
+
+/// `sink health`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthConfig {
+    /// Where the sink serves /health
+    #[arg(long, env = "SINK_HTTP_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8084")]
+    pub http_listen: SocketAddr,
+    /// How it is asked
+    #[command(flatten)]
+    pub health: shell::Health,
 }
 
 /// `sink run`.

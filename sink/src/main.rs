@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use access::allocator::share_one_arena;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use sink::apply::replay;
 use sink::config::{Arguments, Command};
 use sink::error::SinkError;
@@ -56,6 +56,8 @@ async fn start() -> ExitCode {
             until_stopped(config.http_listen, async |health, cancel| jdbc::run(&config, health, cancel).await).await
         }
         Command::Replay(config) => replay::run(&config).await,
+        Command::Health(config) => metrics::http::ask(&config).await,
+        Command::Pages(pages) => pages.write(Arguments::command()).map(|()| true).map_err(SinkError::stop),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,6 +1,5 @@
 //! The streamer: a Kafka Connect worker for PostgreSQL.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,12 +9,11 @@ use std::time::{Duration, Instant};
 use access::allocator::share_one_arena;
 use anyhow::Context as _;
 use axum::Router;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::doctor::{self, Configured};
 use streamer::error::TaskError;
-use streamer::worker::deploy;
 use streamer::worker::entrance::enter;
 use streamer::worker::group::{Membership, Place};
 use streamer::worker::herder::Herder;
@@ -23,6 +21,7 @@ use streamer::worker::log_levels::LogLevels;
 use streamer::worker::rest::tls::TlsListener;
 use streamer::worker::rest::{self, Api};
 use streamer::worker::storage::configs::TargetState;
+use streamer::worker::{ask, deploy};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -67,6 +66,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the worker that runs here with this configuration how it is; exit status 0 only if every task runs that should
+    Health(shell::Health),
+    #[command(flatten)]
+    Pages(shell::Pages),
 }
 
 fn main() -> ExitCode {
@@ -77,12 +80,15 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn start() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Command::Doctor { json }) = arguments.command {
-        return doctor::run(&configured(&arguments), json).await;
-    }
-    let levels = start_logging();
-    match run(&arguments, levels).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let result = match &arguments.command {
+        None => run(&arguments, start_logging()).await.map(|()| true),
+        Some(Command::Doctor { json }) => return doctor::run(&configured(&arguments), *json).await,
+        Some(Command::Health(health)) => ask(&arguments, health).await,
+        Some(Command::Pages(pages)) => pages.write(Arguments::command()).map(|()| true).map_err(anyhow::Error::msg),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // Without a backtrace, whatever the environment asks for: it is for a person who configures, not for one who debugs.
             eprintln!("streamer: {error:#}");
@@ -99,17 +105,27 @@ fn configured(arguments: &Arguments) -> Configured<'_> {
     }
 }
 
-async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
-    let mut connectors = arguments.connector.iter().map(|path| deploy::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let worker = Arc::new(match (&arguments.application_properties, &arguments.worker) {
+/// The worker's configuration, and the connector that it comes with.
+fn configuration(arguments: &Arguments) -> anyhow::Result<(WorkerConfig, Option<deploy::Connector>)> {
+    Ok(match (&arguments.application_properties, &arguments.worker) {
         (Some(path), _) => {
             let application = application_properties::read(path, std::env::vars()).map_err(|error| error.finding())?;
-            connectors.push((application.name, application.connector));
-            application.worker
+            (application.worker, Some((application.name, application.connector)))
         }
-        (None, Some(path)) => WorkerConfig::from_file(path).map_err(|error| error.finding())?,
-        (None, None) => WorkerConfig::from_environment(std::env::vars()).map_err(|error| error.finding())?,
-    });
+        (None, Some(path)) => (WorkerConfig::from_file(path).map_err(|error| error.finding())?, None),
+        (None, None) => (WorkerConfig::from_environment(std::env::vars()).map_err(|error| error.finding())?, None),
+    })
+}
+
+async fn ask(arguments: &Arguments, health: &shell::Health) -> anyhow::Result<bool> {
+    ask::health(&configuration(arguments)?.0, health).await
+}
+
+async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
+    let mut connectors = arguments.connector.iter().map(|path| deploy::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let (worker, connector) = configuration(arguments)?;
+    connectors.extend(connector);
+    let worker = Arc::new(worker);
     let metrics = streamer::metrics::install().context("metrics could not be set up")?;
     let mut doors = Vec::new();
     for listener in &worker.listeners {
@@ -179,7 +195,7 @@ fn rest_client(worker: &WorkerConfig) -> anyhow::Result<reqwest::Client> {
 async fn while_member(
     worker: &Arc<WorkerConfig>,
     membership: &mut Membership,
-    mut connectors: Vec<(String, BTreeMap<String, String>)>,
+    mut connectors: Vec<deploy::Connector>,
     herders: &watch::Sender<Option<Arc<Herder>>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::health::Health;
 use super::names;
+use crate::config::HealthConfig;
 use crate::error::SinkError;
 
 /// Serves both until the program ends.
@@ -32,6 +33,16 @@ pub async fn serve(listen: SocketAddr, health: Health) -> Result<(), SinkError> 
         }
     });
     Ok(())
+}
+
+/// Asks the sink that runs here how it is, and prints what it says; whether nothing stands still.
+///
+/// # Errors
+/// It cannot be asked.
+pub async fn ask(config: &HealthConfig) -> Result<bool, SinkError> {
+    let client = shell::health::client().build();
+    let client = client.map_err(|error| SinkError::stop(format!("the sink cannot be asked: {error}")))?;
+    Ok(config.health.ask(&client, &format!("http://{}", shell::health::here(config.http_listen)), None).await)
 }
 
 type Shared = State<(PrometheusHandle, Health)>;

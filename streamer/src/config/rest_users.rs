@@ -31,6 +31,11 @@ impl RestUsers {
         expected.len() == password.len() && differing == 0
     }
 
+    /// One of them, for the worker's own questions.
+    pub fn any(&self) -> Option<(&str, &str)> {
+        self.0.iter().next().map(|(name, password)| (name.as_str(), password.as_str()))
+    }
+
     /// The users of `rest.extension.classes`, `None` when it is not set: then the API is open.
     ///
     /// # Errors

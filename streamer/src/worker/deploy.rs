@@ -8,11 +8,14 @@ use serde_json::Value;
 use access::diagnosis::Finding;
 use access::java_properties;
 
+/// A connector's name and its configuration.
+pub type Connector = (String, BTreeMap<String, String>);
+
 /// A connector from a file: `{"name": …, "config": {…}}`, a flat JSON object with a `name`, or `.properties` with one.
 ///
 /// # Errors
 /// What is wrong with the file, by its name; never its values.
-pub fn read(path: &Path) -> Result<(String, BTreeMap<String, String>), Finding> {
+pub fn read(path: &Path) -> Result<Connector, Finding> {
     let fail = |why: String| {
         Finding::error(
             "connector-file",

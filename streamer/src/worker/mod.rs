@@ -9,7 +9,9 @@
 //! - [`task`]: one running task and its state
 //! - [`rest`]: the REST API
 //! - [`deploy`]: connectors given on the command line
+//! - [`ask`]: the worker that runs here is asked how it is
 
+pub mod ask;
 pub mod deploy;
 pub mod entrance;
 pub mod group;

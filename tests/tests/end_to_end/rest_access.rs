@@ -53,6 +53,9 @@ async fn the_rest_api_of_connect_s_basic_authentication_is_for_its_users_only() 
     })
     .await?;
 
+    let asked = Worker::streamer_command(&settings)?.arg("health").output()?;
+    ensure!(asked.status.success(), "streamer health does not come in with the worker's own configuration: {asked:?}");
+
     let url = |user: &str| streamer.rest().url().replace("http://", &format!("http://{user}@"));
     let (sink, _) = pipeline.sink_with(&streamer, |settings| settings.connect_url = url("me:not-this-one"))?;
     let said = sink.wait_refusal().await?;
@@ -107,6 +110,9 @@ async fn an_encrypted_rest_api_is_spoken_to_by_who_trusts_its_certificate_only()
     ensure!(said.contains("UnknownIssuer"), "{said}");
     let plain = reqwest::get(url.replace("https", "http")).await;
     ensure!(plain.is_err(), "it answers in the clear: {plain:?}");
+    settings.more.push(("listeners", url.clone()));
+    let asked = Worker::streamer_command(&settings)?.arg("health").output()?;
+    ensure!(asked.status.success(), "streamer health does not come in with the worker's own certificate: {asked:?}");
     // And where it is asked to.
     let plain = reqwest::get(format!("http://127.0.0.1:{in_the_clear}/connectors")).await?;
     ensure!(plain.status() == 200, "{plain:?}");
