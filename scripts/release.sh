@@ -34,6 +34,11 @@ target=$(rustc -vV | sed -n 's/^host: //p')
 when=$(git log -1 --format=%ct)
 rm -rf target/dist && mkdir -p target/dist
 
+# It writes beside the manifest of each crate, and nowhere else.
+boms() { rm -f ./*/headwater.cdx.json ./fuzz/*/headwater.cdx.json; }
+trap boms EXIT
+SOURCE_DATE_EPOCH=$when cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" --override-filename headwater.cdx
+
 for program in streamer sink; do
     name=headwater-$program-$version-$target
     directory=target/dist/$name
@@ -46,10 +51,7 @@ for program in streamer sink; do
     "$directory/$program" man --directory "$directory/man/man1"
     cp "compose/systemd/$program.service" "$directory/systemd/"
     cp LICENSE CHANGELOG.md "$directory/"
-    # Next to the crate's manifest is the only place it writes to.
-    SOURCE_DATE_EPOCH=$when cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" \
-        --manifest-path "$program/Cargo.toml" --override-filename "$program.cdx"
-    mv "$program/$program.cdx.json" "$directory/sbom.cdx.json"
+    cp "$program/headwater.cdx.json" "$directory/sbom.cdx.json"
     tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$when" -C target/dist -c "$name" | gzip -n >"$directory.tar.gz"
 done
 (cd target/dist && sha256sum -- *.tar.gz >SHA256SUMS && cat SHA256SUMS)
