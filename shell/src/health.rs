@@ -22,7 +22,7 @@ pub struct Health {
 impl Health {
     /// Asks `/health` at `base`, which is `http://HOST:PORT` or `https://HOST:PORT`, as `user` where there is one, and prints the answer.
     /// Gives whether all is well.
-    pub async fn ask(&self, client: &reqwest::Client, base: &str, user: Option<(&str, &str)>) -> bool {
+    pub async fn ask(&self, client: reqwest::ClientBuilder, base: &str, user: Option<(&str, &str)>) -> bool {
         match self.answer(client, base, user).await {
             Ok(report) => println!("{report}"),
             Err(why) => {
@@ -33,7 +33,13 @@ impl Health {
         true
     }
 
-    async fn answer(&self, client: &reqwest::Client, base: &str, user: Option<(&str, &str)>) -> Result<String, String> {
+    async fn answer(
+        &self,
+        client: reqwest::ClientBuilder,
+        base: &str,
+        user: Option<(&str, &str)>,
+    ) -> Result<String, String> {
+        let client = client.build().map_err(|error| format!("nothing can be asked from here: {error}"))?;
         let timeout = Duration::from_secs(self.timeout.into());
         let mut request = client.get(format!("{base}/health")).timeout(timeout);
         if let Some((name, password)) = user {
@@ -119,7 +125,7 @@ mod tests {
     async fn asked(alive: bool, answer: &'static str) -> Result<String, String> {
         let (base, serving) = server(answer);
         let health = Health { alive, timeout: 5 };
-        let said = health.answer(&client().build().unwrap(), &base, Some(("me", "secret"))).await;
+        let said = health.answer(client(), &base, Some(("me", "secret"))).await;
         let request = serving.join().unwrap().to_ascii_lowercase();
         assert!(
             request.starts_with("get /health ") && request.contains("authorization: basic bwu6c2vjcmv0"),
@@ -159,10 +165,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let health = Health { alive: true, timeout: 1 };
-        let hangs = health.answer(&client().build().unwrap(), &base, None).await.unwrap_err();
+        let hangs = health.answer(client(), &base, None).await.unwrap_err();
         assert!(hangs.contains("within 1 s"), "{hangs}");
         drop(listener);
-        let gone = health.answer(&client().build().unwrap(), &base, None).await.unwrap_err();
+        let gone = health.answer(client(), &base, None).await.unwrap_err();
         assert!(gone.contains("refused"), "{gone}");
     }
 }

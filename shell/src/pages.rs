@@ -23,11 +23,18 @@ pub enum Pages {
 }
 
 impl Pages {
-    /// Writes what was asked for of this program.
-    ///
-    /// # Errors
-    /// What cannot be written, and where.
-    pub fn write(&self, mut program: Command) -> Result<(), String> {
+    /// Writes what was asked for of this program, and says what cannot be written. Gives whether it is.
+    pub fn write(&self, program: Command) -> bool {
+        match self.written(program) {
+            Ok(()) => true,
+            Err(why) => {
+                eprintln!("{why}");
+                false
+            }
+        }
+    }
+
+    fn written(&self, mut program: Command) -> Result<(), String> {
         match self {
             Pages::Completions { shell } => {
                 let (name, mut text) = (program.get_name().to_owned(), Vec::new());

@@ -56,8 +56,8 @@ async fn start() -> ExitCode {
             until_stopped(config.http_listen, async |health, cancel| jdbc::run(&config, health, cancel).await).await
         }
         Command::Replay(config) => replay::run(&config).await,
-        Command::Health(config) => metrics::http::ask(&config).await,
-        Command::Pages(pages) => pages.write(Arguments::command()).map(|()| true).map_err(SinkError::stop),
+        Command::Health(config) => Ok(metrics::http::ask(&config).await),
+        Command::Pages(pages) => Ok(pages.write(Arguments::command())),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

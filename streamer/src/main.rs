@@ -84,7 +84,7 @@ async fn start() -> ExitCode {
         None => run(&arguments, start_logging()).await.map(|()| true),
         Some(Command::Doctor { json }) => return doctor::run(&configured(&arguments), *json).await,
         Some(Command::Health(health)) => ask(&arguments, health).await,
-        Some(Command::Pages(pages)) => pages.write(Arguments::command()).map(|()| true).map_err(anyhow::Error::msg),
+        Some(Command::Pages(pages)) => Ok(pages.write(Arguments::command())),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -36,13 +36,9 @@ pub async fn serve(listen: SocketAddr, health: Health) -> Result<(), SinkError> 
 }
 
 /// Asks the sink that runs here how it is, and prints what it says; whether nothing stands still.
-///
-/// # Errors
-/// It cannot be asked.
-pub async fn ask(config: &HealthConfig) -> Result<bool, SinkError> {
-    let client = shell::health::client().build();
-    let client = client.map_err(|error| SinkError::stop(format!("the sink cannot be asked: {error}")))?;
-    Ok(config.health.ask(&client, &format!("http://{}", shell::health::here(config.http_listen)), None).await)
+pub async fn ask(config: &HealthConfig) -> bool {
+    let base = format!("http://{}", shell::health::here(config.http_listen));
+    config.health.ask(shell::health::client(), &base, None).await
 }
 
 type Shared = State<(PrometheusHandle, Health)>;

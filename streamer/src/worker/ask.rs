@@ -21,6 +21,5 @@ pub async fn health(worker: &WorkerConfig, health: &shell::Health) -> anyhow::Re
             (client, format!("https://{name}:{}", here.port()))
         }
     };
-    let client = client.build().context("the worker cannot be asked")?;
-    Ok(health.ask(&client, &base, worker.rest_users.as_ref().and_then(RestUsers::any)).await)
+    Ok(health.ask(client, &base, worker.rest_users.as_ref().and_then(RestUsers::any)).await)
 }
