@@ -16,7 +16,7 @@ fn main() -> io::Result<()> {
     let mut code = String::from("&[");
     for name in names {
         let page = folder.join(format!("{name}.md"));
-        let _ = write!(code, "({name:?}, include_str!({:?})),", page.display().to_string());
+        write!(code, "({name:?}, include_str!({:?})),", page.display().to_string()).map_err(io::Error::other)?;
     }
     code.push(']');
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo says no OUT_DIR"))?;
