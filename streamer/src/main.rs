@@ -10,11 +10,15 @@ use std::time::{Duration, Instant};
 use access::allocator::share_one_arena;
 use anyhow::Context as _;
 use axum::Router;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::doctor::{self, Configured};
 use streamer::error::TaskError;
+use streamer::look;
+use streamer::look::explain::Explain;
+use streamer::look::replay::Replay;
+use streamer::look::tail::Tail;
 use streamer::worker::deploy;
 use streamer::worker::entrance::enter;
 use streamer::worker::group::{Membership, Place};
@@ -43,19 +47,26 @@ const STANDBY_NOTICE: Duration = Duration::from_secs(5);
 /// BOOTSTRAP_SERVERS, GROUP_ID, CONFIG_STORAGE_TOPIC, OFFSET_STORAGE_TOPIC, STATUS_STORAGE_TOPIC, KEY_CONVERTER,
 /// VALUE_CONVERTER, and CONNECT_A_B for the worker property a.b. RUST_LOG sets the log's level, LOG_FORMAT=json its form.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// The worker's configuration, instead of the environment
-    #[arg(long, global = true, value_name = "FILE.properties")]
-    worker: Option<PathBuf>,
-    /// Debezium Server's configuration: its one connector is run, without a group
-    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["worker", "connector"])]
-    application_properties: Option<PathBuf>,
-    /// A connector to create or update at the start; may be given more than once
-    #[arg(long, global = true, value_name = "FILE.json|FILE.properties")]
-    connector: Vec<PathBuf>,
+    #[command(flatten)]
+    configuration: Configuration,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// How it is configured.
+#[derive(Args)]
+struct Configuration {
+    /// The worker's configuration, instead of the environment
+    #[arg(long, value_name = "FILE.properties")]
+    worker: Option<PathBuf>,
+    /// Debezium Server's configuration: its one connector is run, without a group
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["worker", "connector"])]
+    application_properties: Option<PathBuf>,
+    /// A connector to create or update at the start; may be given more than once
+    #[arg(long, value_name = "FILE.json|FILE.properties")]
+    connector: Vec<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -63,10 +74,18 @@ enum Command {
     /// Look at everything that could be wrong, and say what mends it: configured as for a run, before one or while it goes on.
     /// Nothing is changed. Exit status 0 where there is no error, 1 where there is one
     Doctor {
+        #[command(flatten)]
+        configuration: Configuration,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+    /// Show changes on a terminal: of topics, of a database as they are committed, or of what waits in a slot. Nothing is consumed
+    Tail(Box<Tail>),
+    /// Show where an event came from and where it went: TOPIC/PARTITION/OFFSET, or an LSN
+    Explain(Box<Explain>),
+    /// Publish a table again, or some of its rows, through an incremental snapshot
+    Replay(Box<Replay>),
 }
 
 fn main() -> ExitCode {
@@ -76,12 +95,29 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn start() -> ExitCode {
-    let arguments = Arguments::parse();
-    if let Some(Command::Doctor { json }) = arguments.command {
-        return doctor::run(&configured(&arguments), json).await;
-    }
-    let levels = start_logging();
-    match run(&arguments, levels).await {
+    let Arguments { configuration, command } = Arguments::parse();
+    // What is asked for at a terminal says itself what there is to say.
+    let looks = || start_logging("warn,rdkafka=off");
+    let result = match command {
+        None => {
+            let levels = start_logging("info,rdkafka=off");
+            Box::pin(run(&configuration, levels)).await
+        }
+        Some(Command::Doctor { configuration, json }) => return doctor::run(&configured(&configuration), json).await,
+        Some(Command::Tail(tail)) => {
+            looks();
+            look::outcome(Box::pin(look::tail::run(&tail)).await)
+        }
+        Some(Command::Explain(explain)) => {
+            looks();
+            look::outcome(Box::pin(look::explain::run(&explain)).await)
+        }
+        Some(Command::Replay(replay)) => {
+            looks();
+            look::outcome(Box::pin(look::replay::run(&replay)).await)
+        }
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without a backtrace, whatever the environment asks for: it is for a person who configures, not for one who debugs.
@@ -91,15 +127,15 @@ async fn start() -> ExitCode {
     }
 }
 
-fn configured(arguments: &Arguments) -> Configured<'_> {
+fn configured(configuration: &Configuration) -> Configured<'_> {
     Configured {
-        worker: arguments.worker.as_deref(),
-        application_properties: arguments.application_properties.as_deref(),
-        connectors: &arguments.connector,
+        worker: configuration.worker.as_deref(),
+        application_properties: configuration.application_properties.as_deref(),
+        connectors: &configuration.connector,
     }
 }
 
-async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
+async fn run(arguments: &Configuration, levels: LogLevels) -> anyhow::Result<()> {
     let mut connectors = arguments.connector.iter().map(|path| deploy::read(path)).collect::<Result<Vec<_>, _>>()?;
     let worker = Arc::new(match (&arguments.application_properties, &arguments.worker) {
         (Some(path), _) => {
@@ -254,9 +290,9 @@ async fn lost(place: &mut watch::Receiver<Place>, time: u64) {
     }
 }
 
-fn start_logging() -> LogLevels {
-    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,rdkafka=off".to_owned());
-    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
+fn start_logging(default: &str) -> LogLevels {
+    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| default.to_owned());
+    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new(default));
     let (filter, handle) = reload::Layer::new(filter);
     let form = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let json = std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json");
