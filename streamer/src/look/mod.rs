@@ -6,6 +6,7 @@
 //! # Layout
 //! - [`reach`]: the command line's words for Kafka, PostgreSQL and the worker
 //! - `record`: a record of Kafka; [`change`]: what it, or a message of a slot, says happened to a row
+//! - `readable`: Connect's numbers and bytes as times and decimals
 //! - `filter`: which changes are wanted
 //! - `screen`: a terminal, a pipe or a file; `line`: a change as one line of it
 //! - [`tail`]: the changes of topics, of a slot, or of a database
@@ -17,6 +18,7 @@ pub mod explain;
 mod filter;
 mod line;
 pub mod reach;
+mod readable;
 mod record;
 pub mod replay;
 mod screen;

@@ -5,6 +5,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use serde_json::Value;
 
 use super::change::{Change, Columns, Op};
+use super::readable;
 
 /// Where a record is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl std::fmt::Display for Place {
 }
 
 /// A record, read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Record {
     pub(super) place: Place,
     /// Its timestamp in milliseconds.
@@ -33,6 +34,8 @@ pub(super) struct Record {
     pub(super) key: Value,
     /// The value without its schema; null for a tombstone.
     pub(super) value: Value,
+    /// The value's schema; null where it has none with it.
+    schema: Value,
 }
 
 /// A record that is no JSON.
@@ -61,15 +64,15 @@ impl Record {
     pub(super) fn of(message: &BorrowedMessage<'_>) -> Result<Self, NotJson> {
         let place =
             Place { topic: message.topic().to_owned(), partition: message.partition(), offset: message.offset() };
-        Ok(Self {
-            place,
-            at_ms: message.timestamp().to_millis(),
-            // A key may be any text.
-            key: message.key().map_or(Ok(Value::Null), json).unwrap_or_else(|_| {
-                Value::String(String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned())
-            }),
-            value: message.payload().map_or(Ok(Value::Null), json)?,
-        })
+        let nothing = (Value::Null, Value::Null);
+        // A key may be any text.
+        let key = message.key().map(|key| match json(key) {
+            Ok((_, key)) => key,
+            Err(_) => Value::String(String::from_utf8_lossy(key).into_owned()),
+        });
+        let (schema, value) = message.payload().map_or(Ok(nothing), json)?;
+        let (at_ms, key) = (message.timestamp().to_millis(), key.unwrap_or_default());
+        Ok(Self { place, at_ms, key, value, schema })
     }
 
     /// Debezium's block about where it came from.
@@ -86,6 +89,25 @@ impl Record {
     pub(super) fn last_commit(&self) -> Option<Lsn> {
         let sequence: Value = serde_json::from_str(self.source().get("sequence")?.as_str()?).ok()?;
         sequence.get(0)?.as_str()?.parse::<u64>().ok().map(Lsn::from)
+    }
+
+    /// The same with times and decimals written out, where the record has its schema with it.
+    pub(super) fn readable_change(&self) -> Option<Change> {
+        if self.schema.is_null() {
+            return self.change();
+        }
+        let mut readable = self.clone();
+        match readable.value.as_object_mut().filter(|fields| fields.contains_key("op")) {
+            Some(fields) => {
+                for side in ["before", "after"] {
+                    if let Some(row) = fields.get_mut(side) {
+                        *row = readable::row(readable::field(&self.schema, side), row.take());
+                    }
+                }
+            }
+            None => readable.value = readable::row(&self.schema, readable.value.take()),
+        }
+        readable.change()
     }
 
     /// What it says happened, `None` for a heartbeat, a transaction's boundary and others that are no change of a row.
@@ -161,19 +183,18 @@ fn of_topic(topic: &str) -> (String, String) {
     }
 }
 
-/// A JSON without the schema that may stand around it.
-fn json(bytes: &[u8]) -> Result<Value, NotJson> {
+/// A JSON's schema, if one stands with it, and the JSON without.
+fn json(bytes: &[u8]) -> Result<(Value, Value), NotJson> {
     if let [0, a, b, c, d, _, ..] = bytes {
         return Err(NotJson::Registry(u32::from_be_bytes([*a, *b, *c, *d])));
     }
     let mut value: Value = serde_json::from_slice(bytes).map_err(|_| NotJson::Other)?;
-    match value.as_object_mut() {
-        Some(fields) if fields.len() == 2 && fields.contains_key("schema") => Ok(match fields.remove("payload") {
-            Some(payload) => payload,
-            None => value,
-        }),
-        _ => Ok(value),
+    if let Some(fields) = value.as_object_mut().filter(|fields| fields.len() == 2 && fields.contains_key("schema"))
+        && let Some(payload) = fields.remove("payload")
+    {
+        return Ok((fields.remove("schema").unwrap_or_default(), payload));
     }
+    Ok((Value::Null, value))
 }
 
 #[cfg(test)]
@@ -184,13 +205,13 @@ mod tests {
 
     fn record(key: Value, value: Value) -> Record {
         let place = Place { topic: "p.public.orders".to_owned(), partition: 0, offset: 7 };
-        Record { place, at_ms: Some(5), key, value }
+        Record { place, at_ms: Some(5), key, value, schema: Value::Null }
     }
 
     #[test]
     fn a_schema_around_a_value_is_taken_off() {
-        assert_eq!(json(br#"{"schema":{"type":"string"},"payload":"x"}"#), Ok(json!("x")));
-        assert_eq!(json(br#"{"schema":1,"other":2}"#), Ok(json!({"schema": 1, "other": 2})));
+        assert_eq!(json(br#"{"schema":{"type":"string"},"payload":"x"}"#), Ok((json!({"type": "string"}), json!("x"))));
+        assert_eq!(json(br#"{"schema":1,"other":2}"#), Ok((json!(null), json!({"schema": 1, "other": 2}))));
         assert_eq!(json(&[0, 0, 0, 0, 9, 2]), Err(NotJson::Registry(9)));
         assert_eq!(json(b"x"), Err(NotJson::Other));
     }

@@ -37,6 +37,7 @@ pub(super) struct Witnesses {
 #[derive(Debug)]
 pub(super) struct Story {
     pub(super) record: Record,
+    /// What it says happened, with times and decimals written out.
     pub(super) change: Option<Change>,
     /// Its place in its transaction, where the connector has `provide.transaction.metadata`.
     pub(super) in_transaction: Option<InTransaction>,
@@ -141,7 +142,7 @@ impl Witnesses {
             Some(target) => Some(applied(target, &record.place).await?),
             None => None,
         };
-        let change = record.change();
+        let change = record.readable_change();
         let is_worker_asked = self.rest.is_some();
         Ok(Story { record, change, in_transaction, end, connector, is_worker_asked, stored, slots, target })
     }
@@ -187,7 +188,7 @@ impl Story {
         json!({
             "record": place(&self.record.place),
             "timestamp_ms": self.record.at_ms,
-            "change": self.change.as_ref().map(Change::json),
+            "change": self.record.change().as_ref().map(Change::json),
             "source": self.record.source(),
             "decoded_ms": self.record.value.get("ts_ms"),
             "transaction": self.in_transaction.as_ref().map(|transaction| json!({

@@ -40,7 +40,8 @@ pub struct Tail {
     #[arg(long, visible_alias = "until-end", conflicts_with = "source")]
     no_follow: bool,
     /// Instead of topics, the changes of this database, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…: as they are
-    /// committed, over a temporary slot, which holds back the server's log while this runs and ends with it
+    /// committed, over a temporary slot, which holds back the server's log while this runs and ends with it. Without a password
+    /// ~/.pgpass is read
     #[arg(
         long,
         env = "HEADWATER_SOURCE",
@@ -74,7 +75,8 @@ pub struct Tail {
 /// # Errors
 /// What keeps it from reading.
 pub async fn run(tail: &Tail) -> Result<(), Ended> {
-    let mut printer = Printer::new(tail.filter.clone(), tail.full, tail.json, tail.limit);
+    let limit = tail.limit.or(tail.slot.as_ref().map(|_| peek::LIMIT));
+    let mut printer = Printer::new(tail.filter.clone(), tail.full, tail.json, limit);
     let read = async {
         match (&tail.source, &tail.slot) {
             (None, _) => topics::run(tail, &mut printer).await,

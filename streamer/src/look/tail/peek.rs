@@ -17,14 +17,16 @@ use crate::look::reach::postgres::Database;
 use crate::source::quote_identifier;
 use crate::source::session::query_error;
 
-/// So many of the plugin's messages are asked for unless the command line says otherwise.
-const MESSAGES: u64 = 1000;
+/// So many changes are shown unless the command line says otherwise.
+pub(super) const LIMIT: u64 = 1000;
+
+/// So many of the plugin's messages are asked for at least: begins, commits and tables are among them, and what is not wanted.
+const MESSAGES: u64 = 10_000;
 
 pub(super) async fn run(tail: &Tail, source: &Database, slot: &str, printer: &mut Printer) -> Result<(), Ended> {
     let client = source.connect("tail").await?;
     let state = State::of(&client, source, slot).await?;
     let publication = publication(&client, tail.publication.as_deref()).await?;
-    let limit = tail.limit.unwrap_or(MESSAGES);
     printer.screen.note(&format!(
         "slot {slot}: confirmed up to {}, {} of log behind that. It stays there: this looks only (publication {publication})",
         state.confirmed, state.behind
@@ -35,7 +37,8 @@ pub(super) async fn run(tail: &Tail, source: &Database, slot: &str, printer: &mu
         if error.is_retry() { error.while_doing("somebody may just have taken it") } else { error }
     };
     // The server ends behind the transaction in which the number is reached.
-    let messages = i32::try_from(limit.saturating_mul(2).saturating_add(100)).unwrap_or(i32::MAX);
+    let messages = tail.limit.unwrap_or(LIMIT).saturating_mul(2).max(MESSAGES);
+    let messages = i32::try_from(messages).unwrap_or(i32::MAX);
     let publications = quote_identifier(&publication);
     let parameters: [&(dyn ToSql + Sync); 3] = [&slot, &messages, &publications];
     let peek = "SELECT lsn::text, data FROM pg_logical_slot_peek_binary_changes($1, NULL, $2, 'proto_version', '1', \
@@ -43,7 +46,7 @@ pub(super) async fn run(tail: &Tail, source: &Database, slot: &str, printer: &mu
     let mut rows = std::pin::pin!(client.query_raw(peek, parameters).await.map_err(failed)?);
     // The server's own answer comes over this session; what is asked meanwhile goes over another.
     let catalog = source.connect("tail").await?;
-    let (mut decoder, mut shown, mut last) = (Rows::default(), 0_u64, Lsn::ZERO);
+    let (mut decoder, mut changes, mut read) = (Rows::default(), 0_usize, 0);
     let mut stop = std::pin::pin!(stopped());
     loop {
         let row = tokio::select! {
@@ -56,19 +59,20 @@ pub(super) async fn run(tail: &Tail, source: &Database, slot: &str, printer: &mu
             TaskError::stop(format!("{what}: the message at {lsn} is not pgoutput protocol version 1")).because(error)
         })?;
         let event = decoder.take(lsn, message, &catalog).await?;
-        if let Event::Changes(changes) = &event {
-            shown += changes.len() as u64;
-            last = lsn;
+        read += 1;
+        if let Event::Changes(of_row) = &event {
+            changes += of_row.len();
         }
-        if show(tail, event, printer)?.is_break() || shown >= limit {
-            printer.screen.note(&format!("so far, up to {last}; --limit shows more"));
+        if show(tail, event, printer)?.is_break() {
+            printer.screen.note(&format!("so far, up to {lsn}: --limit shows more"));
             return Ok(());
         }
     }
-    match shown {
-        0 => printer.screen.note("nothing of the publication's tables waits in it"),
-        _ => printer.screen.note(&format!("that is what waits in it: {shown} changes")),
-    }
+    printer.screen.note(&match changes {
+        _ if read >= messages => format!("that were the first {changes} changes in it: --limit looks farther"),
+        0 => "nothing of the publication's tables waits in it".to_owned(),
+        _ => format!("that is what waits in it: {changes} changes"),
+    });
     Ok(())
 }
 

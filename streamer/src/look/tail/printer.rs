@@ -37,6 +37,11 @@ impl Printer {
         Self { screen, layout, filter, full, json, left: limit, tx: None, deleted: Default::default() }
     }
 
+    /// Whether programs read it: values are then as they were written.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints a change if it is wanted.
     pub(super) fn change(&mut self, change: &Change) -> Result<More, Ended> {
         if self.is_known_tombstone(change) || !self.filter.wants(change) {

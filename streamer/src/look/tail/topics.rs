@@ -71,10 +71,11 @@ async fn to_the_end(
     let (mut strange, mut sorted) = (HashSet::new(), Vec::new());
     let mut ended: BTreeMap<i32, usize> = BTreeMap::new();
     let mut is_over = open.is_empty();
+    let mut stop = std::pin::pin!(stopped());
     while !is_over {
         let arrival = tokio::select! {
             arrival = reader.next() => arrival?,
-            stopped = stopped() => { stopped?; break }
+            stopped = &mut stop => { stopped?; break }
         };
         match arrival {
             Arrival::Record(message) => {
@@ -160,7 +161,8 @@ fn change(
     printer: &Printer,
 ) -> Option<Change> {
     match record {
-        Ok(record) => record.change(),
+        Ok(record) if printer.is_json() => record.change(),
+        Ok(record) => record.readable_change(),
         Err(why) => {
             if strange.insert(topic.to_owned()) {
                 printer.screen.note(&why.told(topic));
