@@ -138,11 +138,8 @@ impl Change {
         for (name, value) in row.iter().filter(|_| all || !is_key_alone) {
             let old = before.and_then(|before| before.iter().find(|(old, _)| old == name)).map(|(_, value)| value);
             let old = old.filter(|old| (is_whole || is_key(name)) && *old != value && value != UNCHANGED);
-            let is_wanted = match (all, old) {
-                (true, _) | (_, Some(_)) => true,
-                (false, None) => !is_key(name) && !is_whole,
-            };
-            if is_wanted {
+            // The key is shown beside them.
+            if old.is_some() || !is_key(name) && (all || !is_whole) {
                 differences.push((name.as_str(), old, value));
             }
         }
@@ -203,7 +200,7 @@ mod tests {
             ..Change::of(Op::Update)
         };
         assert_eq!(shown(&change, false), "a: 1 -> 2");
-        assert_eq!(shown(&change, true).matches(": ").count(), 4);
+        assert_eq!(shown(&change, true).matches(": ").count(), 3);
         change.before = None;
         assert_eq!(shown(&change, false), format!("a: 2, b: \"x\", big: \"{UNCHANGED}\""));
         // The key alone: what it was, and the rest as it is.

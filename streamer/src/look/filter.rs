@@ -37,7 +37,7 @@ impl Filter {
 fn has(change: &Change, wanted: &str) -> bool {
     let is = |value: &Value, text: &str| match value {
         Value::String(value) => value == text,
-        value => value.to_string() == text,
+        value => format!("{value}") == text,
     };
     if let Some((column, text)) = wanted.split_once('=') {
         let columns = [Some(&change.key), change.after.as_ref(), change.before.as_ref()];

@@ -79,15 +79,13 @@ impl Screen {
     /// # Errors
     /// [`Ended::Closed`] when nobody reads it.
     pub(super) fn line(&self, text: &str, cut: bool) -> Result<(), Ended> {
-        let written = match self.width.filter(|_| cut && !text.is_ascii() || cut && self.is_too_wide(text)) {
-            Some(width) => writeln!(io::stdout().lock(), "{}", truncate_str(text, width, "…")),
-            None => writeln!(io::stdout().lock(), "{text}"),
+        let written = match self.width {
+            Some(width) if cut && measure_text_width(text) > width => {
+                writeln!(io::stdout().lock(), "{}", truncate_str(text, width, "…"))
+            }
+            _ => writeln!(io::stdout().lock(), "{text}"),
         };
         printed(written)
-    }
-
-    fn is_too_wide(&self, text: &str) -> bool {
-        self.width.is_some_and(|width| text.len() > width && measure_text_width(text) > width)
     }
 
     /// How many columns a thin line has.

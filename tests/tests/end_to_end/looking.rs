@@ -334,7 +334,7 @@ async fn exactly_the_rows_of_a_range_are_published_again() -> anyhow::Result<()>
     let done = replay(&["--key-range", "id=3..7", "--bootstrap-servers", &pipeline.kafka]).await?;
     assert!(done.status.success(), "{}", text(&done.stderr));
     let shown = text(&done.stdout);
-    assert!(shown.contains("its signal table public.signals") && shown.contains("5 rows were read"), "{shown}");
+    assert!(shown.contains("its signal table public.signals") && shown.contains("5 rows read"), "{shown}");
     let again = || -> anyhow::Result<Vec<i64>> {
         let records = tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &pipeline.topic("t")))?;
         anyhow::ensure!(records.iter().all(|record| record.op() == "r"), "nothing else was published");

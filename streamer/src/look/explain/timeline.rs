@@ -91,7 +91,7 @@ fn committed(layout: &Layout, story: &Story, screen: &Screen) -> Station {
         (Some(tx), Some(place), Some((_, commit, events))) => {
             let table = story.change.as_ref().map(|change| change.name()).unwrap_or_default();
             format!(
-                "transaction {tx}, committed at {commit}: event {} of {events}, number {} of {table}",
+                "transaction {tx}, whose commit ends at {commit}: event {} of {events}, number {} of {table}",
                 place.total_order, place.collection_order
             )
         }
@@ -125,7 +125,8 @@ fn published(layout: &Layout, story: &Story) -> Station {
         }
         None => "without a timestamp".to_owned(),
     }];
-    let decoded = later(committed, decoded, "commit");
+    // Where the record's own time is that, it is said already.
+    let decoded = later(committed, decoded.filter(|decoded| record.at_ms != Some(*decoded)), "commit");
     let by = match &story.connector {
         Some(connector) => {
             let slot = connector.property("slot.name").unwrap_or("debezium");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use access::config_providers::Providers;
 use access::java_properties;
@@ -219,17 +219,13 @@ impl Reader {
             return Ok(None);
         }
         self.assign([(topic, partition, offset.max(first))])?;
-        let begun = Instant::now();
-        loop {
-            let left = ANSWER.saturating_sub(begun.elapsed());
-            let arrival = tokio::time::timeout(left, self.next()).await.map_err(|_| {
-                TaskError::retry(format!("Kafka at {} did not deliver {topic}/{partition}/{offset}", self.servers))
-            })??;
-            match arrival {
-                Arrival::Record(message) => return Ok(Some(message)),
-                Arrival::End(_) => return Ok(None),
-            }
-        }
+        let arrival = tokio::time::timeout(ANSWER, self.next()).await.map_err(|_| {
+            TaskError::retry(format!("Kafka at {} did not deliver {topic}/{partition}/{offset}", self.servers))
+        })??;
+        Ok(match arrival {
+            Arrival::Record(message) => Some(message),
+            Arrival::End(_) => None,
+        })
     }
 }
 

@@ -88,12 +88,12 @@ pub(super) struct Done {
 
 impl Done {
     pub(super) fn told(&self) -> String {
+        let rows = if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", self.rows) };
         match self.is_told {
-            true => format!("{} rows were read and published again (op r)", self.rows),
+            true => format!("{rows} read and published again (op r)"),
             false => format!(
-                "as far as can be seen: {} rows came again (op r), and the stored position tells of no snapshot any more. With \
-                 notification.enabled.channels=sink and notification.sink.topic.name the connector would say it",
-                self.rows
+                "as far as can be seen: {rows} came again (op r), and the stored position tells of no snapshot any more. With \
+                 notification.enabled.channels=sink and notification.sink.topic.name the connector would say it"
             ),
         }
     }

@@ -14,17 +14,15 @@ pub(super) async fn run(tail: &Tail, source: &Database, printer: &mut Printer) -
     let client = source.connect("tail").await?;
     let publication = publication(&client, tail.publication.as_deref()).await?;
     printer.screen.note(&format!(
-        "making a temporary slot, which begins when the transactions that are open now have ended (publication {publication})"
+        "publication {publication}; a temporary slot begins when the transactions that are open now have ended"
     ));
     let mut stream = tokio::select! {
         stream = WalStream::temporary(source.connection(), &publication) => stream?,
         stopped = stopped() => return Ok(stopped?),
     };
     printer.screen.note(&format!(
-        "slot {}: what {} commits from now on. It is this command's own and ends with it; as long as it is there, the server keeps its \
-         log from where this has come to. No other slot moves",
-        stream.slot(),
-        source.address()
+        "slot {}, which ends with this command: until then the server keeps its log from where this has come to",
+        stream.slot()
     ));
     let result = follow(tail, &client, &mut stream, printer).await;
     // The server drops the slot with its session.
