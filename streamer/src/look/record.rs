@@ -141,6 +141,12 @@ impl Record {
             return Some(change);
         }
         match value {
+            // A worker's topic of configurations has passwords.
+            Value::Object(fields)
+                if self.key == "session-key" || fields.contains_key("properties") && self.key.is_string() =>
+            {
+                None
+            }
             Value::Null if self.key.is_null() => None,
             Value::Null => Some(Change { op: Op::Tombstone, ..change }),
             // A transaction's boundary, and a heartbeat.
@@ -241,6 +247,13 @@ mod tests {
         ] {
             assert!(record(json!({"serverName": "p"}), value.clone()).change().is_none(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_worker_s_configurations_are_not_shown() {
+        assert!(record(json!("connector-c"), json!({"properties": {"database.password": "x"}})).change().is_none());
+        assert!(record(json!("session-key"), json!({"key": "x"})).change().is_none());
+        assert!(record(json!("connector-c"), json!({"id": 1})).change().is_some());
     }
 
     #[test]

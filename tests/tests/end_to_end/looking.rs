@@ -248,7 +248,12 @@ async fn a_record_s_way_is_told_before_it_is_applied_and_after() -> anyhow::Resu
     let asked = |what: &str| {
         let told =
             ["explain", what, "--bootstrap-servers", &pipeline.kafka, "--connect-url", &url, "--source", &source];
-        [&told[..], &["--target", &target]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        // Other tests have topics too.
+        [&told[..], &["--target", &target, "--topic", "explained.*"]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let explained = async |what: &str| {
         let arguments = asked(what);

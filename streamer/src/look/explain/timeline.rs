@@ -217,10 +217,7 @@ fn applied(layout: &Layout, story: &Story) -> Station {
             Mark::Waits,
             NAME,
             [
-                format!(
-                    "not yet: the sink goes on at offset {next}, {} records before it",
-                    story.record.place.offset - next
-                ),
+                format!("not yet: the sink goes on at offset {next}, {}", distance(story.record.place.offset - next)),
                 format!("it came there {}", layout.time(*at, WHEN)),
             ],
         ),
@@ -238,5 +235,13 @@ fn applied(layout: &Layout, story: &Story) -> Station {
                 "mend that and run: sink replay".to_owned(),
             ],
         ),
+    }
+}
+
+fn distance(records: i64) -> String {
+    match records {
+        ..=0 => "which is this one".to_owned(),
+        1 => "one before it".to_owned(),
+        records => format!("{records} before it"),
     }
 }
