@@ -26,24 +26,42 @@ pub mod tail;
 
 use crate::error::TaskError;
 
-/// Why a command ends early.
+/// Why a command ends early. It is the one who calls it that acts: nothing here is a task's failure, which the catalogue of errors has.
 #[derive(Debug, thiserror::Error)]
 pub enum Ended {
-    /// It cannot do what it was asked for.
+    /// A server refused, or is not there.
     #[error(transparent)]
     Failed(#[from] TaskError),
+    /// It cannot do what it was asked for.
+    #[error("{0}")]
+    Cannot(String),
     /// Nobody reads what it prints any more, as behind `| head`: not a failure.
     #[error("the output is closed")]
     Closed,
 }
 
+impl Ended {
+    fn cannot(why: impl Into<String>) -> Self {
+        Self::Cannot(why.into())
+    }
+
+    /// The same with the cause.
+    fn because(self, cause: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Cannot(why) => Self::Cannot(format!("{why}: {cause}")),
+            ended => ended,
+        }
+    }
+}
+
 /// What a command came to, for `main`: an output that is closed is as good as its end.
 ///
 /// # Errors
-/// The command's failure.
-pub fn outcome(result: Result<(), Ended>) -> Result<(), TaskError> {
+/// Why it ended early.
+pub fn outcome(result: Result<(), Ended>) -> anyhow::Result<()> {
     match result {
         Ok(()) | Err(Ended::Closed) => Ok(()),
-        Err(Ended::Failed(error)) => Err(error),
+        Err(Ended::Failed(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 use console::{measure_text_width, truncate_str};
 
 use super::Ended;
-use crate::error::TaskError;
 
 /// Standard output.
 #[derive(Debug)]
@@ -110,7 +109,7 @@ fn printed(written: io::Result<()>) -> Result<(), Ended> {
     match written {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Ended::Closed),
-        Err(error) => Err(TaskError::stop(format!("the output cannot be written: {error}")).into()),
+        Err(error) => Err(Ended::cannot(format!("the output cannot be written: {error}"))),
     }
 }
 

@@ -161,7 +161,7 @@ async fn what_waits_in_a_slot_is_shown_and_stays_there() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("tail_slot").await?;
     pipeline.run("CREATE TABLE t (id int PRIMARY KEY, v text, n int)").await?;
     let worker = pipeline.streamer().await?;
-    pipeline.put(&worker, &[]).await?;
+    pipeline.put(&worker, &[("status.update.interval.ms", "100")]).await?;
     worker.rest().wait_task(&pipeline.name, "RUNNING").await?;
     pipeline.run("INSERT INTO t VALUES (0, 'before', 0)").await?;
     wait_records(&pipeline, "t", 1).await?;
@@ -193,11 +193,13 @@ async fn what_waits_in_a_slot_is_shown_and_stays_there() -> anyhow::Result<()> {
     pipeline.source_has(temporary, "0").await?;
     wait_records(&pipeline, "t", 4).await?;
 
+    let confirmed = "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'tail_slot'";
+    let end: String = pipeline.source().await?.query_one("SELECT pg_current_wal_lsn()::text", &[]).await?.get(0);
+    pipeline.source_has(&format!("SELECT ({confirmed}) >= '{end}'"), "true").await?;
     worker.into_process().stop().await?;
     pipeline
         .run("INSERT INTO t VALUES (5, 'waits', NULL); DELETE FROM t WHERE id = 1; TRUNCATE t; SELECT pg_logical_emit_message(true, 'p', 'hello')")
         .await?;
-    let confirmed = "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'tail_slot'";
     let at: String = pipeline.source().await?.query_one(&format!("SELECT ({confirmed})::text"), &[]).await?.get(0);
     for _ in 0..2 {
         let changes = objects(&peek).await?;

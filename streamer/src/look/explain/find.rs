@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use proto::lsn::Lsn;
 
-use crate::error::TaskError;
 use crate::look::Ended;
 use crate::look::filter::Pattern;
 use crate::look::reach::kafka::{Arrival, Reader};
@@ -41,7 +40,7 @@ pub(super) async fn records(reader: &Reader, patterns: &[Pattern], lsn: Lsn, scr
     let mut found = Found::default();
     let topics: Vec<_> = reader.topics()?.into_iter().filter(|(topic, _)| is_wanted(topic)).collect();
     if topics.is_empty() {
-        return Err(TaskError::stop("Kafka has no such topic: name topics or tables with --topic").into());
+        return Err(Ended::cannot("Kafka has no such topic: name topics or tables with --topic"));
     }
     for (topic, partitions) in topics {
         for partition in partitions {
@@ -57,7 +56,7 @@ pub(super) async fn records(reader: &Reader, patterns: &[Pattern], lsn: Lsn, scr
 /// Rows come in the order of their transactions' commits, so their own LSNs do not only rise. The end of the commit before, which is in
 /// `source.sequence`, does: whoever has one of `lsn` or later is of a transaction that begins behind, or is the last that was open
 /// at it. So the record is not before the last transaction whose commit before is below the LSN.
-async fn first(reader: &Reader, topic: &str, partition: i32, lsn: Lsn) -> Result<i64, TaskError> {
+async fn first(reader: &Reader, topic: &str, partition: i32, lsn: Lsn) -> Result<i64, Ended> {
     let (begin, end) = reader.range(topic, partition)?;
     let behind = bisect(reader, topic, partition, (begin, end), |commit| commit >= lsn).await?;
     // The transaction before that place, from its first record on.
@@ -82,7 +81,7 @@ async fn bisect(
     partition: i32,
     (mut low, mut high): (i64, i64),
     is_so: impl Fn(Lsn) -> bool,
-) -> Result<i64, TaskError> {
+) -> Result<i64, Ended> {
     while low < high {
         let middle = low + (high - low) / 2;
         match commit_at(reader, topic, partition, middle).await? {
@@ -101,7 +100,7 @@ async fn bisect(
 }
 
 /// The first record at an offset or a little behind it that says which commit was before it.
-async fn commit_at(reader: &Reader, topic: &str, partition: i32, offset: i64) -> Result<Option<(i64, Lsn)>, TaskError> {
+async fn commit_at(reader: &Reader, topic: &str, partition: i32, offset: i64) -> Result<Option<(i64, Lsn)>, Ended> {
     /// Tombstones, and records of a snapshot, do not say it.
     const TRIES: usize = 50;
     let mut next = offset;
@@ -135,7 +134,7 @@ async fn scan(
     let mut is_found = None;
     loop {
         let arrival = tokio::time::timeout(ANSWER, reader.next()).await;
-        let arrival = arrival.map_err(|_| TaskError::retry(format!("Kafka did not deliver {topic}/{partition}")))??;
+        let arrival = arrival.map_err(|_| Ended::cannot(format!("Kafka did not deliver {topic}/{partition}")))??;
         let Arrival::Record(message) = arrival else { return Ok(()) };
         let offset = rdkafka::Message::offset(&message);
         if told.elapsed() > TELL {

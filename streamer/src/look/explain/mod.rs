@@ -24,7 +24,6 @@ use super::reach::kafka::{Kafka, Reader};
 use super::reach::postgres::Database;
 use super::record::{Place, Record};
 use super::screen::Screen;
-use crate::error::TaskError;
 use story::Witnesses;
 
 /// So many records of one LSN are told of.
@@ -150,21 +149,21 @@ async fn of_lsn(
 }
 
 /// A record that must be there.
-async fn record(reader: &Reader, place: &Place) -> Result<Record, TaskError> {
+async fn record(reader: &Reader, place: &Place) -> Result<Record, Ended> {
     let Place { topic, partition, offset } = place;
     let (first, end) = reader.range(topic, *partition)?;
     let message = reader.read_at(topic, *partition, *offset).await?;
     match message {
         Some(message) if rdkafka::Message::offset(&message) == *offset => {
-            Record::of(&message).map_err(|why| TaskError::stop(why.told(topic)))
+            Record::of(&message).map_err(|why| Ended::cannot(why.told(topic)))
         }
         _ if *offset >= end => {
-            Err(TaskError::stop(format!("{place} is not there yet: the partition's next record gets offset {end}")))
+            Err(Ended::cannot(format!("{place} is not there yet: the partition's next record gets offset {end}")))
         }
-        _ if *offset < first => Err(TaskError::stop(format!(
+        _ if *offset < first => Err(Ended::cannot(format!(
             "{place} is not there any more: the topic's retention has removed what was before offset {first}"
         ))),
-        _ => Err(TaskError::stop(format!(
+        _ => Err(Ended::cannot(format!(
             "{place} is no record: it was compacted away, is the end of a Kafka transaction, or of one that was aborted"
         ))),
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
 
-use crate::error::TaskError;
+use crate::look::Ended;
 use crate::look::change::{Change, Op};
 use crate::look::reach::connect::{Connector, Rest};
 use crate::look::reach::kafka::{Arrival, Reader};
@@ -98,7 +98,7 @@ impl Witnesses {
         rest: Option<Rest>,
         source: Option<&Database>,
         target: Option<&Database>,
-    ) -> Result<Self, TaskError> {
+    ) -> Result<Self, Ended> {
         let session = async |database: Option<&Database>| match database {
             Some(database) => database.connect("explain").await.map(Some),
             None => Ok(None),
@@ -110,7 +110,7 @@ impl Witnesses {
     ///
     /// # Errors
     /// That of who is asked.
-    pub(super) async fn story(&self, reader: &Reader, record: Record) -> Result<Story, TaskError> {
+    pub(super) async fn story(&self, reader: &Reader, record: Record) -> Result<Story, Ended> {
         let prefix = record.source().get("name").and_then(Value::as_str).map(str::to_owned);
         let in_transaction = in_transaction(&record.value);
         let connector = match (&self.rest, &prefix) {
@@ -151,7 +151,7 @@ impl Witnesses {
     ///
     /// # Errors
     /// As [`query_error`].
-    pub(super) async fn slots_at(&self, lsn: Lsn) -> Result<Vec<String>, TaskError> {
+    pub(super) async fn slots_at(&self, lsn: Lsn) -> Result<Vec<String>, Ended> {
         let Some(source) = &self.source else { return Ok(Vec::new()) };
         let told = |slot: Slot| match slot.is_behind {
             true => format!(
@@ -231,7 +231,7 @@ fn in_transaction(value: &Value) -> Option<InTransaction> {
 }
 
 /// The end of a transaction in its topic. Its id has the same number as the record's, and the LSN of the commit.
-async fn end(reader: &Reader, record: &Record, id: &str, topic: &str) -> Result<Option<(Place, Lsn, u64)>, TaskError> {
+async fn end(reader: &Reader, record: &Record, id: &str, topic: &str) -> Result<Option<(Place, Lsn, u64)>, Ended> {
     let number = id.split(':').next().unwrap_or(id);
     let Some(partitions) = reader.topics()?.remove(topic) else { return Ok(None) };
     for partition in partitions {
@@ -244,7 +244,7 @@ async fn end(reader: &Reader, record: &Record, id: &str, topic: &str) -> Result<
         for _ in 0..LOOKED_AT {
             let arrival = tokio::time::timeout(ANSWER, reader.next()).await;
             let arrival =
-                arrival.map_err(|_| TaskError::retry(format!("Kafka did not deliver {topic}/{partition}")))??;
+                arrival.map_err(|_| Ended::cannot(format!("Kafka did not deliver {topic}/{partition}")))??;
             let Arrival::Record(message) = arrival else { break };
             let Ok(boundary) = Record::of(&message) else { break };
             let is_end = boundary.value.get("status").and_then(Value::as_str) == Some("END");
@@ -280,7 +280,7 @@ fn stored_of(record: &Record, partition: &Value, offset: &Value) -> Option<Store
 
 /// The source's slots that decode with `pgoutput`, or those that have a name, and several slots' names of one connector, that begin
 /// with it.
-async fn slots(source: &Client, named: Option<&str>, lsn: Lsn) -> Result<Vec<Slot>, TaskError> {
+async fn slots(source: &Client, named: Option<&str>, lsn: Lsn) -> Result<Vec<Slot>, Ended> {
     let rows = source
         .query(
             "SELECT slot_name::text, confirmed_flush_lsn, active FROM pg_replication_slots
@@ -298,7 +298,7 @@ async fn slots(source: &Client, named: Option<&str>, lsn: Lsn) -> Result<Vec<Slo
 }
 
 /// What became of a record in the target.
-async fn applied(target: &Client, place: &Place) -> Result<Target, TaskError> {
+async fn applied(target: &Client, place: &Place) -> Result<Target, Ended> {
     let failed = |error| query_error("asking the target what the sink has applied", error);
     let is_there =
         "SELECT to_regclass('headwater.offsets') IS NOT NULL AND to_regclass('headwater.set_aside') IS NOT NULL";

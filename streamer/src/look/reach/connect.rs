@@ -8,7 +8,7 @@ use clap::Args;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-use crate::error::TaskError;
+use crate::look::Ended;
 
 /// Where the worker's REST API is.
 #[derive(Debug, Clone, Args)]
@@ -49,11 +49,11 @@ impl Connect {
     ///
     /// # Errors
     /// Stop when the authorities' file cannot be used.
-    pub fn rest(&self) -> Result<Option<Rest>, TaskError> {
+    pub fn rest(&self) -> Result<Option<Rest>, Ended> {
         let Some(base) = self.connect_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()) else {
             return Ok(None);
         };
-        let unusable = |why: String| TaskError::stop(format!("the worker's REST API (--connect-ca): {why}"));
+        let unusable = |why: String| Ended::cannot(format!("the worker's REST API (--connect-ca): {why}"));
         let mut client = Client::builder().timeout(Duration::from_secs(20));
         if base.starts_with("https:") {
             let file = self.connect_ca.as_deref().map(|path| {
@@ -70,10 +70,9 @@ impl Connect {
     ///
     /// # Errors
     /// As [`Connect::rest`]; stop without an address.
-    pub fn required(&self) -> Result<Rest, TaskError> {
-        self.rest()?.ok_or_else(|| {
-            TaskError::stop("--connect-url (or HEADWATER_CONNECT_URL) is missing: the worker's REST API")
-        })
+    pub fn required(&self) -> Result<Rest, Ended> {
+        self.rest()?
+            .ok_or_else(|| Ended::cannot("--connect-url (or HEADWATER_CONNECT_URL) is missing: the worker's REST API"))
     }
 }
 
@@ -82,22 +81,22 @@ impl Rest {
     ///
     /// # Errors
     /// Retry when nobody answers; stop when the API refuses.
-    pub async fn get(&self, path: &str) -> Result<Option<Value>, TaskError> {
+    pub async fn get(&self, path: &str) -> Result<Option<Value>, Ended> {
         // The crate's error would quote the URL, and with it a password.
         let failed = |error: reqwest::Error| {
-            TaskError::retry(format!("the worker's REST API (--connect-url) does not answer {path}"))
+            Ended::cannot(format!("the worker's REST API (--connect-url) does not answer {path}"))
                 .because(error.without_url())
         };
         let answer = self.client.get(format!("{}{path}", self.base)).send().await.map_err(failed)?;
         match answer.status() {
             StatusCode::NOT_FOUND => return Ok(None),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(TaskError::stop(
+                return Err(Ended::cannot(
                     "the worker's REST API does not let us in: give --connect-url as http://USER:PASSWORD@HOST:PORT",
                 ));
             }
             status if !status.is_success() => {
-                return Err(TaskError::retry(format!("the worker's REST API answers {path} with {status}")));
+                return Err(Ended::cannot(format!("the worker's REST API answers {path} with {status}")));
             }
             _ => {}
         }
@@ -108,13 +107,13 @@ impl Rest {
     ///
     /// # Errors
     /// As [`Rest::get`]; stop when there is none of that name.
-    pub async fn connector(&self, name: &str) -> Result<Connector, TaskError> {
+    pub async fn connector(&self, name: &str) -> Result<Connector, Ended> {
         match self.get(&format!("/connectors/{name}/config")).await? {
             Some(config) => Ok(Connector { name: name.to_owned(), config: texts(&config) }),
             None => {
                 let known = self.get("/connectors").await?.unwrap_or_default();
                 let known: Vec<&str> = known.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                Err(TaskError::stop(format!(
+                Err(Ended::cannot(format!(
                     "the worker has no connector {name}; it has {}",
                     if known.is_empty() { "none".to_owned() } else { known.join(", ") }
                 )))
@@ -126,7 +125,7 @@ impl Rest {
     ///
     /// # Errors
     /// As [`Rest::get`].
-    pub async fn connector_of(&self, prefix: &str) -> Result<Option<Connector>, TaskError> {
+    pub async fn connector_of(&self, prefix: &str) -> Result<Option<Connector>, Ended> {
         let all = self.get("/connectors?expand=info").await?.unwrap_or_default();
         let of = |(name, told): (&String, &Value)| {
             let config = texts(told.pointer("/info/config")?);
@@ -140,7 +139,7 @@ impl Rest {
     ///
     /// # Errors
     /// As [`Rest::get`].
-    pub async fn offsets(&self, connector: &str) -> Result<Vec<(Value, Value)>, TaskError> {
+    pub async fn offsets(&self, connector: &str) -> Result<Vec<(Value, Value)>, Ended> {
         let told = self.get(&format!("/connectors/{connector}/offsets")).await?.unwrap_or_default();
         let offsets = told.get("offsets").and_then(Value::as_array);
         let pair = |stored: &Value| (stored["partition"].clone(), stored["offset"].clone());

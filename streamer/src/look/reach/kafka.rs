@@ -14,7 +14,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::config::{worker, worker_keys};
-use crate::error::TaskError;
+use crate::look::Ended;
 
 /// How long Kafka may take for one answer.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -36,7 +36,7 @@ impl Kafka {
     ///
     /// # Errors
     /// Stop when the worker's file cannot be used.
-    pub fn is_given(&self) -> Result<bool, TaskError> {
+    pub fn is_given(&self) -> Result<bool, Ended> {
         Ok(self.bootstrap_servers.is_some() || self.properties()?.contains_key("bootstrap.servers"))
     }
 
@@ -44,17 +44,17 @@ impl Kafka {
     ///
     /// # Errors
     /// Stop when nothing says where Kafka is, or its settings cannot be used.
-    pub fn client(&self, servers: Option<&str>) -> Result<ClientConfig, TaskError> {
+    pub fn client(&self, servers: Option<&str>) -> Result<ClientConfig, Ended> {
         let properties = self.properties()?;
         let servers =
             self.bootstrap_servers.as_deref().or(servers).or(properties.get("bootstrap.servers").map(String::as_str));
         let Some(servers) = servers else {
-            return Err(TaskError::stop(
+            return Err(Ended::cannot(
                 "--bootstrap-servers (or BOOTSTRAP_SERVERS, or --worker) is missing: where Kafka is",
             ));
         };
-        let login = worker::login().map_err(|error| TaskError::stop(error.to_string()))?;
-        let security = Security::of(&properties, login).map_err(|error| TaskError::stop(error.to_string()))?;
+        let login = worker::login().map_err(|error| Ended::cannot(error.to_string()))?;
+        let security = Security::of(&properties, login).map_err(|error| Ended::cannot(error.to_string()))?;
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", servers).set("reconnect.backoff.max.ms", "1000");
         security.apply(&mut client);
@@ -62,11 +62,11 @@ impl Kafka {
     }
 
     /// The properties of where Kafka is and how it is entered.
-    fn properties(&self) -> Result<BTreeMap<String, String>, TaskError> {
+    fn properties(&self) -> Result<BTreeMap<String, String>, Ended> {
         let all = match &self.worker {
             None => worker_keys::from_variables(std::env::vars()),
             Some(path) => {
-                let unusable = |why: String| TaskError::stop(format!("--worker {}: {why}", path.display()));
+                let unusable = |why: String| Ended::cannot(format!("--worker {}: {why}", path.display()));
                 let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
                 let all = java_properties::parse(&text).map_err(|error| unusable(error.to_string()))?;
                 let providers = Providers::parse(&all).map_err(|(key, why)| unusable(format!("{key}: {why}")))?;
@@ -102,7 +102,7 @@ impl Reader {
     ///
     /// # Errors
     /// Stop when they are not accepted.
-    pub fn new(client: &ClientConfig) -> Result<Self, TaskError> {
+    pub fn new(client: &ClientConfig) -> Result<Self, Ended> {
         let servers = client.get("bootstrap.servers").unwrap_or_default().to_owned();
         let consumer = client
             .clone()
@@ -114,19 +114,19 @@ impl Reader {
             .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "100")
             .create()
-            .map_err(|error| TaskError::stop("the consumer's settings are not accepted").because(error))?;
+            .map_err(|error| Ended::cannot("the consumer's settings are not accepted").because(error))?;
         Ok(Self { consumer, servers })
     }
 
-    fn failed(&self, what: &str, error: KafkaError) -> TaskError {
-        TaskError::retry(format!("Kafka at {}: {what}: {error}", self.servers))
+    fn failed(&self, what: &str, error: KafkaError) -> Ended {
+        Ended::cannot(format!("Kafka at {}: {what}: {error}", self.servers))
     }
 
     /// All topics with their partitions.
     ///
     /// # Errors
     /// Retry when Kafka does not answer.
-    pub fn topics(&self) -> Result<BTreeMap<String, Vec<i32>>, TaskError> {
+    pub fn topics(&self) -> Result<BTreeMap<String, Vec<i32>>, Ended> {
         let metadata = tokio::task::block_in_place(|| self.consumer.fetch_metadata(None, ANSWER));
         let metadata = metadata.map_err(|error| self.failed("asking for its topics", error))?;
         let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
@@ -139,7 +139,7 @@ impl Reader {
     ///
     /// # Errors
     /// Retry when Kafka does not answer, or has no such partition.
-    pub fn range(&self, topic: &str, partition: i32) -> Result<(i64, i64), TaskError> {
+    pub fn range(&self, topic: &str, partition: i32) -> Result<(i64, i64), Ended> {
         tokio::task::block_in_place(|| self.consumer.fetch_watermarks(topic, partition, ANSWER))
             .map_err(|error| self.failed(&format!("asking for the ends of {topic}/{partition}"), error))
     }
@@ -148,7 +148,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::range`].
-    pub fn since(&self, topic: &str, partition: i32, ms: i64) -> Result<i64, TaskError> {
+    pub fn since(&self, topic: &str, partition: i32, ms: i64) -> Result<i64, Ended> {
         let what = format!("asking for what was when in {topic}/{partition}");
         let mut asked = TopicPartitionList::new();
         asked.add_partition_offset(topic, partition, Offset::Offset(ms)).map_err(|error| self.failed(&what, error))?;
@@ -164,7 +164,7 @@ impl Reader {
     ///
     /// # Errors
     /// Retry when the client cannot.
-    pub fn assign<'a>(&self, from: impl IntoIterator<Item = (&'a str, i32, i64)>) -> Result<(), TaskError> {
+    pub fn assign<'a>(&self, from: impl IntoIterator<Item = (&'a str, i32, i64)>) -> Result<(), Ended> {
         let what = "reading its topics";
         let mut list = TopicPartitionList::new();
         for (topic, partition, offset) in from {
@@ -178,7 +178,7 @@ impl Reader {
     ///
     /// # Errors
     /// Retry when the client cannot.
-    pub fn add(&self, topic: &str, partition: i32, offset: i64) -> Result<(), TaskError> {
+    pub fn add(&self, topic: &str, partition: i32, offset: i64) -> Result<(), Ended> {
         let what = format!("reading {topic}/{partition}");
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset))
@@ -190,7 +190,7 @@ impl Reader {
     ///
     /// # Errors
     /// Retry when Kafka cannot be read; stop when it does not let us.
-    pub async fn next(&self) -> Result<Arrival<'_>, TaskError> {
+    pub async fn next(&self) -> Result<Arrival<'_>, Ended> {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => return Ok(Arrival::Record(message)),
@@ -213,14 +213,14 @@ impl Reader {
         topic: &str,
         partition: i32,
         offset: i64,
-    ) -> Result<Option<BorrowedMessage<'_>>, TaskError> {
+    ) -> Result<Option<BorrowedMessage<'_>>, Ended> {
         let (first, end) = self.range(topic, partition)?;
         if offset.max(first) >= end {
             return Ok(None);
         }
         self.assign([(topic, partition, offset.max(first))])?;
         let arrival = tokio::time::timeout(ANSWER, self.next()).await.map_err(|_| {
-            TaskError::retry(format!("Kafka at {} did not deliver {topic}/{partition}/{offset}", self.servers))
+            Ended::cannot(format!("Kafka at {} did not deliver {topic}/{partition}/{offset}", self.servers))
         })??;
         Ok(match arrival {
             Arrival::Record(message) => Some(message),

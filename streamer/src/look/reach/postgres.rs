@@ -7,7 +7,7 @@ use reqwest::Url;
 use tokio_postgres::Client;
 
 use crate::config::{Connection, Driver, Secret, SslMode};
-use crate::error::TaskError;
+use crate::look::Ended;
 use crate::source::session;
 
 /// A database's address. Printing it leaves the password out.
@@ -82,10 +82,9 @@ impl Database {
     ///
     /// # Errors
     /// As [`session::connect`].
-    pub async fn connect(&self, purpose: &str) -> Result<Client, TaskError> {
-        session::connect(&self.0, purpose)
-            .await
-            .map_err(|error| error.while_doing(&format!("connecting to {}", self.address())))
+    pub async fn connect(&self, purpose: &str) -> Result<Client, Ended> {
+        let session = session::connect(&self.0, purpose).await;
+        Ok(session.map_err(|error| error.while_doing(&format!("connecting to {}", self.address())))?)
     }
 }
 

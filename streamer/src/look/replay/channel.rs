@@ -9,7 +9,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 
 use crate::config::{Connection, Driver, Secret, SslMode};
-use crate::error::TaskError;
+use crate::look::Ended;
 use crate::look::reach::connect::Connector;
 use crate::look::reach::kafka::Kafka;
 use crate::look::reach::postgres::Database;
@@ -48,12 +48,12 @@ impl Channel {
         wanted: Option<Kind>,
         source: Option<&Database>,
         kafka: &Kafka,
-    ) -> Result<Self, TaskError> {
+    ) -> Result<Self, Ended> {
         let name = &connector.name;
         let read_only = connector.property("read.only") == Some("true");
         let table = connector.property("signal.data.collection");
         if table.is_none() && !read_only {
-            return Err(TaskError::stop(format!(
+            return Err(Ended::cannot(format!(
                 "connector {name} makes no incremental snapshots: it marks their place in the log with rows of a signal table, and has \
                  none. Create one, CREATE TABLE debezium_signal (id varchar(42) PRIMARY KEY, type varchar(32) NOT NULL, data \
                  varchar(2048)), and set signal.data.collection=public.debezium_signal; or set read.only=true with \
@@ -63,13 +63,13 @@ impl Channel {
         let channels = connector.property("signal.enabled.channels").unwrap_or("source");
         let is_enabled = |channel: &str| channels.split(',').any(|enabled| enabled.trim() == channel);
         let servers = connector.property("signal.kafka.bootstrap.servers");
-        let by_kafka = || -> Result<Self, TaskError> {
+        let by_kafka = || -> Result<Self, Ended> {
             let prefix = connector.property("topic.prefix").unwrap_or_default();
             let topic =
                 connector.property("signal.kafka.topic").map_or_else(|| format!("{prefix}-signal"), str::to_owned);
             Ok(Self::Kafka { client: kafka.client(servers)?, topic, key: prefix.to_owned() })
         };
-        let by_source = |table: &str| -> Result<Self, TaskError> {
+        let by_source = |table: &str| -> Result<Self, Ended> {
             let connection = match source {
                 Some(source) => source.connection().clone(),
                 None => connection_of(connector)?,
@@ -87,14 +87,14 @@ impl Channel {
                     Kind::Source => "signal.enabled.channels=…,source and signal.data.collection",
                     Kind::File => "signal.enabled.channels=…,file and signal.file",
                 };
-                Err(TaskError::stop(format!(
+                Err(Ended::cannot(format!(
                     "connector {name} does not listen there: it has signal.enabled.channels={channels}, and this needs {wanted}"
                 )))
             }
             (None, _) if is_enabled("kafka") && servers.is_some() => by_kafka(),
             (None, Some(table)) if is_enabled("source") => by_source(table),
             (None, _) if is_enabled("file") && file().exists() => Ok(Self::File(file())),
-            (None, _) => Err(TaskError::stop(format!(
+            (None, _) => Err(Ended::cannot(format!(
                 "connector {name} cannot be asked for anything from here: it has signal.enabled.channels={channels}. Set \
                  signal.enabled.channels=source with signal.data.collection, or kafka with signal.kafka.bootstrap.servers; a file \
                  (signal.file) is written only where it is there already"
@@ -115,7 +115,7 @@ impl Channel {
     ///
     /// # Errors
     /// That of the table, the topic or the file; nothing was asked for then.
-    pub(super) async fn send(&self, id: &str, data: &Value) -> Result<(), TaskError> {
+    pub(super) async fn send(&self, id: &str, data: &Value) -> Result<(), Ended> {
         let signal = json!({ "id": id, "type": "execute-snapshot", "data": data }).to_string();
         match self {
             Self::Source(connection, table) => {
@@ -128,7 +128,7 @@ impl Channel {
             }
             Self::Kafka { client, topic, key } => {
                 let failed = |why: String| {
-                    TaskError::retry(format!("the signal was not taken by topic {topic}: {why}. Nothing was asked for"))
+                    Ended::cannot(format!("the signal was not taken by topic {topic}: {why}. Nothing was asked for"))
                 };
                 let mut settings = client.clone();
                 settings.set("acks", "all").set("message.timeout.ms", ANSWER.as_millis().to_string());
@@ -140,7 +140,7 @@ impl Channel {
             Self::File(path) => {
                 let written = std::fs::OpenOptions::new().append(true).create(true).open(path);
                 written.and_then(|mut file| writeln!(file, "{signal}")).map_err(|error| {
-                    TaskError::stop(format!("the signal file {} cannot be written", path.display())).because(error)
+                    Ended::cannot(format!("the signal file {} cannot be written", path.display())).because(error)
                 })?;
             }
         }
@@ -149,7 +149,7 @@ impl Channel {
 }
 
 /// How the connector reaches its database, where its configuration says it in the clear.
-fn connection_of(connector: &Connector) -> Result<Connection, TaskError> {
+fn connection_of(connector: &Connector) -> Result<Connection, Ended> {
     let text = |key: &str| connector.property(key).map(str::to_owned);
     let keys = ["database.hostname", "database.port", "database.user", "database.password", "database.dbname"];
     let is_elsewhere = keys.iter().any(|key| connector.property(key).is_some_and(|value| value.contains("${")));
@@ -171,7 +171,7 @@ fn connection_of(connector: &Connector) -> Result<Connection, TaskError> {
             driver: Driver::default(),
             query_timeout: None,
         }),
-        _ => Err(TaskError::stop(
+        _ => Err(Ended::cannot(
             "the signal table is in the source, and the connector's configuration does not say in the clear how to get there: give \
              --source postgres://USER:PASSWORD@HOST:PORT/DATABASE",
         )),

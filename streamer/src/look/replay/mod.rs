@@ -18,7 +18,6 @@ use super::reach::connect::Connect;
 use super::reach::kafka::Kafka;
 use super::reach::postgres::Database;
 use super::screen::{Screen, Tone};
-use crate::error::TaskError;
 use crate::source::table_name::TableName;
 use channel::Channel;
 use progress::Progress;
@@ -106,13 +105,13 @@ pub async fn run(replay: &Replay) -> Result<(), Ended> {
 }
 
 /// Whether the connector has a task that would take the signal.
-async fn running(rest: &super::reach::connect::Rest, connector: &str) -> Result<(), TaskError> {
+async fn running(rest: &super::reach::connect::Rest, connector: &str) -> Result<(), Ended> {
     let status = rest.get(&format!("/connectors/{connector}/status")).await?.unwrap_or_default();
     let state = status.pointer("/tasks/0/state").and_then(Value::as_str).unwrap_or("UNASSIGNED");
     if state == "RUNNING" {
         return Ok(());
     }
-    Err(TaskError::stop(format!(
+    Err(Ended::cannot(format!(
         "the task of connector {connector} is {state}, and only one that is RUNNING takes a signal. Nothing was asked for: resume or \
          restart it first, or mend what it failed on"
     )))

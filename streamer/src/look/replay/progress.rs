@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::error::TaskError;
 use crate::look::Ended;
 use crate::look::reach::connect::{Connector, Rest};
 use crate::look::reach::kafka::{Arrival, Reader};
@@ -47,7 +46,7 @@ struct FromHere {
 }
 
 impl FromHere {
-    fn new(client: &rdkafka::ClientConfig, topic: String) -> Result<Self, TaskError> {
+    fn new(client: &rdkafka::ClientConfig, topic: String) -> Result<Self, Ended> {
         let reader = Reader::new(client)?;
         let partitions = reader.topics()?.remove(&topic).unwrap_or_default();
         let mut from = Vec::new();
@@ -60,7 +59,7 @@ impl FromHere {
     }
 
     /// The next record, `None` where none comes so soon, or it is no JSON.
-    async fn next(&mut self, within: Duration) -> Result<Option<Record>, TaskError> {
+    async fn next(&mut self, within: Duration) -> Result<Option<Record>, Ended> {
         if !self.is_there {
             let partitions = self.reader.topics()?.remove(&self.topic).unwrap_or_default();
             for partition in &partitions {
@@ -114,7 +113,7 @@ impl Progress {
         table: &str,
         id: &str,
         no_wait: bool,
-    ) -> Result<Option<Self>, TaskError> {
+    ) -> Result<Option<Self>, Ended> {
         if no_wait {
             return Ok(None);
         }
@@ -165,11 +164,11 @@ impl Progress {
             pressed = tokio::signal::ctrl_c() => {
                 bar.finish_and_clear();
                 screen.note("the snapshot goes on; a signal stop-snapshot would end it");
-                return Err(match pressed { Ok(()) => Ended::Closed, Err(error) => TaskError::stop("Ctrl-C").because(error).into() });
+                return Err(match pressed { Ok(()) => Ended::Closed, Err(error) => Ended::cannot("Ctrl-C").because(error) });
             }
         };
         bar.finish_and_clear();
-        Ok(done?)
+        done
     }
 }
 
@@ -180,7 +179,7 @@ async fn notified(
     table: &str,
     connector: &Connector,
     bar: &ProgressBar,
-) -> Result<Done, TaskError> {
+) -> Result<Done, Ended> {
     let (begun, mut is_begun, mut rows) = (Instant::now(), false, 0);
     let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
     loop {
@@ -201,14 +200,14 @@ async fn notified(
                 rows += text(&data, "total_rows_scanned").and_then(|rows| rows.parse::<u64>().ok()).unwrap_or_default();
                 let status = text(&data, "status").unwrap_or_default();
                 if !matches!(status.as_str(), "SUCCEEDED" | "EMPTY") {
-                    return Err(TaskError::stop(format!(
+                    return Err(Ended::cannot(format!(
                         "connector {} did not read {table} again: {status}. The worker's log says more",
                         connector.name
                     )));
                 }
             }
             "COMPLETED" => return Ok(Done { rows, is_told: true }),
-            "ABORTED" => return Err(TaskError::stop("the snapshot was stopped by a signal")),
+            "ABORTED" => return Err(Ended::cannot("the snapshot was stopped by a signal")),
             _ => {}
         }
     }
@@ -221,7 +220,7 @@ async fn seen(
     rest: &Rest,
     connector: &Connector,
     bar: &ProgressBar,
-) -> Result<Done, TaskError> {
+) -> Result<Done, Ended> {
     let (begun, mut is_begun, mut rows) = (Instant::now(), false, 0_u64);
     let mut last = Instant::now();
     loop {
@@ -250,8 +249,8 @@ async fn seen(
     }
 }
 
-fn not_begun(connector: &Connector) -> TaskError {
-    TaskError::stop(format!(
+fn not_begun(connector: &Connector) -> Ended {
+    Ended::cannot(format!(
         "connector {} has not begun with it in {} s: no such row may be there, the table may not be one of its, or it does not read \
          the signal. The worker's log says it",
         connector.name,

@@ -19,7 +19,6 @@ use super::Ended;
 use super::filter::{Filter, Pattern};
 use super::reach::kafka::Kafka;
 use super::reach::postgres::Database;
-use crate::error::TaskError;
 use printer::Printer;
 use start::Start;
 
@@ -89,14 +88,14 @@ pub async fn run(tail: &Tail) -> Result<(), Ended> {
 }
 
 /// Completes when somebody stops it: Ctrl-C, or SIGTERM.
-async fn stopped() -> Result<(), TaskError> {
+async fn stopped() -> Result<(), Ended> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| TaskError::stop("signals cannot be handled").because(error))?;
+        signal(SignalKind::terminate()).map_err(|error| Ended::cannot("signals cannot be handled").because(error))?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         pressed = tokio::signal::ctrl_c() => {
-            pressed.map_err(|error| TaskError::stop("Ctrl-C cannot be handled").because(error))
+            pressed.map_err(|error| Ended::cannot("Ctrl-C cannot be handled").because(error))
         }
     }
 }

@@ -11,7 +11,6 @@ use super::printer::Printer;
 use super::row::{Event, Rows};
 use super::slot::{publication, show};
 use super::{Tail, stopped};
-use crate::error::TaskError;
 use crate::look::Ended;
 use crate::look::reach::postgres::Database;
 use crate::source::quote_identifier;
@@ -51,12 +50,12 @@ pub(super) async fn run(tail: &Tail, source: &Database, slot: &str, printer: &mu
     loop {
         let row = tokio::select! {
             row = rows.try_next() => row.map_err(failed)?,
-            stopped = &mut stop => return Ok(stopped?),
+            stopped = &mut stop => return stopped,
         };
         let Some(row) = row else { break };
         let lsn = row.get::<_, &str>(0).parse().unwrap_or(Lsn::ZERO);
         let message = pgoutput::decode(Bytes::copy_from_slice(row.get(1))).map_err(|error| {
-            TaskError::stop(format!("{what}: the message at {lsn} is not pgoutput protocol version 1")).because(error)
+            Ended::cannot(format!("{what}: the message at {lsn} is not pgoutput protocol version 1")).because(error)
         })?;
         let event = decoder.take(lsn, message, &catalog).await?;
         read += 1;
@@ -83,7 +82,7 @@ struct State {
 
 impl State {
     /// The slot, if it can be looked into.
-    async fn of(client: &Client, source: &Database, slot: &str) -> Result<Self, TaskError> {
+    async fn of(client: &Client, source: &Database, slot: &str) -> Result<Self, Ended> {
         let rows = client
             .query(
                 "SELECT slot_name::text, plugin::text, database::text, active_pid, confirmed_flush_lsn::text,
@@ -99,27 +98,27 @@ impl State {
         let Some(row) = rows.iter().find(|row| text(row, 0) == slot) else {
             let names: Vec<String> = rows.iter().map(|row| text(row, 0)).collect();
             let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(TaskError::stop(format!("the server has no slot {slot}; it has {has}")));
+            return Err(Ended::cannot(format!("the server has no slot {slot}; it has {has}")));
         };
         if text(row, 1) != "pgoutput" {
-            return Err(TaskError::stop(format!(
+            return Err(Ended::cannot(format!(
                 "slot {slot} decodes with {}, and pgoutput is read here",
                 row.get::<_, Option<&str>>(1).unwrap_or("nothing (it is a physical slot)")
             )));
         }
         if text(row, 2) != source.connection().dbname {
-            return Err(TaskError::stop(format!(
+            return Err(Ended::cannot(format!(
                 "slot {slot} is of database {}: name that one with --source",
                 text(row, 2)
             )));
         }
         if row.get::<_, Option<bool>>(6) == Some(true) {
-            return Err(TaskError::stop(format!(
+            return Err(Ended::cannot(format!(
                 "slot {slot} has lost the log that it needed: nothing can be read of it"
             )));
         }
         if let Some(process) = row.get::<_, Option<i32>>(3) {
-            return Err(TaskError::stop(format!(
+            return Err(Ended::cannot(format!(
                 "slot {slot} is in use by the server's process {process}, most likely its connector, and PostgreSQL lets nobody else look \
                  into it then. To see the changes as they are committed, leave --slot out: a temporary slot beside it is read. What the \
                  slot has brought is in the topics: streamer tail --bootstrap-servers …"

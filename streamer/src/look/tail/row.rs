@@ -8,7 +8,7 @@ use proto::pgoutput::{Datum, LogicalMessage, Message, OldTuple, Relation, Replic
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use crate::error::TaskError;
+use crate::look::Ended;
 use crate::look::change::{Change, Columns, Op, UNCHANGED};
 use crate::source::session::query_error;
 
@@ -46,7 +46,7 @@ impl Rows {
     ///
     /// # Errors
     /// As [`query_error`].
-    pub(super) async fn take(&mut self, lsn: Lsn, message: Message, client: &Client) -> Result<Event, TaskError> {
+    pub(super) async fn take(&mut self, lsn: Lsn, message: Message, client: &Client) -> Result<Event, Ended> {
         let changes = match message {
             Message::Begin(begin) => {
                 self.tx = Some(u64::from(begin.xid.as_u32()));
@@ -149,7 +149,7 @@ fn value(kind: Oid, datum: &Datum) -> Value {
 }
 
 /// The columns that a table's rows are told by. Under REPLICA IDENTITY FULL the message marks all, and the catalog knows more.
-async fn key(client: &Client, relation: &Relation) -> Result<Vec<String>, TaskError> {
+async fn key(client: &Client, relation: &Relation) -> Result<Vec<String>, Ended> {
     if relation.identity != ReplicaIdentity::Full {
         let marked = relation.columns.iter().filter(|column| column.key);
         return Ok(marked.map(|column| column.name.clone()).collect());

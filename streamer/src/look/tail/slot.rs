@@ -3,7 +3,6 @@
 use super::printer::{More, Printer};
 use super::row::{Event, Rows};
 use super::{Tail, stopped};
-use crate::error::TaskError;
 use crate::look::Ended;
 use crate::look::reach::postgres::Database;
 use crate::source::session::query_error;
@@ -18,7 +17,7 @@ pub(super) async fn run(tail: &Tail, source: &Database, printer: &mut Printer) -
     ));
     let mut stream = tokio::select! {
         stream = WalStream::temporary(source.connection(), &publication) => stream?,
-        stopped = stopped() => return Ok(stopped?),
+        stopped = stopped() => return stopped,
     };
     printer.screen.note(&format!(
         "slot {}, which ends with this command: until then the server keeps its log from where this has come to",
@@ -36,7 +35,7 @@ async fn follow(tail: &Tail, client: &Client, stream: &mut WalStream, printer: &
     loop {
         let event = tokio::select! {
             event = stream.next(|| ()) => event?,
-            stopped = &mut stop => return Ok(stopped?),
+            stopped = &mut stop => return stopped,
         };
         match event {
             WalEvent::Message(lsn, message) => {
@@ -81,7 +80,7 @@ pub(super) fn show(tail: &Tail, event: Event, printer: &mut Printer) -> Result<M
 ///
 /// # Errors
 /// Stop when it is not there, or several are.
-pub(super) async fn publication(client: &Client, named: Option<&str>) -> Result<String, TaskError> {
+pub(super) async fn publication(client: &Client, named: Option<&str>) -> Result<String, Ended> {
     let rows = client
         .query("SELECT pubname::text FROM pg_publication ORDER BY 1", &[])
         .await
@@ -90,13 +89,13 @@ pub(super) async fn publication(client: &Client, named: Option<&str>) -> Result<
     match (named, all.as_slice()) {
         (Some(name), _) if all.iter().any(|known| known == name) => Ok(name.to_owned()),
         (None, [only]) => Ok(only.clone()),
-        (_, []) => Err(TaskError::stop(
+        (_, []) => Err(Ended::cannot(
             "the database has no publication, and without one nothing is sent of a change. A connector makes its own when it starts; \
              or CREATE PUBLICATION looking FOR ALL TABLES",
         )),
         (Some(name), _) => {
-            Err(TaskError::stop(format!("the database has no publication {name}; it has {}", all.join(", "))))
+            Err(Ended::cannot(format!("the database has no publication {name}; it has {}", all.join(", "))))
         }
-        (None, _) => Err(TaskError::stop(format!("which publication? --publication is one of {}", all.join(", ")))),
+        (None, _) => Err(Ended::cannot(format!("which publication? --publication is one of {}", all.join(", ")))),
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime, civil};
 
-use crate::error::TaskError;
+use crate::look::Ended;
 use crate::look::reach::kafka::Reader;
 
 /// Where in a topic reading begins.
@@ -59,7 +59,7 @@ impl Start {
     ///
     /// # Errors
     /// As [`Reader::range`].
-    pub(super) fn offset(self, reader: &Reader, topic: &str, partition: i32) -> Result<(i64, i64), TaskError> {
+    pub(super) fn offset(self, reader: &Reader, topic: &str, partition: i32) -> Result<(i64, i64), Ended> {
         let (first, end) = reader.range(topic, partition)?;
         let offset = match self {
             Self::Beginning => first,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::printer::{More, Printer};
 use super::start::Start;
 use super::{Tail, stopped};
-use crate::error::TaskError;
 use crate::look::Ended;
 use crate::look::change::Change;
 use crate::look::reach::kafka::{Arrival, Reader};
@@ -26,7 +25,7 @@ pub(super) async fn run(tail: &Tail, printer: &mut Printer) -> Result<(), Ended>
     let start = tail.from.unwrap_or(if tail.no_follow { Start::Beginning } else { Start::End });
     let known = wanted(tail, &reader)?;
     if known.is_empty() && tail.no_follow {
-        return Err(nothing(tail).into());
+        return Err(nothing(tail));
     }
     let mut open = BTreeMap::new();
     let mut from = Vec::new();
@@ -44,15 +43,15 @@ pub(super) async fn run(tail: &Tail, printer: &mut Printer) -> Result<(), Ended>
     }
 }
 
-fn nothing(tail: &Tail) -> TaskError {
-    TaskError::stop(match tail.patterns.is_empty() {
+fn nothing(tail: &Tail) -> Ended {
+    Ended::cannot(match tail.patterns.is_empty() {
         true => "Kafka has no topic that is named PREFIX.SCHEMA.TABLE: name the topics".to_owned(),
         false => "Kafka has no topic that fits what was named: a topic, or a table that its name ends with".to_owned(),
     })
 }
 
 /// The topics that are asked for.
-fn wanted(tail: &Tail, reader: &Reader) -> Result<Partitions, TaskError> {
+fn wanted(tail: &Tail, reader: &Reader) -> Result<Partitions, Ended> {
     let is_table = |topic: &str| !topic.starts_with("__") && topic.split('.').count() >= 3;
     let is_wanted = |topic: &str| match tail.patterns.is_empty() {
         true => is_table(topic),
@@ -69,7 +68,10 @@ async fn to_the_end(
     printer: &mut Printer,
 ) -> Result<(), Ended> {
     let (mut strange, mut sorted) = (HashSet::new(), Vec::new());
-    let mut ended: BTreeMap<i32, usize> = BTreeMap::new();
+    let mut ends_to_come: BTreeMap<i32, usize> = BTreeMap::new();
+    for (_, partition) in open.keys() {
+        *ends_to_come.entry(*partition).or_default() += 1;
+    }
     let mut is_over = open.is_empty();
     let mut stop = std::pin::pin!(stopped());
     while !is_over {
@@ -94,11 +96,11 @@ async fn to_the_end(
             // A transaction's end has an offset, and no record comes of it. Which topic's end it is, the client does not say: they are
             // all there when each has said so.
             Arrival::End(partition) => {
-                let told = ended.entry(partition).or_default();
-                *told += 1;
-                let told = *told;
-                if told >= open.keys().filter(|(_, id)| *id == partition).count() {
-                    open.retain(|(_, id), _| *id != partition);
+                if let Some(left) = ends_to_come.get_mut(&partition) {
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        open.retain(|(_, id), _| *id != partition);
+                    }
                 }
             }
         }
@@ -132,7 +134,7 @@ async fn follow(tail: &Tail, reader: &Reader, mut known: Partitions, printer: &m
     loop {
         let arrival = tokio::select! {
             arrival = reader.next() => arrival?,
-            stopped = &mut stop => return Ok(stopped?),
+            stopped = &mut stop => return stopped,
             _ = look.tick() => {
                 for (topic, partition) in wanted(tail, reader)?.difference(&known.clone()) {
                     let (offset, _) = Start::Beginning.offset(reader, topic, *partition)?;
