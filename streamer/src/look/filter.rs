@@ -48,6 +48,14 @@ fn has(change: &Change, wanted: &str) -> bool {
     change.key.iter().any(|(_, value)| is(value, wanted))
 }
 
+/// Whether a topic is asked for: by a pattern, or where there is none, because it is named as a table's is, `PREFIX.SCHEMA.TABLE`.
+pub(super) fn wants_topic(patterns: &[Pattern], topic: &str) -> bool {
+    match patterns {
+        [] => !topic.starts_with("__") && topic.split('.').count() >= 3,
+        patterns => patterns.iter().any(|pattern| pattern.fits_topic(topic)),
+    }
+}
+
 /// A table's name, or a topic's, with `*` for any letters and `?` for one.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
@@ -75,7 +83,7 @@ impl Pattern {
     }
 
     /// Whether it names a topic, whole or by the table that its name ends with.
-    pub(super) fn fits_topic(&self, topic: &str) -> bool {
+    fn fits_topic(&self, topic: &str) -> bool {
         let parts: Vec<&str> = topic.rsplitn(3, '.').collect();
         self.regex.is_match(topic) || matches!(*parts, [table, schema, _] if self.fits(schema, table))
     }
@@ -95,6 +103,7 @@ mod tests {
         let topic = |pattern: &str| pattern.parse::<Pattern>().unwrap().fits_topic("shop.eu.public.orders");
         assert!(topic("orders") && topic("public.orders") && topic("shop.*") && topic("shop.eu.public.orders"));
         assert!(!topic("shop") && !topic("eu.public"));
+        assert!(wants_topic(&[], "shop.eu.public.orders") && !wants_topic(&[], "connect-configs"));
     }
 
     #[test]

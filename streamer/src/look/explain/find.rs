@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proto::lsn::Lsn;
 
 use crate::look::Ended;
-use crate::look::filter::Pattern;
+use crate::look::filter::{Pattern, wants_topic};
 use crate::look::reach::kafka::{Arrival, Reader};
 use crate::look::record::{Place, Record};
 use crate::look::screen::Screen;
@@ -32,13 +32,8 @@ pub(super) struct Found {
 /// # Errors
 /// As [`Reader::next`].
 pub(super) async fn records(reader: &Reader, patterns: &[Pattern], lsn: Lsn, screen: &Screen) -> Result<Found, Ended> {
-    let is_table = |topic: &str| !topic.starts_with("__") && topic.split('.').count() >= 3;
-    let is_wanted = |topic: &str| match patterns {
-        [] => is_table(topic),
-        patterns => patterns.iter().any(|pattern| pattern.fits_topic(topic)),
-    };
     let mut found = Found::default();
-    let topics: Vec<_> = reader.topics()?.into_iter().filter(|(topic, _)| is_wanted(topic)).collect();
+    let topics: Vec<_> = reader.topics()?.into_iter().filter(|(topic, _)| wants_topic(patterns, topic)).collect();
     if topics.is_empty() {
         return Err(Ended::cannot("Kafka has no such topic: name topics or tables with --topic"));
     }

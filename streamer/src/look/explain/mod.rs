@@ -3,8 +3,10 @@
 //! # Layout
 //! - `find`: the records that an LSN is in
 //! - `story`: what is known of a record, asked from all that know
+//! - `applied`: what became of it in the target
 //! - `timeline`: a story for a person
 
+mod applied;
 mod find;
 mod story;
 mod timeline;
@@ -84,7 +86,7 @@ impl FromStr for What {
 /// Tells the story of a record, or of the records that an LSN is in.
 ///
 /// # Errors
-/// What keeps it from reading; stop when there is no such record.
+/// What keeps it from reading, or when there is no such record.
 pub async fn run(explain: &Explain) -> Result<(), Ended> {
     let screen = Screen::new();
     let reader = Reader::new(&explain.kafka.client(None)?)?;

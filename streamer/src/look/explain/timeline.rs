@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::story::{Story, Target};
+use super::applied::Target;
+use super::story::Story;
 use crate::look::Ended;
 use crate::look::line::{Layout, tone};
 use crate::look::screen::{Screen, Tone, value};

@@ -48,7 +48,7 @@ impl Connect {
     /// A client, `None` where no address was given.
     ///
     /// # Errors
-    /// Stop when the authorities' file cannot be used.
+    /// When the authorities' file cannot be used.
     pub fn rest(&self) -> Result<Option<Rest>, Ended> {
         let Some(base) = self.connect_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()) else {
             return Ok(None);
@@ -69,7 +69,7 @@ impl Connect {
     /// A client; the address must be given.
     ///
     /// # Errors
-    /// As [`Connect::rest`]; stop without an address.
+    /// As [`Connect::rest`], or without an address.
     pub fn required(&self) -> Result<Rest, Ended> {
         self.rest()?
             .ok_or_else(|| Ended::cannot("--connect-url (or HEADWATER_CONNECT_URL) is missing: the worker's REST API"))
@@ -80,7 +80,7 @@ impl Rest {
     /// What a path answers, `None` where nothing is there.
     ///
     /// # Errors
-    /// Retry when nobody answers; stop when the API refuses.
+    /// When nobody answers, or when the API refuses.
     pub async fn get(&self, path: &str) -> Result<Option<Value>, Ended> {
         // The crate's error would quote the URL, and with it a password.
         let failed = |error: reqwest::Error| {
@@ -106,7 +106,7 @@ impl Rest {
     /// A connector.
     ///
     /// # Errors
-    /// As [`Rest::get`]; stop when there is none of that name.
+    /// As [`Rest::get`], or when there is none of that name.
     pub async fn connector(&self, name: &str) -> Result<Connector, Ended> {
         match self.get(&format!("/connectors/{name}/config")).await? {
             Some(config) => Ok(Connector { name: name.to_owned(), config: texts(&config) }),

@@ -35,7 +35,7 @@ impl Kafka {
     /// Whether it is said where Kafka is.
     ///
     /// # Errors
-    /// Stop when the worker's file cannot be used.
+    /// When the worker's file cannot be used.
     pub fn is_given(&self) -> Result<bool, Ended> {
         Ok(self.bootstrap_servers.is_some() || self.properties()?.contains_key("bootstrap.servers"))
     }
@@ -43,7 +43,7 @@ impl Kafka {
     /// What every client of it is configured with; `servers` counts where the command line names none.
     ///
     /// # Errors
-    /// Stop when nothing says where Kafka is, or its settings cannot be used.
+    /// When nothing says where Kafka is, or its settings cannot be used.
     pub fn client(&self, servers: Option<&str>) -> Result<ClientConfig, Ended> {
         let properties = self.properties()?;
         let servers =
@@ -101,7 +101,7 @@ impl Reader {
     /// One for these settings.
     ///
     /// # Errors
-    /// Stop when they are not accepted.
+    /// When they are not accepted.
     pub fn new(client: &ClientConfig) -> Result<Self, Ended> {
         let servers = client.get("bootstrap.servers").unwrap_or_default().to_owned();
         let consumer = client
@@ -125,7 +125,7 @@ impl Reader {
     /// All topics with their partitions.
     ///
     /// # Errors
-    /// Retry when Kafka does not answer.
+    /// When Kafka does not answer.
     pub fn topics(&self) -> Result<BTreeMap<String, Vec<i32>>, Ended> {
         let metadata = tokio::task::block_in_place(|| self.consumer.fetch_metadata(None, ANSWER));
         let metadata = metadata.map_err(|error| self.failed("asking for its topics", error))?;
@@ -138,7 +138,7 @@ impl Reader {
     /// Where a partition begins and ends: its first offset, and the one that its next record gets.
     ///
     /// # Errors
-    /// Retry when Kafka does not answer, or has no such partition.
+    /// When Kafka does not answer, or has no such partition.
     pub fn range(&self, topic: &str, partition: i32) -> Result<(i64, i64), Ended> {
         tokio::task::block_in_place(|| self.consumer.fetch_watermarks(topic, partition, ANSWER))
             .map_err(|error| self.failed(&format!("asking for the ends of {topic}/{partition}"), error))
@@ -163,7 +163,7 @@ impl Reader {
     /// Reads these partitions from these offsets, and no others.
     ///
     /// # Errors
-    /// Retry when the client cannot.
+    /// When the client cannot.
     pub fn assign<'a>(&self, from: impl IntoIterator<Item = (&'a str, i32, i64)>) -> Result<(), Ended> {
         let what = "reading its topics";
         let mut list = TopicPartitionList::new();
@@ -177,7 +177,7 @@ impl Reader {
     /// Reads one more partition.
     ///
     /// # Errors
-    /// Retry when the client cannot.
+    /// When the client cannot.
     pub fn add(&self, topic: &str, partition: i32, offset: i64) -> Result<(), Ended> {
         let what = format!("reading {topic}/{partition}");
         let mut list = TopicPartitionList::new();
@@ -189,7 +189,7 @@ impl Reader {
     /// What comes next. Cancel safe.
     ///
     /// # Errors
-    /// Retry when Kafka cannot be read; stop when it does not let us.
+    /// When Kafka cannot be read, or when it does not let us.
     pub async fn next(&self) -> Result<Arrival<'_>, Ended> {
         loop {
             match self.consumer.recv().await {
@@ -207,7 +207,7 @@ impl Reader {
     /// The first record of a partition at an offset or behind it, `None` where there is none.
     ///
     /// # Errors
-    /// As [`Reader::next`]; retry when nothing comes.
+    /// As [`Reader::next`], or when nothing comes.
     pub async fn read_at(
         &self,
         topic: &str,

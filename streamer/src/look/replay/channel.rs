@@ -42,7 +42,7 @@ impl Channel {
     /// The one that was asked for, or the first that the connector's configuration enables and that can be reached.
     ///
     /// # Errors
-    /// Stop with the settings that are needed.
+    /// With the settings that are needed.
     pub(super) fn choose(
         connector: &Connector,
         wanted: Option<Kind>,

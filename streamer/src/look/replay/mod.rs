@@ -62,7 +62,7 @@ pub struct Replay {
 /// Asks for the snapshot and waits for its end.
 ///
 /// # Errors
-/// Stop when the connector cannot be asked, with the settings that it needs, or does not run, or the snapshot of the table failed.
+/// When the connector cannot be asked, with the settings that it needs, or does not run, or the snapshot of the table failed.
 pub async fn run(replay: &Replay) -> Result<(), Ended> {
     let screen = Screen::new();
     let rest = replay.connect.required()?;

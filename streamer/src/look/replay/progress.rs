@@ -137,7 +137,7 @@ impl Progress {
     /// Waits until it is done.
     ///
     /// # Errors
-    /// Stop when the connector says that it could not read the table, or does not begin; retry when it cannot be seen.
+    /// When the connector says that it could not read the table, or does not begin, or when it cannot be seen.
     pub(super) async fn wait(
         mut self,
         rest: &Rest,

@@ -79,7 +79,7 @@ pub(super) fn show(tail: &Tail, event: Event, printer: &mut Printer) -> Result<M
 /// The publication that was named, or the only one.
 ///
 /// # Errors
-/// Stop when it is not there, or several are.
+/// When it is not there, or several are.
 pub(super) async fn publication(client: &Client, named: Option<&str>) -> Result<String, Ended> {
     let rows = client
         .query("SELECT pubname::text FROM pg_publication ORDER BY 1", &[])

@@ -8,8 +8,9 @@ use super::start::Start;
 use super::{Tail, stopped};
 use crate::look::Ended;
 use crate::look::change::Change;
+use crate::look::filter::wants_topic;
 use crate::look::reach::kafka::{Arrival, Reader};
-use crate::look::record::Record;
+use crate::look::record::{NotJson, Record};
 
 /// How often topics are looked for that were not there before.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -52,12 +53,7 @@ fn nothing(tail: &Tail) -> Ended {
 
 /// The topics that are asked for.
 fn wanted(tail: &Tail, reader: &Reader) -> Result<Partitions, Ended> {
-    let is_table = |topic: &str| !topic.starts_with("__") && topic.split('.').count() >= 3;
-    let is_wanted = |topic: &str| match tail.patterns.is_empty() {
-        true => is_table(topic),
-        false => tail.patterns.iter().any(|pattern| pattern.fits_topic(topic)),
-    };
-    let topics = reader.topics()?.into_iter().filter(|(topic, _)| is_wanted(topic));
+    let topics = reader.topics()?.into_iter().filter(|(topic, _)| wants_topic(&tail.patterns, topic));
     Ok(topics.flat_map(|(topic, partitions)| partitions.into_iter().map(move |id| (topic.clone(), id))).collect())
 }
 
@@ -157,7 +153,7 @@ async fn follow(tail: &Tail, reader: &Reader, mut known: Partitions, printer: &m
 
 /// The change of a record. Of a topic that cannot be read it is said once.
 fn change(
-    record: Result<Record, crate::look::record::NotJson>,
+    record: Result<Record, NotJson>,
     topic: &str,
     strange: &mut HashSet<String>,
     printer: &Printer,
