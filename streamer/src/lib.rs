@@ -14,6 +14,7 @@
 //! - [`worker`]: the REST API, connectors' life cycle, the worker's topics
 //! - [`metrics`]: what is counted
 //! - [`doctor`]: everything that could be wrong, looked at
+//! - [`look`]: changes shown to a person, beside what runs: `tail`, `explain`, `replay`
 //! - [`error`]: the two kinds of failure
 //!
 //! # Invariants
@@ -35,6 +36,7 @@ pub mod convert;
 pub mod doctor;
 pub mod emit;
 pub mod error;
+pub mod look;
 pub mod metrics;
 pub mod notify;
 pub mod pipeline;

@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 use access::allocator::share_one_arena;
 use anyhow::Context as _;
 use axum::Router;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::doctor::{self, Configured};
 use streamer::error::TaskError;
+use streamer::look;
+use streamer::look::explain::Explain;
+use streamer::look::replay::Replay;
+use streamer::look::tail::Tail;
 use streamer::worker::entrance::enter;
 use streamer::worker::group::{Membership, Place};
 use streamer::worker::herder::Herder;
@@ -42,19 +46,26 @@ const STANDBY_NOTICE: Duration = Duration::from_secs(5);
 /// BOOTSTRAP_SERVERS, GROUP_ID, CONFIG_STORAGE_TOPIC, OFFSET_STORAGE_TOPIC, STATUS_STORAGE_TOPIC, KEY_CONVERTER,
 /// VALUE_CONVERTER, and CONNECT_A_B for the worker property a.b. RUST_LOG sets the log's level, LOG_FORMAT=json its form.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// The worker's configuration, instead of the environment
-    #[arg(long, global = true, value_name = "FILE.properties")]
-    worker: Option<PathBuf>,
-    /// Debezium Server's configuration: its one connector is run, without a group
-    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["worker", "connector"])]
-    application_properties: Option<PathBuf>,
-    /// A connector to create or update at the start; may be given more than once
-    #[arg(long, global = true, value_name = "FILE.json|FILE.properties")]
-    connector: Vec<PathBuf>,
+    #[command(flatten)]
+    configuration: Configuration,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// How it is configured.
+#[derive(Args)]
+struct Configuration {
+    /// The worker's configuration, instead of the environment
+    #[arg(long, value_name = "FILE.properties")]
+    worker: Option<PathBuf>,
+    /// Debezium Server's configuration: its one connector is run, without a group
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["worker", "connector"])]
+    application_properties: Option<PathBuf>,
+    /// A connector to create or update at the start; may be given more than once
+    #[arg(long, value_name = "FILE.json|FILE.properties")]
+    connector: Vec<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -62,12 +73,25 @@ enum Command {
     /// Look at everything that could be wrong, and say what mends it: configured as for a run, before one or while it goes on.
     /// Nothing is changed. Exit status 0 where there is no error, 1 where there is one
     Doctor {
+        #[command(flatten)]
+        configuration: Configuration,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+    /// Show changes on a terminal: of topics, of a database as they are committed, or of what waits in a slot. Nothing is consumed
+    Tail(Box<Tail>),
+    /// Show where an event came from and where it went: TOPIC/PARTITION/OFFSET, or an LSN; or what an error's code means
+    Explain(Box<Explain>),
+    /// Publish a table again, or some of its rows, through an incremental snapshot
+    Replay(Box<Replay>),
     /// Ask the worker that runs here with this configuration how it is; exit status 0 only if every task runs that should
-    Health(shell::Health),
+    Health {
+        #[command(flatten)]
+        configuration: Configuration,
+        #[command(flatten)]
+        health: shell::Health,
+    },
     #[command(flatten)]
     Pages(shell::Pages),
 }
@@ -79,11 +103,28 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn start() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match &arguments.command {
-        None => run(&arguments, start_logging()).await.map(|()| true),
-        Some(Command::Doctor { json }) => return doctor::run(&configured(&arguments), *json).await,
-        Some(Command::Health(health)) => ask(&arguments, health).await,
+    let Arguments { configuration, command } = Arguments::parse();
+    // What is asked for at a terminal says itself what there is to say.
+    let looks = || start_logging("warn,rdkafka=off");
+    let result = match command {
+        None => {
+            let levels = start_logging("info,rdkafka=off");
+            Box::pin(run(&configuration, levels)).await.map(|()| true)
+        }
+        Some(Command::Doctor { configuration, json }) => return doctor::run(&configured(&configuration), json).await,
+        Some(Command::Tail(tail)) => {
+            looks();
+            look::outcome(Box::pin(look::tail::run(&tail)).await).map(|()| true)
+        }
+        Some(Command::Explain(explain)) => {
+            looks();
+            look::outcome(Box::pin(look::explain::run(&explain)).await).map(|()| true)
+        }
+        Some(Command::Replay(replay)) => {
+            looks();
+            look::outcome(Box::pin(look::replay::run(&replay)).await).map(|()| true)
+        }
+        Some(Command::Health { configuration, health }) => ask(&configuration, &health).await,
         Some(Command::Pages(pages)) => Ok(pages.write(Arguments::command())),
     };
     match result {
@@ -97,16 +138,16 @@ async fn start() -> ExitCode {
     }
 }
 
-fn configured(arguments: &Arguments) -> Configured<'_> {
+fn configured(configuration: &Configuration) -> Configured<'_> {
     Configured {
-        worker: arguments.worker.as_deref(),
-        application_properties: arguments.application_properties.as_deref(),
-        connectors: &arguments.connector,
+        worker: configuration.worker.as_deref(),
+        application_properties: configuration.application_properties.as_deref(),
+        connectors: &configuration.connector,
     }
 }
 
 /// The worker's configuration, and the connector that it comes with.
-fn configuration(arguments: &Arguments) -> anyhow::Result<(WorkerConfig, Option<deploy::Connector>)> {
+fn worker(arguments: &Configuration) -> anyhow::Result<(WorkerConfig, Option<deploy::Connector>)> {
     Ok(match (&arguments.application_properties, &arguments.worker) {
         (Some(path), _) => {
             let application = application_properties::read(path, std::env::vars()).map_err(|error| error.finding())?;
@@ -117,13 +158,13 @@ fn configuration(arguments: &Arguments) -> anyhow::Result<(WorkerConfig, Option<
     })
 }
 
-async fn ask(arguments: &Arguments, health: &shell::Health) -> anyhow::Result<bool> {
-    ask::health(&configuration(arguments)?.0, health).await
+async fn ask(arguments: &Configuration, health: &shell::Health) -> anyhow::Result<bool> {
+    ask::health(&worker(arguments)?.0, health).await
 }
 
-async fn run(arguments: &Arguments, levels: LogLevels) -> anyhow::Result<()> {
+async fn run(arguments: &Configuration, levels: LogLevels) -> anyhow::Result<()> {
     let mut connectors = arguments.connector.iter().map(|path| deploy::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let (worker, connector) = configuration(arguments)?;
+    let (worker, connector) = worker(arguments)?;
     connectors.extend(connector);
     let worker = Arc::new(worker);
     let metrics = streamer::metrics::install().context("metrics could not be set up")?;
@@ -270,9 +311,9 @@ async fn lost(place: &mut watch::Receiver<Place>, time: u64) {
     }
 }
 
-fn start_logging() -> LogLevels {
-    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,rdkafka=off".to_owned());
-    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info,rdkafka=off"));
+fn start_logging(default: &str) -> LogLevels {
+    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| default.to_owned());
+    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new(default));
     let (filter, handle) = reload::Layer::new(filter);
     let form = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let json = std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json");

@@ -55,7 +55,7 @@ pub mod topic_creation;
 pub mod topics;
 mod values;
 pub mod worker;
-mod worker_keys;
+pub mod worker_keys;
 
 pub use access::SslMode;
 pub use check::{Finding, parse_boolean};

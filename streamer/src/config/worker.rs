@@ -295,7 +295,7 @@ impl WorkerConfig {
 }
 
 /// What a JAAS file says of Kafka's clients (`JaasContext.loadClientContext`), where a JVM would be told of one.
-fn login() -> Result<Option<Vec<LoginModule>>, WorkerConfigError> {
+pub(crate) fn login() -> Result<Option<Vec<LoginModule>>, WorkerConfigError> {
     let Ok(path) = jaas::file_of_a_jvm(|name| std::env::var(name).ok()) else { return Ok(None) };
     let file = |why: String| WorkerConfigError::File { path: path.clone(), why };
     let text = std::fs::read_to_string(&path).map_err(|error| file(error.to_string()))?;

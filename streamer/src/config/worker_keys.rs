@@ -77,7 +77,7 @@ const KNOWN: [&str; 40] = [
 ];
 
 /// The properties that the image's variables set: the named ones, and every `CONNECT_A_B` as `a.b`.
-pub(super) fn from_variables(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+pub fn from_variables(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
     // The image's own default.
     let mut properties = BTreeMap::from([("group.id".to_owned(), "1".to_owned())]);
     let mut named = BTreeMap::new();

@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::quote_identifier;
 use super::session::{self, sqlstate_needs_a_person};
 use super::walsender::{Inbox, Session, Socket};
-use crate::config::ConnectorConfig;
+use crate::config::{Connection, ConnectorConfig};
 use crate::error::TaskError;
 
 /// A message of more bytes is looked at before it is read: reading takes as much memory.
@@ -36,6 +36,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long a server that is ahead is let alone: a reader that waits has it send a row at a time, and wake it for each. 300 µs do as
 /// well, and a millisecond is the least that tokio's timers know.
 const PILING_UP: Duration = Duration::from_millis(1);
+
+/// How often the server is told how far a temporary slot is, which is how much of its log that holds back.
+const TEMPORARY_STATUS: Duration = Duration::from_secs(1);
 
 /// What the stream brings.
 #[derive(Debug)]
@@ -129,22 +132,53 @@ impl WalStream {
     /// # Errors
     /// Retry while another session holds the slot or the server is away; stop when slot or publication are missing.
     pub async fn start(config: &ConnectorConfig, start: Lsn) -> Result<Self, TaskError> {
-        let slot = config.slot.name.clone();
         let session = Session::open(&config.connection).await?;
+        Self::over(session, &config.slot.name, &config.publication.name, start, config.status_update_interval).await
+    }
+
+    /// Streams what is committed from now on over a slot of its own, which ends with the session. Other slots stay as they are. The
+    /// server keeps its log from the last [confirmation](Self::confirm) on.
+    ///
+    /// # Errors
+    /// Stop when the role may not, or every slot is taken (`max_replication_slots`).
+    pub async fn temporary(connection: &Connection, publication: &str) -> Result<Self, TaskError> {
+        let mut session = Session::open(connection).await?;
+        let slot = format!("headwater_tail_{}", session.process().unwrap_or_default());
+        let what = format!("creating the temporary slot {slot}");
+        let create = format!(
+            "CREATE_REPLICATION_SLOT {} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')",
+            quote_identifier(&slot)
+        );
+        session.query(&what, &create).await?;
+        Self::over(session, &slot, publication, Lsn::ZERO, TEMPORARY_STATUS).await
+    }
+
+    async fn over(
+        session: Session,
+        slot: &str,
+        publication: &str,
+        start: Lsn,
+        status_interval: Duration,
+    ) -> Result<Self, TaskError> {
         let process = session.process();
         // The server folds the names in publication_names to lower case unless they are quoted. Its grammar here knows no
         // backslashes.
-        let publication = quote_identifier(&config.publication.name).replace('\'', "''");
+        let publication = quote_identifier(publication).replace('\'', "''");
         let start = format!(
             "START_REPLICATION SLOT {} LOGICAL {start} (proto_version '1', publication_names '{publication}', messages 'true')",
-            quote_identifier(&slot)
+            quote_identifier(slot)
         );
         let (socket, inbox) = session.stream(&format!("starting replication from slot {slot}"), &start).await?;
         let (socket, writer) = tokio::io::split(socket);
         let status = Arc::new(Status::default());
-        let reporter = tokio::spawn(report(writer, status.clone(), config.status_update_interval));
+        let reporter = tokio::spawn(report(writer, status.clone(), status_interval));
         let reporter = AbortOnDropHandle::new(reporter);
-        Ok(Self { socket, inbox, is_announced: false, status, reporter, slot, process })
+        Ok(Self { socket, inbox, is_announced: false, status, reporter, slot: slot.to_owned(), process })
+    }
+
+    /// The slot that it reads.
+    pub fn slot(&self) -> &str {
+        &self.slot
     }
 
     /// The server's process that sends it.
@@ -275,8 +309,8 @@ impl WalStream {
         })
     }
 
-    /// Lets the server forget everything up to `lsn`. Only the committer calls it, behind Kafka's acknowledgement and the
-    /// stored position. It never goes back.
+    /// Lets the server forget everything up to `lsn`. Of a connector's slot only the committer calls it, behind Kafka's
+    /// acknowledgement and the stored position. It never goes back.
     pub fn confirm(&self, lsn: Lsn) {
         self.status.confirmed.fetch_max(lsn.as_u64(), Ordering::Relaxed);
     }

@@ -29,6 +29,7 @@ mod jdbc_sink;
 mod kafka_doors;
 mod keyless;
 mod least_privilege;
+mod looking;
 mod memory;
 mod new_rows;
 mod operations;
