@@ -56,7 +56,8 @@ impl Pulse {
         self.works.load(Ordering::Relaxed)
     }
 
-    pub(super) fn has_received(&self) -> Lsn {
+    /// The server's log was received up to here.
+    pub fn has_received(&self) -> Lsn {
         Lsn::from(self.received.load(Ordering::Relaxed))
     }
 
