@@ -23,7 +23,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// The files that both pages are made of, as they are named below `/page/`.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/page/page.css", STYLE, include_str!("../assets/page.css")),
     ("/page/picture.css", STYLE, include_str!("../assets/picture.css")),
     ("/page/streamer.js", SCRIPT, include_str!("../assets/streamer.js")),
@@ -31,6 +31,7 @@ const FILES: [(&str, &str, &str); 9] = [
     ("/page/live.js", SCRIPT, include_str!("../assets/live.js")),
     ("/page/element.js", SCRIPT, include_str!("../assets/element.js")),
     ("/page/number.js", SCRIPT, include_str!("../assets/number.js")),
+    ("/page/snapshot.js", SCRIPT, include_str!("../assets/snapshot.js")),
     ("/page/picture.js", SCRIPT, include_str!("../assets/picture.js")),
     ("/page/table.js", SCRIPT, include_str!("../assets/table.js")),
 ];

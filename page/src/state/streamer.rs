@@ -101,8 +101,8 @@ pub struct Slot {
     pub in_flight: u64,
     /// Their bytes.
     pub in_flight_bytes: u64,
-    /// How long Kafka has acknowledged none of them.
-    pub unacknowledged_seconds: u64,
+    /// How long Kafka has acknowledged none of them; with none under way, how long one change has been worked at.
+    pub waiting_seconds: u64,
     /// Times the task began anew by itself.
     pub retries: u64,
     /// The snapshot before streaming.

@@ -134,14 +134,16 @@ async fn watched(
         Ok(Err(error)) => {
             let cause = error.cause();
             tracing::error!(connector = %name, code = error.id(), %error, cause, "the task stopped: a person must act");
+            live.failed(error.to_string());
             error.trace()
         }
         Err(error) => {
             tracing::error!(connector = %name, %error, "the task broke off");
-            trace_line(format!("the task broke off: {error}"))
+            let text = format!("the task broke off: {error}");
+            live.failed(text.clone());
+            trace_line(text)
         }
     };
-    live.failed(trace.clone());
     statuses.put(&name, Some(0), "FAILED", Some(&trace)).await;
     // Set once, here only.
     let _already_set = failure.set(trace);

@@ -30,15 +30,15 @@ pub struct Look {
     started: Instant,
     views: Vec<ConnectorView>,
     servers: BTreeMap<String, Server>,
-    /// How many records of a slot Kafka had, and since when.
-    acknowledged: BTreeMap<(String, String), (u64, Instant)>,
+    /// How far a slot's pipeline was, and since when.
+    progress: BTreeMap<(String, String), (u64, Instant)>,
 }
 
 impl Look {
     /// At the worker behind this API, which started now.
     pub fn new(api: Api) -> Self {
-        let (servers, acknowledged) = (BTreeMap::new(), BTreeMap::new());
-        Self { api, started: Instant::now(), views: Vec::new(), servers, acknowledged }
+        let (servers, progress) = (BTreeMap::new(), BTreeMap::new());
+        Self { api, started: Instant::now(), views: Vec::new(), servers, progress }
     }
 
     /// How it is.
@@ -133,27 +133,20 @@ impl Look {
             Some(ledger) => (ledger.in_flight() as u64, ledger.bytes() as u64),
             None => (0, 0),
         };
-        let received = live.pulse().map(|pulse| pulse.has_received()).filter(|lsn| *lsn > Lsn::ZERO);
+        let received = live.pulse().as_ref().map(|pulse| pulse.has_received()).filter(|lsn| *lsn > Lsn::ZERO);
         let confirmed = Lsn::from(live.confirmed.load(Ordering::Relaxed));
         let confirmed = server.map_or(confirmed, |(_, _, flushed)| confirmed.max(*flushed));
         let confirmed = Some(confirmed).filter(|lsn| *lsn > Lsn::ZERO);
         let transactions = live.transactions.load(Ordering::Relaxed);
         let decoded = live.decoded_after.load(Ordering::Relaxed);
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let unacknowledged_seconds = match &ledger {
-            Some(ledger) if in_flight > 0 => {
-                let (now, key) = (Instant::now(), (connector.to_owned(), name.clone()));
-                let (acknowledged, since) = self.acknowledged.entry(key).or_insert((0, now));
-                if *acknowledged != ledger.acknowledged() {
-                    (*acknowledged, *since) = (ledger.acknowledged(), now);
-                }
-                since.elapsed().as_secs()
-            }
-            _ => {
-                self.acknowledged.remove(&(connector.to_owned(), name.clone()));
-                0
-            }
+        let pulse = live.pulse();
+        let step = match (&ledger, &pulse) {
+            (Some(ledger), _) if in_flight > 0 => Some(ledger.acknowledged()),
+            (_, Some(pulse)) if pulse.works() => Some(pulse.beats()),
+            _ => None,
         };
+        let waiting_seconds = self.waiting((connector.to_owned(), name.clone()), step);
         Slot {
             server: server.map(|(slot, _, _)| slot.clone()),
             server_failure: seen.failure.clone(),
@@ -168,12 +161,28 @@ impl Look {
             transactions,
             in_flight,
             in_flight_bytes,
-            unacknowledged_seconds,
+            waiting_seconds,
             retries: count(&live.retries),
             snapshot: live.snapshots.last_whole(),
             incremental: live.snapshots.last_incremental(),
             name,
         }
+    }
+}
+
+impl Look {
+    /// For how many seconds a pipeline has been at this step, 0 where it waits for nothing.
+    fn waiting(&mut self, key: (String, String), step: Option<u64>) -> u64 {
+        let Some(step) = step else {
+            self.progress.remove(&key);
+            return 0;
+        };
+        let now = Instant::now();
+        let (known, since) = self.progress.entry(key).or_insert((step, now));
+        if *known != step {
+            (*known, *since) = (step, now);
+        }
+        since.elapsed().as_secs()
     }
 }
 
