@@ -118,6 +118,7 @@ listen((state, page) => {
     say(title, state.standing ? "Nothing is applied for now." : `${counted(stuck.length, "topic")} of ${topics.length} ${stuck.length === 1 ? "stands" : "stand"} still; the others go on.`);
     say(text, state.standing ?? `${stuck[0].name}: ${why}`);
   }
+  document.title = level === "careful" ? `${word} – Headwater sink` : "Headwater sink";
   const isVerify = state.command === "verify";
   const total = topics.reduce((all, topic) => all + topic.applied, 0);
   const speed = applied.at(now, total);

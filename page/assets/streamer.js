@@ -69,7 +69,7 @@ class Connector {
       rate: new Tile("rate", "Published", this.sparks.rate.root),
       lag: new Tile("lag", "Commit to Kafka", this.sparks.lag.root),
       retained: new Tile("retained", "Log that the slot retains", element("div", {}, element("div.meter", {}, this.meter), this.sparks.retained.root)),
-      flight: new Tile("flight", "On the way to Kafka", this.sparks.flight.root),
+      flight: new Tile("flight", "In flight to Kafka", this.sparks.flight.root),
     };
     this.whole = new Going("snapshot");
     this.incremental = new Going("incremental");
@@ -142,16 +142,16 @@ class Connector {
     const kept = servers.reduce((all, server) => all + server.retained, 0);
     this.picture.place("slot", slotLevel,
       servers.length === 0 ? "Not seen yet" : danger ? "In danger" : active === slots.length ? "Read" : "Not read",
-      [several ? `${slots.length} slots` : first?.name, servers.length > 0 && `${bytes(kept)}${limit ? ` of ${bytes(limit)}` : " of log"} kept`, first?.confirmed_lsn && !several && `confirmed ${first.confirmed_lsn}`]);
+      [several ? `${slots.length} slots` : first?.name, servers.length > 0 && `${bytes(kept)}${limit ? ` of ${bytes(limit)}` : " of log"} kept`, first?.confirmed_lsn && !several && `LSN ${first.confirmed_lsn}`]);
     const decoding = runs ? "good" : level;
     this.picture.place("decode", decoding, runs ? "Reading" : condition({ state, task })[1],
-      [first?.received_lsn && !several && `at ${first.received_lsn}`, `${counted(sum(slots, "transactions"), "transaction")}`, sum(slots, "retries") > 0 && `began anew ${counted(sum(slots, "retries"), "time")}`]);
+      [first?.received_lsn && !several && `LSN ${first.received_lsn}`, `${counted(sum(slots, "transactions"), "transaction")}`, sum(slots, "retries") > 0 && `began anew ${counted(sum(slots, "retries"), "time")}`]);
     const waiting = most(slots, "waiting_seconds") ?? 0;
     const flight = sum(slots, "in_flight");
     const isAway = waiting >= PATIENCE;
     const kafkaLevel = isAway ? "bad" : runs ? "good" : "off";
     this.picture.place("kafka", kafkaLevel, isAway ? `${flight > 0 ? "Silent" : "Waiting"} for ${seconds(waiting)}` : runs ? "Acknowledges" : "Idle",
-      [kafka.servers.split(",")[0], `${counted(flight, "record")} on the way`]);
+      [kafka.servers.split(",")[0], `${count(flight)} in flight`]);
     this.picture.place("sink", "unseen", "On its own page", ["reads these topics"]);
     this.picture.place("target", "unseen", "On the sink’s page");
     const received = most(slots, "received_lag");
@@ -251,6 +251,8 @@ listen((state, page) => {
     }
     connector.show(shown, state);
   }
+  const troubled = state.connectors.map((shown) => [shown.name, ...condition(shown)]).find(([, level]) => level === "bad" || level === "careful");
+  document.title = troubled ? `${troubled[0]}: ${troubled[2].toLowerCase()} – Headwater streamer` : "Headwater streamer";
   for (const [name, connector] of connectors) {
     if (!state.connectors.some((shown) => shown.name === name)) {
       connector.root.remove();
