@@ -83,11 +83,14 @@ class Connector {
 
   /** Asks the REST API for something. */
   async act(method, path, doing, body) {
+    if (this.acts) return;
+    this.acts = true;
     const buttons = [this.pause, this.resume, this.restart, this.snapshot];
     for (const button of buttons) mark(button, "aria-disabled", "true");
     mark(this.said, "data-level", null);
     say(this.said, doing);
     const against = await ask(method, path, body);
+    this.acts = false;
     for (const button of buttons) mark(button, "aria-disabled", null);
     mark(this.said, "data-level", against ? "bad" : null);
     say(this.said, against ?? "");

@@ -25,7 +25,7 @@ const UNSEEN: Duration = Duration::from_secs(5);
 /// A connector's server.
 #[derive(Debug, Default)]
 pub(super) struct Server {
-    given: BTreeMap<String, String>,
+    given: Option<BTreeMap<String, String>>,
     config: Option<Arc<ConnectorConfig>>,
     shared: Arc<Mutex<Shared>>,
     asking: Option<AbortOnDropHandle<()>>,
@@ -55,8 +55,8 @@ impl Server {
         given: &BTreeMap<String, String>,
         worker: &WorkerConfig,
     ) -> Option<Arc<ConnectorConfig>> {
-        if self.config.is_none() || self.given != *given {
-            self.given.clone_from(given);
+        if self.given.as_ref() != Some(given) {
+            self.given = Some(given.clone());
             self.config = ConnectorConfig::parse(given, worker).ok().map(Arc::new);
             (self.shared, self.asking) = (Arc::default(), None);
         }
