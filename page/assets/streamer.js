@@ -159,9 +159,9 @@ class Connector {
     this.picture.place("target", "unseen", "On the sink’s page");
     const received = most(slots, "received_lag");
     const decoded = most(slots, "decoded_seconds");
-    this.picture.flow(0, { flows: runs && rates.transactions > 0, level: runs ? null : level === "bad" ? "bad" : null, over: received === null ? "" : `${bytes(received)} behind`, under: decoded === null ? "" : seconds(decoded) });
+    this.picture.flow(0, { flows: runs && rates.transactions > 0, level: runs ? null : level === "bad" ? "bad" : null, over: received === null ? "" : `${bytes(received)} behind`, under: decoded === null || !runs ? "" : seconds(decoded) });
     const acknowledged = most(slots, "acknowledged_seconds");
-    this.picture.flow(1, { flows: runs && rates.records > 0 && !isAway, level: isAway ? "bad" : null, over: `${brief(rates.records)}/s`, under: acknowledged === null ? "" : seconds(acknowledged) });
+    this.picture.flow(1, { flows: runs && rates.records > 0 && !isAway, level: isAway ? "bad" : null, over: runs ? `${brief(rates.records)}/s` : "", under: acknowledged === null ? "" : seconds(acknowledged) });
     this.picture.flow(2, {});
     this.picture.flow(3, {});
     this.retained = { kept, limit, safe: first?.server?.safe, status: first?.server?.wal_status };
