@@ -376,6 +376,20 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_is_late_until_all_its_records_are_acknowledged() {
+        let ledger = Ledger::default();
+        assert_eq!(ledger.acknowledged_after(), None);
+        let (first, second) = (ledger.enqueue(), ledger.enqueue());
+        ledger.read_commit(now_us() - 5_000_000);
+        ledger.acknowledge(first);
+        assert!(ledger.acknowledged_after().is_some_and(|late| late >= 5_000_000), "it waits still");
+        ledger.acknowledge(second);
+        let late = ledger.acknowledged_after();
+        assert!(late.is_some_and(|late| late >= 5_000_000));
+        assert_eq!(ledger.acknowledged_after(), late, "it waits no longer");
+    }
+
+    #[test]
     fn a_record_larger_than_the_limit_has_room_alone() {
         let ledger = Ledger::default();
         assert!(ledger.has_room(200, 100));

@@ -23,9 +23,13 @@ pub struct Counts {
     truncated: AtomicU64,
 }
 
-/// The counters that one emitter counts with: looked up once a table.
+/// The counters that one emitter counts with.
 #[derive(Debug, Default)]
-pub struct Counting(HashMap<String, Arc<Counts>>);
+pub struct Counting {
+    known: HashMap<Arc<str>, Arc<Counts>>,
+    /// Those of the last table: the next record is mostly of the same one.
+    last: Option<(Arc<str>, Arc<Counts>)>,
+}
 
 impl Tables {
     fn of(&self, table: &str) -> Arc<Counts> {
@@ -50,12 +54,19 @@ impl Tables {
 impl Counting {
     /// An operation of a table was published.
     pub fn count(&mut self, tables: &Tables, table: &str, op: Op) {
-        if let Some(counts) = self.0.get(table) {
+        if let Some((_, counts)) = self.last.as_ref().filter(|(last, _)| **last == *table) {
             return counts.count(op);
         }
-        let counts = tables.of(table);
+        let (table, counts) = match self.known.get_key_value(table) {
+            Some((table, counts)) => (table.clone(), counts.clone()),
+            None => {
+                let (table, counts) = (Arc::from(table), tables.of(table));
+                self.known.insert(Arc::clone(&table), Arc::clone(&counts));
+                (table, counts)
+            }
+        };
         counts.count(op);
-        self.0.insert(table.to_owned(), counts);
+        self.last = Some((table, counts));
     }
 }
 

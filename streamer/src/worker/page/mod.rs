@@ -102,7 +102,7 @@ impl Look {
         }
         let mut failures: Vec<_> = lives.values().flat_map(|live| live.failures()).collect();
         failures.sort_by_key(|failure| std::cmp::Reverse(failure.at_ms));
-        let slots = config.as_ref().map(|config| slots(config)).unwrap_or_default();
+        let slots = config.as_ref().map(slots).unwrap_or_default();
         let slots = slots.into_iter().map(|name| {
             let live = view.lives.of(&name);
             self.slot(&view.name, name, &live, &seen)
