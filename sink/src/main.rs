@@ -11,6 +11,7 @@ use sink::apply::replay;
 use sink::config::{Arguments, Command};
 use sink::error::SinkError;
 use sink::metrics::health::Health;
+use sink::metrics::page::About;
 use sink::{bootstrap, doctor, jdbc, metrics, verify};
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +42,10 @@ async fn start() -> ExitCode {
     start_logging();
     let result = match arguments.command {
         Command::Run(config) => {
-            until_stopped(config.http_listen, async |health, cancel| bootstrap::run(&config, health, cancel).await)
-                .await
+            until_stopped(config.http_listen, About::run(&config), async |health, cancel| {
+                bootstrap::run(&config, health, cancel).await
+            })
+            .await
         }
         Command::Doctor(_) => Ok(true),
         Command::Verify(config) => {
@@ -53,7 +56,10 @@ async fn start() -> ExitCode {
             verify::run(&config, &cancel).await
         }
         Command::Jdbc(config) => {
-            until_stopped(config.http_listen, async |health, cancel| jdbc::run(&config, health, cancel).await).await
+            until_stopped(config.http_listen, About::jdbc(&config), async |health, cancel| {
+                jdbc::run(&config, health, cancel).await
+            })
+            .await
         }
         Command::Replay(config) => replay::run(&config).await,
         Command::Health(config) => Ok(metrics::http::ask(&config).await),
@@ -72,10 +78,11 @@ async fn start() -> ExitCode {
 /// Runs what applies changes until it is asked to stop, and says meanwhile how it is.
 async fn until_stopped(
     listen: SocketAddr,
+    about: About,
     run: impl AsyncFnOnce(&Health, &CancellationToken) -> Result<(), SinkError>,
 ) -> Result<bool, SinkError> {
     let (health, cancel) = (Health::default(), CancellationToken::new());
-    metrics::http::serve(listen, health.clone()).await?;
+    metrics::http::serve(listen, health.clone(), about).await?;
     tokio::spawn(stop_on_signal(cancel.clone()));
     tokio::select! {
         result = run(&health, &cancel) => result?,

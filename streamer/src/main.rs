@@ -10,6 +10,7 @@ use access::allocator::share_one_arena;
 use anyhow::Context as _;
 use axum::Router;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use page::Events;
 use streamer::config::rest_tls::RestTls;
 use streamer::config::{WorkerConfig, application_properties};
 use streamer::doctor::{self, Configured};
@@ -22,6 +23,7 @@ use streamer::worker::entrance::enter;
 use streamer::worker::group::{Membership, Place};
 use streamer::worker::herder::Herder;
 use streamer::worker::log_levels::LogLevels;
+use streamer::worker::page::Look;
 use streamer::worker::rest::tls::TlsListener;
 use streamer::worker::rest::{self, Api};
 use streamer::worker::storage::configs::TargetState;
@@ -192,7 +194,10 @@ async fn run(arguments: &Configuration, levels: LogLevels) -> anyhow::Result<()>
         metrics,
         cluster_id: cluster.id.into(),
     };
-    let api = rest::router(api);
+    let events = Events::new(stop.clone());
+    let mut look = Look::new(api.clone());
+    tokio::spawn(events.clone().send(async move || look.look().await));
+    let api = rest::router(api, events);
     let rest = doors.into_iter().map(|(door, tls)| tokio::spawn(serve(door, tls, api.clone(), stop.clone())));
     let rest: Vec<JoinHandle<io::Result<()>>> = rest.collect();
     let result = while_member(&worker, &mut membership, connectors, &sender, &stop).await;

@@ -6,6 +6,7 @@
 //! - [`ports`]: free ports, taken ports
 //! - [`wait`]: waiting for a condition
 //! - [`postgres`], [`kafka`], [`registry`], [`worker`], [`sink`]: the services
+//! - [`browser`]: a real one, for the page
 //! - [`topic`]: what is in a topic
 //! - [`mod@bench`]: how fast it all is, beside Debezium and beside PostgreSQL itself
 //! - [`demo`]: all of them on the demo's ports, left running
@@ -19,6 +20,7 @@
 
 pub mod artifacts;
 pub mod bench;
+pub mod browser;
 pub mod demo;
 pub mod faults;
 pub mod happened;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use page::state::sink::Copy;
+
 use crate::metrics::health::Health;
 
 /// The steps so far.
@@ -24,8 +26,13 @@ impl Steps {
     pub fn begin(&mut self, what: &str) {
         self.number += 1;
         self.step_begun = Instant::now();
-        self.health.at_step(what);
+        self.health.begins(what);
         println!("[{}] {what} …", self.number);
+    }
+
+    /// How far a copy is.
+    pub fn copy(&self, copy: Copy) {
+        self.health.copy(copy);
     }
 
     /// Something about the step.
@@ -35,6 +42,7 @@ impl Steps {
 
     /// The step is done.
     pub fn done(&self, what: &str) {
+        self.health.did(what, self.step_begun.elapsed());
         println!("[{}] {what} ({:.1} s)", self.number, self.step_begun.elapsed().as_secs_f64());
     }
 

@@ -201,6 +201,7 @@ impl<'a> Dispatcher<'a> {
             Ok(applied) => {
                 report(&place, &applied, self.health);
                 if let Some(next) = state.next {
+                    self.health.next(&place.0, place.1, next.offset);
                     self.to_show.insert(place.clone(), next.offset);
                 }
                 match applied.waits {
@@ -303,6 +304,7 @@ fn report((topic, partition): &Place, applied: &Applied, health: &Health) {
     metrics::counter!(names::TRANSACTIONS, "topic" => topic.to_owned()).increment(1);
     if let Some(ts_ms) = applied.newest_ts_ms {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        health.committed(topic, ts_ms);
         metrics::gauge!(names::LAG, "topic" => topic.to_owned()).set(now.as_secs_f64() - ts_ms as f64 / 1000.0);
     }
 }

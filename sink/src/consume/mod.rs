@@ -194,6 +194,10 @@ impl Order {
 /// Meanwhile the others go on, and `/health` says what stands still, and why.
 pub async fn run(feed: &Feed, order: &Order, health: &Health, cancel: &CancellationToken) {
     health.consumes();
+    health.applies_by(match order {
+        Order::Tables => "table by table",
+        Order::Transactions(_) => "transaction by transaction",
+    });
     loop {
         let made = match order {
             Order::Tables => match Dispatcher::new(feed, health) {

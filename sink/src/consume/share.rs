@@ -195,6 +195,9 @@ impl Dispatcher<'_> {
                 (place, begin)
             }));
             self.health.partition(&place.0, place.1, None);
+            if let Some(next) = stored.get(name) {
+                self.health.next(&place.0, place.1, next.offset);
+            }
         }
         tracing::debug!(partitions = begins.len(), "consuming");
         self.reader.read(&begins)

@@ -76,6 +76,28 @@ pub async fn ends(kafka: &Kafka, topics: &Partitions) -> Result<Offsets, SinkErr
     offsets(kafka, topics, Offset::End).await
 }
 
+/// Asks for the offsets behind the last records, again and again, with one client.
+pub struct Ends(Arc<BaseConsumer>);
+
+impl Ends {
+    /// At this Kafka.
+    ///
+    /// # Errors
+    /// Stop when the client's settings are not accepted.
+    pub fn new(kafka: &Kafka) -> Result<Self, SinkError> {
+        Ok(Self(Arc::new(client(kafka)?)))
+    }
+
+    /// Those of every partition of some topics.
+    ///
+    /// # Errors
+    /// Retry when Kafka does not answer.
+    pub async fn of(&self, topics: Partitions) -> Result<Offsets, SinkError> {
+        let client = self.0.clone();
+        blocking(move || list_offsets(&client, &topics, Offset::End)).await
+    }
+}
+
 /// The offset of the first record of every partition of some topics.
 ///
 /// # Errors

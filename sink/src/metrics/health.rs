@@ -1,9 +1,17 @@
 //! How the sink is, and each topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use page::state::sink::{Copy, Partition, Sink, Step, Verified};
+use page::state::{self, Failure, now_ms};
 use serde_json::{Value, json};
+
+/// How many failures are kept.
+const FAILURES: usize = 5;
+/// How many steps are.
+const STEPS: usize = 12;
 
 /// How the sink is.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +26,21 @@ struct State {
     /// What keeps this sink out of the group.
     group: Option<String>,
     topics: BTreeMap<String, Topic>,
+    /// How changes are applied.
+    mode: Option<&'static str>,
+    steps: Vec<Step>,
+    copy: Option<Copy>,
+    verified: Option<Verified>,
+    failures: VecDeque<Failure>,
+}
+
+impl State {
+    /// Something went wrong. The same once more takes its first place again.
+    fn failed(&mut self, text: String) {
+        self.failures.retain(|failure| failure.text != text);
+        self.failures.push_front(Failure { at_ms: now_ms(), text });
+        self.failures.truncate(FAILURES);
+    }
 }
 
 /// How a topic is, as far as it is this sink's.
@@ -29,11 +52,33 @@ struct Topic {
     error: Option<String>,
     /// This sink's partitions, and why they stand still, if they do.
     partitions: BTreeMap<i32, Option<String>>,
+    /// The offset behind the last record that was applied of each.
+    nexts: BTreeMap<i32, i64>,
+    /// When the newest change was committed in the source, and when in the target, in milliseconds since 1970.
+    committed: Option<(i64, u64)>,
 }
 
 impl Topic {
     fn error(&self) -> Option<&str> {
         self.error.as_deref().or_else(|| self.partitions.values().find_map(Option::as_deref))
+    }
+
+    fn shown(&self, name: &str) -> state::sink::Topic {
+        let partition = |(number, error): (&i32, &Option<String>)| Partition {
+            number: *number,
+            next: self.nexts.get(number).copied(),
+            end: None,
+            error: error.clone(),
+        };
+        state::sink::Topic {
+            name: name.to_owned(),
+            applied: self.applied,
+            set_aside: self.set_aside,
+            error: self.error().map(str::to_owned),
+            lag_seconds: self.committed.map(|(source, target)| (target as f64 - source as f64).max(0.0) / 1000.0),
+            applied_ms: self.committed.map(|(_, target)| target),
+            partitions: self.partitions.iter().map(partition).collect(),
+        }
     }
 
     fn report(&self) -> Value {
@@ -45,6 +90,49 @@ impl Topic {
 }
 
 impl Health {
+    /// Says how changes are applied.
+    pub fn applies_by(&self, mode: &'static str) {
+        self.lock().mode = Some(mode);
+    }
+
+    /// A step of the start begins.
+    pub fn begins(&self, step: &str) {
+        self.at_step(step);
+        let mut state = self.lock();
+        if state.steps.len() == STEPS {
+            state.steps.remove(0);
+        }
+        state.steps.push(Step { what: step.to_owned(), done: None, took_ms: None });
+    }
+
+    /// It is done, and what came of it.
+    pub fn did(&self, what: &str, took: Duration) {
+        if let Some(step) = self.lock().steps.last_mut() {
+            step.done = Some(what.to_owned());
+            step.took_ms = u64::try_from(took.as_millis()).ok();
+        }
+    }
+
+    /// How far a copy is.
+    pub fn copy(&self, copy: Copy) {
+        self.lock().copy = Some(copy);
+    }
+
+    /// What came of comparing both databases.
+    pub fn verified(&self, verified: Verified) {
+        self.lock().verified = Some(verified);
+    }
+
+    /// A partition is applied up to here, exclusively.
+    pub fn next(&self, topic: &str, partition: i32, next: i64) {
+        self.lock().topics.entry(topic.to_owned()).or_default().nexts.insert(partition, next);
+    }
+
+    /// The newest change of a topic that was applied just now was committed in the source then, in milliseconds since 1970.
+    pub fn committed(&self, topic: &str, ts_ms: i64) {
+        self.lock().topics.entry(topic.to_owned()).or_default().committed = Some((ts_ms, now_ms()));
+    }
+
     /// Says which step the sink is at.
     pub fn at_step(&self, step: &str) {
         self.lock().step = step.to_owned();
@@ -64,6 +152,9 @@ impl Health {
     pub fn group(&self, error: Option<String>) -> bool {
         let mut state = self.lock();
         let is_new = state.group != error;
+        if let Some(error) = error.as_ref().filter(|_| is_new) {
+            state.failed(error.clone());
+        }
         state.group = error;
         is_new
     }
@@ -85,13 +176,19 @@ impl Health {
     pub fn leaves(&self, topic: &str, partition: i32) {
         if let Some(topic) = self.lock().topics.get_mut(topic) {
             topic.partitions.remove(&partition);
+            topic.nexts.remove(&partition);
         }
     }
 
     /// Why a partition of this sink stands still, `None` when it does not.
     pub fn partition(&self, topic: &str, partition: i32, error: Option<String>) {
-        if let Some(known) = self.lock().topics.get_mut(topic).and_then(|topic| topic.partitions.get_mut(&partition)) {
-            *known = error;
+        let mut state = self.lock();
+        if let Some(known) = state.topics.get_mut(topic).and_then(|topic| topic.partitions.get_mut(&partition)) {
+            let is_new = *known != error;
+            known.clone_from(&error);
+            if let Some(error) = error.filter(|_| is_new) {
+                state.failed(format!("{topic}, partition {partition}: {error}"));
+            }
         }
     }
 
@@ -99,7 +196,10 @@ impl Health {
     pub fn topic(&self, topic: &str, error: Option<String>) {
         let mut state = self.lock();
         match error {
-            Some(error) => state.topics.entry(topic.to_owned()).or_default().error = Some(error),
+            Some(error) => {
+                state.failed(format!("{topic}: {error}"));
+                state.topics.entry(topic.to_owned()).or_default().error = Some(error);
+            }
             None => {
                 if let Some(topic) = state.topics.get_mut(topic) {
                     topic.error = None;
@@ -119,6 +219,34 @@ impl Health {
             "step": state.step, "group": state.group, "topics": topics,
         });
         (healthy, report)
+    }
+
+    /// The topics that are read, with as many partitions as are to be asked for to have this sink's.
+    pub fn read_topics(&self) -> BTreeMap<String, usize> {
+        let state = self.lock();
+        let read = state.topics.iter().filter_map(|(name, topic)| {
+            let last = topic.partitions.keys().max()?;
+            Some((name.clone(), usize::try_from(*last).ok()? + 1))
+        });
+        read.collect()
+    }
+
+    /// Adds to what is said of the sink what is known here.
+    pub fn fill(&self, sink: Sink) -> Sink {
+        let state = self.lock();
+        let topics = state.topics.iter().map(|(name, topic)| topic.shown(name));
+        Sink {
+            mode: state.mode,
+            step: state.step.clone(),
+            applies: state.consumes,
+            steps: state.steps.clone(),
+            standing: state.group.clone(),
+            copy: state.copy.clone(),
+            topics: topics.collect(),
+            verified: state.verified.clone(),
+            failures: state.failures.iter().cloned().collect(),
+            ..sink
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

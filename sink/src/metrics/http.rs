@@ -1,23 +1,27 @@
-//! `/metrics` and `/health`.
+//! `/metrics`, `/health`, and the page at `/`.
 
 use std::net::SocketAddr;
 
+use ::page::{Events, Program};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
 use super::names;
+use super::page::{About, Look};
 use crate::config::HealthConfig;
 use crate::error::SinkError;
 
-/// Serves both until the program ends.
+/// Serves them until the program ends.
 ///
 /// # Errors
 /// Stop when the address cannot be listened on.
-pub async fn serve(listen: SocketAddr, health: Health) -> Result<(), SinkError> {
+pub async fn serve(listen: SocketAddr, health: Health, about: About) -> Result<(), SinkError> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .map_err(|error| SinkError::stop("http-listen", format!("metrics could not be set up: {error}")))?;
@@ -25,11 +29,19 @@ pub async fn serve(listen: SocketAddr, health: Health) -> Result<(), SinkError> 
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
         SinkError::stop("http-listen", format!("cannot listen on {listen} (--http-listen): {error}"))
     })?;
-    let router =
-        Router::new().route("/metrics", get(rendered)).route("/health", get(report)).with_state((metrics, health));
+    // They end with the program.
+    let events = Events::new(CancellationToken::new());
+    let mut look = Look::new(about, health.clone());
+    tokio::spawn(events.clone().send(async move || look.look()));
+    let router = Router::new()
+        .route("/", get(root))
+        .route("/metrics", get(rendered))
+        .route("/health", get(report))
+        .merge(::page::router(events))
+        .with_state((metrics, health));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "/metrics and /health are no longer served");
+            tracing::error!(%error, "/, /metrics and /health are no longer served");
         }
     });
     Ok(())
@@ -42,6 +54,15 @@ pub async fn ask(config: &HealthConfig) -> bool {
 }
 
 type Shared = State<(PrometheusHandle, Health)>;
+
+/// The page for a browser; for a program what there is, as far as it is not a secret.
+async fn root(headers: HeaderMap) -> Response {
+    if ::page::prefers_page(&headers) {
+        return ::page::index(Program::Sink);
+    }
+    let answer = Json(serde_json::json!({ "program": "sink", "version": env!("CARGO_PKG_VERSION") }));
+    ([(header::VARY, "Accept")], answer).into_response()
+}
 
 async fn rendered(State((metrics, _)): Shared) -> String {
     metrics.run_upkeep();

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use page::state::now_ms;
+use page::state::sink::{Verified, VerifiedTable};
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::Round;
@@ -11,6 +13,7 @@ use super::round::Comparer;
 use crate::config::VerifyConfig;
 use crate::error::SinkError;
 use crate::metrics::health::Health;
+use crate::metrics::page::About;
 use crate::metrics::{self, names};
 
 /// Rows a second, unless it is told: some hundredths of a core of each server, where rows are short.
@@ -26,7 +29,7 @@ const ROUND: Duration = Duration::from_secs(10);
 /// Stop when the first one cannot be without a person.
 pub(super) async fn watch(config: &VerifyConfig, cancel: &CancellationToken) -> Result<(), SinkError> {
     let health = Health::default();
-    metrics::http::serve(config.http_listen, health.clone()).await?;
+    metrics::http::serve(config.http_listen, health.clone(), About::verify(config)).await?;
     health.at_step("comparing");
     for number in 1.. {
         let begun = Instant::now();
@@ -38,6 +41,7 @@ pub(super) async fn watch(config: &VerifyConfig, cancel: &CancellationToken) -> 
             Ok(round) => {
                 health.group(None);
                 measure(&round);
+                health.verified(shown(number, &round));
                 if config.json {
                     let mut document = report::document(&round);
                     document["round"] = number.into();
@@ -85,4 +89,22 @@ fn measure(round: &Round) {
     gauge!(names::VERIFY_SECONDS).set(round.took.as_secs_f64());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     gauge!(names::VERIFY_LAST).set(now.as_secs_f64());
+}
+
+/// The round as the page shows it.
+fn shown(number: u64, round: &Round) -> Verified {
+    let tables = round.tables.iter().map(|table| VerifiedTable {
+        name: table.title(),
+        equal: table.is_equal(),
+        left: table.left() as u64,
+        undecided: table.open as u64,
+        mended: table.mended as u64,
+    });
+    Verified {
+        rounds: number,
+        at_ms: now_ms(),
+        seconds: round.took.as_secs_f64(),
+        rows: round.rows,
+        tables: tables.collect(),
+    }
 }

@@ -78,7 +78,7 @@ impl Streaming<'_> {
         let mut watched = AbortOnDropHandle::new(tokio::spawn(watched));
         let mut heartbeat = config.heartbeat.interval.map(later);
         let (cancel, producer) = (self.context.cancel.clone(), self.producer.clone());
-        let mut signals = channels::open(&config)?;
+        let mut signals = channels::open(&config, &self.context.metrics.live)?;
         let going_on = pulse.work();
         let mut broken_off = tokio::select! {
             gone_on = self.go_on() => {
@@ -315,9 +315,13 @@ impl Streaming<'_> {
         let checkpoint = self.progress.commit(commit, events);
         match checkpoint.offset {
             None => self.quiet(commit.end_lsn),
-            Some(_) => self.checkpoint(checkpoint),
+            Some(_) => {
+                self.producer.ledger().read_commit(commit.commit_time_us);
+                self.checkpoint(checkpoint);
+            }
         }
         self.context.metrics.transactions.increment(1);
+        self.context.metrics.live.read(commit.commit_time_us);
         self.context.metrics.commit_lsn.set(commit.end_lsn.as_u64() as f64);
         self.reached(commit.end_lsn).await
     }

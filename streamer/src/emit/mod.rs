@@ -28,6 +28,7 @@ use proto::xid::Xid;
 
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
+use crate::metrics::live::tables::Counting;
 use crate::publish::producer::RecordProducer;
 use crate::source::wal::{LargeRow, RowChange};
 use failures::Failures;
@@ -81,6 +82,7 @@ pub struct RowEmitter {
     reselection: Option<Reselection>,
     failures: Failures,
     outlet: Outlet,
+    counting: Counting,
 }
 
 impl RowEmitter {
@@ -100,6 +102,7 @@ impl RowEmitter {
             reselection: Reselection::new(config),
             failures: Failures::new(config),
             outlet: Outlet::new(config)?,
+            counting: Counting::default(),
         })
     }
 
@@ -380,6 +383,9 @@ impl RowEmitter {
         let source = Source { xmin, ..source(table, origin) };
         let row = RowRecord { table, key, value: Some((&change, &source)), link };
         let is_written = self.written(producer, row, origin).await?;
+        if is_written && (!self.is_counting || change.op == Op::Read) {
+            self.counting.count(&producer.metrics().live.tables, table.collection(), change.op);
+        }
         if is_written && let Some(transactions) = self.transactions.as_mut().filter(|_| change.op != Op::Read) {
             transactions.count(table.collection());
         }

@@ -3,9 +3,11 @@
 //! # Layout
 //! - [`names`]: the metrics' names
 //! - [`labels`]: what a connector's metrics are labelled with
+//! - [`live`]: what the page shows of a connector
 //! - [`task`]: one connector's metrics
 
 pub mod labels;
+pub mod live;
 pub mod names;
 pub mod task;
 

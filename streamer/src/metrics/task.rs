@@ -6,6 +6,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use proto::types::Losses;
 
 use super::labels::Labels;
+use super::live::Live;
 use super::names;
 
 /// The handles, each with the connector's labels.
@@ -35,11 +36,13 @@ pub struct TaskMetrics {
     pub commit_lsn: Gauge,
     /// [`names::CONFIRMED_LSN`].
     pub confirmed_lsn: Gauge,
+    /// What the page shows of it.
+    pub live: Arc<Live>,
 }
 
 impl TaskMetrics {
     /// Those of a connector.
-    pub fn of(labels: &Labels) -> Self {
+    pub fn of(labels: &Labels, live: Arc<Live>) -> Self {
         let (counter, gauge) =
             (|name: &'static str| counter!(name, labels.all()), |name: &'static str| gauge!(name, labels.all()));
         Self {
@@ -55,6 +58,7 @@ impl TaskMetrics {
             server_lsn: gauge(names::SERVER_LSN),
             commit_lsn: gauge(names::COMMIT_LSN),
             confirmed_lsn: gauge(names::CONFIRMED_LSN),
+            live,
         }
     }
 }

@@ -50,7 +50,10 @@ impl TaskHealth {
         if changed {
             context.metrics.stalled.set(if why.is_some() { 1.0 } else { 0.0 });
             match why {
-                Some(why) => tracing::warn!(connector = %context.config.name, "standing still: {why}"),
+                Some(why) => {
+                    tracing::warn!(connector = %context.config.name, "standing still: {why}");
+                    context.metrics.live.failed(why);
+                }
                 None => tracing::info!(connector = %context.config.name, "going on"),
             }
         }

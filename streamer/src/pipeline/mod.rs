@@ -17,6 +17,7 @@ mod number_of_slots;
 mod slots;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use access::diagnosis::{Diagnosis, Finding};
@@ -35,6 +36,7 @@ use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
 use crate::metrics::labels::Labels;
+use crate::metrics::live::Lives;
 use crate::metrics::task::TaskMetrics;
 use crate::notify::Notifier;
 use crate::position::{Anchored, Checkpoint, OffsetStore, Resume, SlotAction, Start, committer, on_server};
@@ -70,6 +72,8 @@ pub struct TaskContext {
     pub health: TaskHealth,
     /// What is counted of it.
     pub metrics: TaskMetrics,
+    /// What the page shows of the connector.
+    pub lives: Lives,
     /// Where it ends because others go on behind it.
     pub cut: Option<Arc<Cut>>,
 }
@@ -100,6 +104,8 @@ async fn keep_running(context: TaskContext) -> Result<(), TaskError> {
                     return Err(error);
                 }
                 context.metrics.retries.increment(1);
+                context.metrics.live.retries.fetch_add(1, Ordering::Relaxed);
+                context.metrics.live.failed(error.to_string());
                 tracing::warn!(connector = %context.config.name, %error, ?pause, "starting again from the stored position");
                 context.health.set(TaskState::Retrying(error.trace()));
             }
@@ -199,6 +205,7 @@ async fn stream_from_position(
     }
     let notifier = Notifier::new(config);
     let pulse = Arc::new(Pulse::default());
+    context.metrics.live.has_pulse(&pulse);
     let mut outputs = snapshot::Outputs {
         relations: &relations,
         emitter: &mut emitter,

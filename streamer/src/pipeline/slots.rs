@@ -69,7 +69,7 @@ pub(super) async fn together(
     for (number, config) in configs.into_iter().enumerate() {
         let config = Arc::new(config);
         let (health, mut state) = TaskHealth::new();
-        let metrics = TaskMetrics::of(&Labels::of(&config));
+        let metrics = TaskMetrics::of(&Labels::of(&config), context.lives.of(&config.slot.name));
         let (cancel, cut) = (stop.clone(), cut.clone());
         let running = keep_running(TaskContext { config, health, metrics, cancel, cut, ..context.clone() });
         let states = states.clone();

@@ -1,6 +1,7 @@
 //! Stores safe positions and says when the slot may be confirmed up to them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proto::failpoint;
@@ -52,6 +53,7 @@ pub async fn run(
             failpoint::reached("position-stored");
             if let Some(flush) = checkpoint.flush {
                 context.metrics.confirmed_lsn.set(flush.as_u64() as f64);
+                context.metrics.live.confirmed.store(flush.as_u64(), Ordering::Relaxed);
                 confirmed.send_replace(flush);
             }
         }

@@ -38,6 +38,10 @@ struct State {
     /// Whether checkpoints become safe by [`Ledger::committed`] only: records are published in transactions.
     is_transactional: bool,
     failure: Option<DeliveryFailure>,
+    /// When transactions were committed in the source, in Unix microseconds, and the number behind each one's records.
+    commits: VecDeque<(u64, i64)>,
+    /// From such a commit to the acknowledgement of all its records, of the last one, in microseconds.
+    acknowledged_after: Option<i64>,
 }
 
 /// A record that is not, or not surely, in Kafka.
@@ -86,6 +90,7 @@ impl Ledger {
     pub fn committed(&self, checkpoint: Checkpoint) {
         let mut state = self.lock();
         state.checkpoints.clear();
+        state.acknowledge_commits();
         let stored = Checkpoint { offset: None, ..checkpoint };
         match &mut state.safe {
             Some(safe) => safe.supersede(stored),
@@ -211,6 +216,23 @@ impl Ledger {
         self.refused.notified()
     }
 
+    /// Everything enqueued so far is of transactions of which the last was committed then, in Unix microseconds.
+    pub fn read_commit(&self, commit_us: i64) {
+        let mut state = self.lock();
+        let behind = state.oldest + state.acknowledged.len() as u64;
+        state.commits.push_back((behind, commit_us));
+        if !state.is_transactional {
+            state.acknowledge_commits();
+        }
+    }
+
+    /// From the source's commit to Kafka's acknowledgement, in microseconds: of the oldest transaction that waits for it now, or of
+    /// the last one that has it.
+    pub fn acknowledged_after(&self) -> Option<i64> {
+        let state = self.lock();
+        state.commits.front().map(|(_, commit_us)| now_us() - commit_us).or(state.acknowledged_after)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // The state is whole between any two statements that can panic, so a poisoned lock is still good.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -218,6 +240,18 @@ impl Ledger {
 }
 
 impl State {
+    /// All records of some transactions are acknowledged.
+    fn acknowledge_commits(&mut self) {
+        let mut last = None;
+        while let Some((_, commit_us)) = self.commits.front().filter(|(behind, _)| *behind <= self.oldest) {
+            last = Some(*commit_us);
+            self.commits.pop_front();
+        }
+        if let Some(commit_us) = last {
+            self.acknowledged_after = Some(now_us() - commit_us);
+        }
+    }
+
     /// Moves `oldest` over what is acknowledged, and makes the checkpoints safe that it passes.
     fn settle(&mut self) {
         while self.acknowledged.front() == Some(&true) {
@@ -227,6 +261,7 @@ impl State {
         if self.is_transactional {
             return;
         }
+        self.acknowledge_commits();
         while let Some((number, _)) = self.checkpoints.front() {
             if *number > self.oldest {
                 break;
@@ -239,6 +274,10 @@ impl State {
             }
         }
     }
+}
+
+fn now_us() -> i64 {
+    crate::emit::now_ns() / 1000
 }
 
 #[cfg(test)]
@@ -334,6 +373,20 @@ mod tests {
         let room = pin!(ledger.room(0));
         ledger.fail(DeliveryFailure { topic: "t".to_owned(), bytes: 1, reason: Undelivered::Presumed });
         assert!(is_there(room), "nothing more will be acknowledged");
+    }
+
+    #[test]
+    fn a_commit_is_late_until_all_its_records_are_acknowledged() {
+        let ledger = Ledger::default();
+        assert_eq!(ledger.acknowledged_after(), None);
+        let (first, second) = (ledger.enqueue(), ledger.enqueue());
+        ledger.read_commit(now_us() - 5_000_000);
+        ledger.acknowledge(first);
+        assert!(ledger.acknowledged_after().is_some_and(|late| late >= 5_000_000), "it waits still");
+        ledger.acknowledge(second);
+        let late = ledger.acknowledged_after();
+        assert!(late.is_some_and(|late| late >= 5_000_000));
+        assert_eq!(ledger.acknowledged_after(), late, "it waits no longer");
     }
 
     #[test]

@@ -128,6 +128,7 @@ impl RecordProducer {
         let positions = Positions::new(config, offsets);
         let transactions = Transactions::new(worker, config, positions.clone())?;
         let ledger = Arc::new(if transactions.is_some() { Ledger::of_transactions() } else { Ledger::default() });
+        metrics.live.has_ledger(&ledger);
         let (settings, limit) = settings::producer(worker, config)?;
         let largest = settings::largest_record(&settings);
         let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
@@ -205,9 +206,11 @@ impl RecordProducer {
     pub async fn publish(&self, record: Record<'_>) -> Result<(), TaskError> {
         self.topics.before_record(&self.producer, record.topic).await?;
         let _open = self.in_transaction().await?;
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         self.enqueue(record).await?;
         failpoint::reached("record-enqueued");
         self.metrics.records_enqueued.increment(1);
+        self.metrics.live.published(bytes);
         Ok(())
     }
 

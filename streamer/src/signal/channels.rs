@@ -1,4 +1,4 @@
-//! The channels outside of the stream (`signal.enabled.channels`): `kafka` and `file`.
+//! The channels outside of the stream: `kafka` and `file` (`signal.enabled.channels`), and the REST API.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,18 @@ use tokio::sync::mpsc;
 use super::Signal;
 use crate::config::{ConnectorConfig, SignalChannel};
 use crate::error::TaskError;
+use crate::metrics::live::Live;
 
 /// Signals on their way to the task; a task that is busy lets the channels wait.
 const ROOM: usize = 16;
 
-/// Listens to the connector's channels. The tasks that do so end when the receiver is dropped.
+/// Listens to the connector's channels, and to who asks through `live`. The tasks that do so end when the receiver is dropped.
 ///
 /// # Errors
 /// Stop when the consumer's settings are not accepted.
-pub fn open(config: &Arc<ConnectorConfig>) -> Result<mpsc::Receiver<Signal>, TaskError> {
+pub fn open(config: &Arc<ConnectorConfig>, live: &Live) -> Result<mpsc::Receiver<Signal>, TaskError> {
     let (sender, receiver) = mpsc::channel(ROOM);
+    live.hears(sender.clone());
     for channel in &config.signals.channels {
         match channel {
             SignalChannel::Source => {}

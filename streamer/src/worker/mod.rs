@@ -8,6 +8,7 @@
 //! - [`log_levels`]: what the log says, changed while the worker runs
 //! - [`task`]: one running task and its state
 //! - [`rest`]: the REST API
+//! - [`page`]: what the page at `/` shows
 //! - [`deploy`]: connectors given on the command line
 //! - [`ask`]: the worker that runs here is asked how it is
 
@@ -17,6 +18,7 @@ pub mod entrance;
 pub mod group;
 pub mod herder;
 pub mod log_levels;
+pub mod page;
 pub mod rest;
 pub mod storage;
 pub mod task;

@@ -10,6 +10,7 @@ use super::storage::statuses::StatusStore;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::trace_line;
 use crate::metrics::labels::Labels;
+use crate::metrics::live::{Live, Lives};
 use crate::metrics::task::TaskMetrics;
 use crate::pipeline::{self, TaskContext, TaskHealth, TaskState};
 use crate::position::OffsetStore;
@@ -40,12 +41,14 @@ impl RunningTask {
         offsets: OffsetStore,
         statuses: StatusStore,
         fence: CancellationToken,
+        lives: Lives,
     ) -> Self {
         let cancel = CancellationToken::new();
         let (health, receiver) = TaskHealth::new();
         let failure = Arc::new(OnceLock::new());
         let name = config.name.clone();
-        let metrics = TaskMetrics::of(&Labels::of(&config));
+        let metrics = TaskMetrics::of(&Labels::of(&config), lives.of(&config.slot.name));
+        let live = metrics.live.clone();
         let context = TaskContext {
             config,
             worker,
@@ -54,9 +57,10 @@ impl RunningTask {
             cancel: cancel.clone(),
             health,
             metrics,
+            lives,
             cut: None,
         };
-        let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses, fence));
+        let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses, fence, live));
         Self { cancel, health: receiver, failure, run }
     }
 
@@ -98,6 +102,7 @@ async fn watched(
     mut health: watch::Receiver<TaskState>,
     statuses: StatusStore,
     fence: CancellationToken,
+    live: Arc<Live>,
 ) {
     let run = tokio::spawn(pipeline::run(context));
     let aborts_with_this = run.abort_handle();
@@ -129,11 +134,14 @@ async fn watched(
         Ok(Err(error)) => {
             let cause = error.cause();
             tracing::error!(connector = %name, code = error.id(), %error, cause, "the task stopped: a person must act");
+            live.failed(error.to_string());
             error.trace()
         }
         Err(error) => {
             tracing::error!(connector = %name, %error, "the task broke off");
-            trace_line(format!("the task broke off: {error}"))
+            let text = format!("the task broke off: {error}");
+            live.failed(text.clone());
+            trace_line(text)
         }
     };
     statuses.put(&name, Some(0), "FAILED", Some(&trace)).await;

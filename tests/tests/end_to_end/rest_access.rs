@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::ensure;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use stack::ports;
 use stack::process::Process;
 use stack::wait::{Condition, wait_until};
@@ -37,10 +37,23 @@ async fn the_rest_api_of_connect_s_basic_authentication_is_for_its_users_only() 
     let good = "Basic bWU6b2YtdGhlLXJlc3QtYXBp";
     for refused in ["", "Basic bWU6YW5vdGhlcg==", "Basic ???", "Bearer bWU6b2YtdGhlLXJlc3QtYXBp"] {
         let rest = streamer.rest().with_headers(headers(refused)?)?;
-        for path in ["/", "/connectors", "/connector-plugins", "/metrics", "/health", "/admin/loggers", "/nowhere"] {
+        for path in [
+            "/",
+            "/connectors",
+            "/connector-plugins",
+            "/metrics",
+            "/health",
+            "/admin/loggers",
+            "/page/events",
+            "/page/page.css",
+            "/nowhere",
+        ] {
             let (status, answer) = rest.get(path).await?;
             ensure!(status == 401, "{path} with `{refused}`: {status} {answer}");
         }
+        let page =
+            reqwest::Client::new().get(streamer.rest().url()).headers(headers(refused)?).header(ACCEPT, "text/html");
+        ensure!(page.send().await?.status() == 401, "the page with `{refused}`");
         let (status, _) = rest.put("/connectors/rest_access/config", &pipeline.connector(&[])?).await?;
         ensure!(status == 401, "a connector is put with `{refused}`");
         ensure!(rest.text("/connectors").await? == "User cannot access the resource.");

@@ -285,7 +285,11 @@ impl<'a> InOrder<'a> {
         }
         if let Some(ts_ms) = applied.newest_ts_ms {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            self.health.committed(topic, ts_ms);
             metrics::gauge!(names::LAG, "topic" => topic.clone()).set(now.as_secs_f64() - ts_ms as f64 / 1000.0);
+        }
+        for ((topic, partition), next) in &applied.committed {
+            self.health.next(topic, *partition, *next);
         }
         self.to_show.extend(applied.committed.iter().cloned());
     }

@@ -192,6 +192,9 @@ impl InOrder<'_> {
             begins.push((place.clone(), resume.begin(next)));
             self.health.reads(&place.0, place.1);
             self.health.partition(&place.0, place.1, None);
+            if let Some(next) = next {
+                self.health.next(&place.0, place.1, next.offset);
+            }
             self.reading.insert(place, resume);
         }
         begins

@@ -48,15 +48,18 @@ impl Pulse {
         Turn { pulse: self, worked: self.works.swap(works, Ordering::Relaxed), sources }
     }
 
-    pub(super) fn beats(&self) -> u64 {
+    /// How often it went on.
+    pub fn beats(&self) -> u64 {
         self.beats.load(Ordering::Relaxed)
     }
 
-    pub(super) fn works(&self) -> bool {
+    /// Whether something is worked at.
+    pub fn works(&self) -> bool {
         self.works.load(Ordering::Relaxed)
     }
 
-    pub(super) fn has_received(&self) -> Lsn {
+    /// The server's log was received up to here.
+    pub fn has_received(&self) -> Lsn {
         Lsn::from(self.received.load(Ordering::Relaxed))
     }
 

@@ -144,7 +144,7 @@ async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_
         }
     }
     let mut begun = vec![false; tables.len()];
-    let mut progress = Progress::new(config, tables.len());
+    let mut progress = Progress::new(config, tables.len(), outputs.producer.metrics().live.clone());
     let mut sources = Sources { processes: Vec::new(), may_compute: !plan.selects.is_empty() };
     for client in &clients {
         sources.processes.push(activity::process_of(client).await?);

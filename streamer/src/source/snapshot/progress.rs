@@ -1,9 +1,12 @@
 //! How a snapshot's progress is seen: a bar on a terminal, a log line for each table without one, and metrics.
 
+use std::sync::Arc;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::ConnectorConfig;
 use crate::metrics::labels::Labels;
+use crate::metrics::live::Live;
 use crate::metrics::task::SnapshotMetrics;
 
 /// A snapshot's progress. Dropped before its end, it says that the snapshot broke off.
@@ -11,6 +14,7 @@ use crate::metrics::task::SnapshotMetrics;
 pub(super) struct Progress {
     bar: ProgressBar,
     metrics: SnapshotMetrics,
+    live: Arc<Live>,
     tables: usize,
     ended: usize,
     begun_at: std::time::Instant,
@@ -18,7 +22,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(config: &ConnectorConfig, tables: usize) -> Self {
+    pub(super) fn new(config: &ConnectorConfig, tables: usize, live: Arc<Live>) -> Self {
         // indicatif draws nothing where standard error is not a terminal.
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} snapshot {msg}: {pos} rows, {per_sec}, {elapsed}") {
@@ -30,22 +34,26 @@ impl Progress {
         metrics.running.set(1.0);
         metrics.completed.set(0.0);
         metrics.aborted.set(0.0);
-        Self { bar, metrics, tables, ended: 0, begun_at: std::time::Instant::now(), is_complete: false }
+        live.snapshots.begin(tables);
+        Self { bar, metrics, live, tables, ended: 0, begun_at: std::time::Instant::now(), is_complete: false }
     }
 
     pub(super) fn begin(&self, number: usize, name: &str) {
+        self.live.snapshots.table(name);
         self.bar.set_message(format!("{}/{} {name}", number + 1, self.tables));
         tracing::info!(table = %name, number = number + 1, of = self.tables, "reading for the snapshot");
     }
 
     pub(super) fn rows(&self, table: &str, rows: usize) {
         self.bar.inc(rows as u64);
+        self.live.snapshots.rows(rows);
         self.metrics.scanned(table, rows as u64);
         self.metrics.seconds.set(self.begun_at.elapsed().as_secs_f64());
     }
 
     pub(super) fn end(&mut self, name: &str, rows: u64) {
         self.ended += 1;
+        self.live.snapshots.done(self.ended);
         self.metrics.remaining.set((self.tables - self.ended.min(self.tables)) as f64);
         tracing::info!(table = %name, rows, remaining = self.tables - self.ended.min(self.tables), "read for the snapshot");
     }
@@ -53,6 +61,7 @@ impl Progress {
     pub(super) fn finish(mut self, rows: u64) {
         self.is_complete = true;
         self.metrics.completed.set(1.0);
+        self.live.snapshots.end("completed");
         self.bar.finish_with_message(format!("complete, {rows} rows"));
     }
 }
@@ -63,6 +72,7 @@ impl Drop for Progress {
         self.metrics.seconds.set(self.begun_at.elapsed().as_secs_f64());
         if !self.is_complete {
             self.metrics.aborted.set(1.0);
+            self.live.snapshots.end("aborted");
         }
     }
 }

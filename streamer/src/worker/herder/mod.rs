@@ -22,6 +22,7 @@ use super::task::RunningTask;
 use crate::config::worker::StorageTopic;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::{TaskError, trace_line};
+use crate::metrics::live::Lives;
 use crate::position::OffsetStore;
 
 pub(crate) use validate::check_class;
@@ -43,6 +44,7 @@ struct Connector {
     config: BTreeMap<String, String>,
     target: TargetState,
     task: Task,
+    lives: Lives,
 }
 
 /// What there is of a connector's task.
@@ -104,7 +106,7 @@ impl Herder {
         let mut connectors = herder.connectors.lock().await;
         for (name, StoredConnector { config, target }) in stored {
             tracing::info!(connector = %name, ?target, "found in the config topic");
-            let mut connector = Connector { config, target, task: Task::None };
+            let mut connector = Connector { config, target, task: Task::None, lives: Lives::default() };
             herder.launch(&name, &mut connector);
             connectors.insert(name, connector);
         }
@@ -157,6 +159,7 @@ impl Herder {
             config: BTreeMap::new(),
             target: initial,
             task: Task::None,
+            lives: Lives::default(),
         });
         connector.config = config;
         connector.halt().await;
@@ -276,7 +279,8 @@ impl Herder {
         connector.task = match usable.map_err(|findings| validate::invalid(&findings)) {
             Ok(config) => {
                 let (worker, offsets, statuses) = (self.worker.clone(), self.offsets.clone(), self.statuses.clone());
-                Task::Running(RunningTask::start(Arc::new(config), worker, offsets, statuses, self.fence.clone()))
+                let (fence, lives) = (self.fence.clone(), connector.lives.clone());
+                Task::Running(RunningTask::start(Arc::new(config), worker, offsets, statuses, fence, lives))
             }
             Err(error) => {
                 tracing::error!(connector = name, %error, "the stored configuration cannot be run");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Connector, Task};
+use crate::metrics::live::Lives;
 use crate::worker::storage::configs::TargetState;
 use crate::worker::task::TaskStatus;
 
@@ -19,6 +20,8 @@ pub struct ConnectorView {
     pub trace: Option<String>,
     /// Its task's state, where it has one.
     pub task: Option<TaskStatus>,
+    /// What the page shows of its pipelines.
+    pub lives: Lives,
 }
 
 impl Connector {
@@ -55,6 +58,7 @@ impl Connector {
                 Task::None | Task::Running(_) | Task::Unusable(_) => None,
             },
             task: self.task_status(),
+            lives: self.lives.clone(),
         }
     }
 }

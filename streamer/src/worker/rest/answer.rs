@@ -31,6 +31,10 @@ impl Refusal {
         Self { status: StatusCode::FORBIDDEN, message: message.into() }
     }
 
+    pub(super) fn unsupported(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, message: message.into() }
+    }
+
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, message: message.into() }
     }

@@ -4,13 +4,15 @@
 //! - `answer`: errors in Connect's form
 //! - `connectors`: `/connectors…`
 //! - `offsets`: `/connectors/{name}/offsets`
+//! - `snapshots`: `/connectors/{name}/incremental-snapshot`
 //! - `topics`: `/connectors/{name}/topics`
 //! - `plugins`: `/connector-plugins…`
+//! - `same_site`: not for pages of other sites
 //! - `basic_auth`: who may ask at all
 //! - [`mod@tls`]: HTTPS, handshakes included
 //! - `forward`: a worker that stands by lets the active one answer
 //! - `loggers`: `/admin/loggers…`
-//! - `observe`: `/`, `/health`, `/metrics`
+//! - `observe`: `/`, `/health`, `/metrics`; what the page at `/` shows is of [`page`](super::page)
 
 mod answer;
 mod basic_auth;
@@ -20,6 +22,8 @@ mod loggers;
 mod observe;
 mod offsets;
 mod plugins;
+mod same_site;
+mod snapshots;
 pub mod tls;
 mod topics;
 
@@ -29,6 +33,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
+use page::Events;
 use tokio::sync::watch;
 
 use super::group::Leader;
@@ -55,8 +60,8 @@ pub struct Api {
     pub cluster_id: Arc<str>,
 }
 
-/// All routes.
-pub fn router(api: Api) -> Router {
+/// All routes; `events` are those of the page.
+pub fn router(api: Api, events: Events) -> Router {
     let of_the_active_worker = Router::new()
         .route("/connectors", get(connectors::list).post(connectors::create))
         .route("/connectors/", get(connectors::list).post(connectors::create))
@@ -74,6 +79,7 @@ pub fn router(api: Api) -> Router {
         .route("/connectors/{name}/resume", put(connectors::resume))
         .route("/connectors/{name}/stop", put(connectors::stop))
         .route("/connectors/{name}/offsets", get(offsets::show).patch(offsets::alter).delete(offsets::reset))
+        .route("/connectors/{name}/incremental-snapshot", post(snapshots::ask))
         .route("/connectors/{name}/topics", get(topics::show))
         .route("/connectors/{name}/topics/reset", put(topics::reset))
         .route("/connector-plugins/{plugin}/config/validate", put(plugins::validate))
@@ -82,6 +88,7 @@ pub fn router(api: Api) -> Router {
     let users = api.worker.rest_users.clone();
     let router = Router::new()
         .merge(of_the_active_worker)
+        .merge(page::router(events))
         .route("/", get(observe::root))
         .route("/health", get(observe::health))
         .route("/metrics", get(observe::metrics))
@@ -93,7 +100,8 @@ pub fn router(api: Api) -> Router {
         .route("/admin/loggers/{logger}", get(loggers::show).put(loggers::set))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
-        .with_state(api);
+        .with_state(api)
+        .layer(middleware::from_fn(same_site::only));
     match users {
         Some(users) => router.layer(middleware::from_fn_with_state(users, basic_auth::check)),
         None => router,

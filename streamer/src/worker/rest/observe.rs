@@ -2,19 +2,25 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use page::Program;
 use serde_json::{Value, json};
 
 use super::Api;
 use crate::worker::CONNECT_VERSION;
 
-/// Versions and the cluster, as Connect answers.
-pub(super) async fn root(State(api): State<Api>) -> Json<Value> {
-    Json(json!({
+/// The page for a browser; for a program versions and the cluster, as Connect answers.
+pub(super) async fn root(State(api): State<Api>, headers: HeaderMap) -> Response {
+    if page::prefers_page(&headers) {
+        return page::index(Program::Streamer);
+    }
+    let answer = Json(json!({
         "version": CONNECT_VERSION,
         "commit": concat!("headwater-", env!("CARGO_PKG_VERSION")),
         "kafka_cluster_id": &*api.cluster_id,
-    }))
+    }));
+    ([(header::VARY, "Accept")], answer).into_response()
 }
 
 /// 200 while every task that should run does, or while this worker stands by behind an active one; 503 otherwise, with

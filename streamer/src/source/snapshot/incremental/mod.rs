@@ -134,6 +134,8 @@ impl Incremental {
         data: &[(&'static str, String)],
         outputs: &mut Outputs<'_>,
     ) -> Result<(), TaskError> {
+        let tables = self.collections.iter().map(|collection| collection.id.clone()).collect();
+        outputs.producer.metrics().live.snapshots.incremental(kind, tables, self.scanned);
         let notification =
             Notification { id: self.correlation_id.as_deref(), aggregate: Aggregate::IncrementalSnapshot, kind, data };
         outputs.notifier.send(outputs.emitter.outlet(), outputs.producer, notification).await
