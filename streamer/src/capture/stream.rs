@@ -196,6 +196,7 @@ impl Streaming<'_> {
             left -= 1;
             event = if left > 0 { stream.ready()? } else { None };
         }
+        self.emitter.count(&self.producer);
         Ok(false)
     }
 

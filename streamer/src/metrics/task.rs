@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use proto::types::Losses;
 
+use super::beans::Beans;
 use super::labels::Labels;
 use super::names;
+use crate::config::ConnectorConfig;
 
 /// The handles, each with the connector's labels.
 #[derive(Clone)]
@@ -35,11 +37,19 @@ pub struct TaskMetrics {
     pub commit_lsn: Gauge,
     /// [`names::CONFIRMED_LSN`].
     pub confirmed_lsn: Gauge,
+    /// [`names::COMMIT_TO_DECODED`].
+    pub commit_to_decoded: Histogram,
+    /// [`names::COMMIT_TO_ACKNOWLEDGED`].
+    pub commit_to_acknowledged: Histogram,
+    /// What is counted for Debezium's metrics, and asked at the moment of a scrape.
+    pub beans: Arc<Beans>,
 }
 
 impl TaskMetrics {
     /// Those of a connector.
-    pub fn of(labels: &Labels) -> Self {
+    pub fn of(config: &ConnectorConfig) -> Self {
+        let labels = Labels::of(config);
+        let beans = Beans::of(config, &labels);
         let (counter, gauge) =
             (|name: &'static str| counter!(name, labels.all()), |name: &'static str| gauge!(name, labels.all()));
         Self {
@@ -55,6 +65,9 @@ impl TaskMetrics {
             server_lsn: gauge(names::SERVER_LSN),
             commit_lsn: gauge(names::COMMIT_LSN),
             confirmed_lsn: gauge(names::CONFIRMED_LSN),
+            commit_to_decoded: histogram!(names::COMMIT_TO_DECODED, labels.all()),
+            commit_to_acknowledged: histogram!(names::COMMIT_TO_ACKNOWLEDGED, labels.all()),
+            beans,
         }
     }
 }

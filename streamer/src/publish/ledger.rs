@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use metrics::Histogram;
 use rdkafka::error::KafkaError;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -37,8 +39,28 @@ struct State {
     safe: Option<Checkpoint>,
     /// Whether checkpoints become safe by [`Ledger::committed`] only: records are published in transactions.
     is_transactional: bool,
+    delays: Delays,
     failure: Option<DeliveryFailure>,
 }
+
+/// How long it takes from a commit in the source until Kafka has acknowledged its last record.
+#[derive(Debug)]
+struct Delays {
+    histogram: Histogram,
+    /// That of the newest transaction, in microseconds.
+    newest: Option<i64>,
+    /// How many were not looked at since one was.
+    passed: u8,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self { histogram: Histogram::noop(), newest: None, passed: 0 }
+    }
+}
+
+/// Where many transactions are acknowledged at once, only one of so many is looked at.
+const PASSED: u8 = 16;
 
 /// A record that is not, or not surely, in Kafka.
 #[derive(Debug, Clone)]
@@ -63,9 +85,19 @@ pub enum Undelivered {
 }
 
 impl Ledger {
-    /// For records that are published in transactions: acknowledged is not committed.
-    pub fn of_transactions() -> Self {
-        Self { state: Mutex::new(State { is_transactional: true, ..State::default() }), ..Self::default() }
+    /// For records that are published in transactions, where acknowledged is not committed, or without. How long each
+    /// transaction of the source took to get there goes into `delays`, in seconds.
+    pub fn new(is_transactional: bool, delays: Histogram) -> Self {
+        let delays = Delays { histogram: delays, ..Delays::default() };
+        Self { state: Mutex::new(State { is_transactional, delays, ..State::default() }), ..Self::default() }
+    }
+
+    /// How far what Kafka has acknowledged is behind the source's commits, in microseconds: as long ago as the oldest commit was
+    /// that it has not, at least as much as the newest took that it has. `None` before the first.
+    pub fn behind_us(&self) -> Option<i64> {
+        let state = self.lock();
+        let waiting = state.checkpoints.iter().find_map(|(_, checkpoint)| committed_us(checkpoint));
+        waiting.map(|at| now_us() - at).max(state.delays.newest)
     }
 
     /// What the checkpoints still to be committed say together, if nothing is enqueued behind the newest of them: a transaction
@@ -86,6 +118,7 @@ impl Ledger {
     pub fn committed(&self, checkpoint: Checkpoint) {
         let mut state = self.lock();
         state.checkpoints.clear();
+        state.delays.look(committed_us(&checkpoint), true);
         let stored = Checkpoint { offset: None, ..checkpoint };
         match &mut state.safe {
             Some(safe) => safe.supersede(stored),
@@ -217,6 +250,31 @@ impl Ledger {
     }
 }
 
+impl Delays {
+    /// A transaction that committed at this time is acknowledged.
+    fn look(&mut self, committed_us: Option<i64>, is_newest: bool) {
+        let Some(committed_us) = committed_us else { return };
+        self.passed += 1;
+        if !is_newest && self.passed < PASSED {
+            return;
+        }
+        self.passed = 0;
+        let delay = (now_us() - committed_us).max(0);
+        self.newest = Some(delay);
+        self.histogram.record(delay as f64 / 1e6);
+    }
+}
+
+/// When the transaction committed behind which a checkpoint lies; `None` inside of one, and where nothing was published.
+fn committed_us(checkpoint: &Checkpoint) -> Option<i64> {
+    checkpoint.offset.as_ref().filter(|offset| offset.partial.is_none()).and_then(|offset| offset.ts_usec)
+}
+
+fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
+}
+
 impl State {
     /// Moves `oldest` over what is acknowledged, and makes the checkpoints safe that it passes.
     fn settle(&mut self) {
@@ -232,6 +290,7 @@ impl State {
                 break;
             }
             if let Some((_, checkpoint)) = self.checkpoints.pop_front() {
+                self.delays.look(committed_us(&checkpoint), self.checkpoints.is_empty());
                 match &mut self.safe {
                     Some(safe) => safe.supersede(checkpoint),
                     None => self.safe = Some(checkpoint),
@@ -304,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_transaction_may_end_only_right_behind_its_newest_checkpoint() {
-        let ledger = Ledger::of_transactions();
+        let ledger = Ledger::new(true, Histogram::noop());
         let flush = |ledger: &Ledger| ledger.boundary().and_then(|checkpoint| checkpoint.flush).map(Lsn::as_u64);
         let first = ledger.enqueue();
         ledger.checkpoint(at(10));

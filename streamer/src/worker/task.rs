@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::storage::statuses::StatusStore;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::trace_line;
-use crate::metrics::labels::Labels;
 use crate::metrics::task::TaskMetrics;
 use crate::pipeline::{self, TaskContext, TaskHealth, TaskState};
 use crate::position::OffsetStore;
@@ -45,7 +44,7 @@ impl RunningTask {
         let (health, receiver) = TaskHealth::new();
         let failure = Arc::new(OnceLock::new());
         let name = config.name.clone();
-        let metrics = TaskMetrics::of(&Labels::of(&config));
+        let metrics = TaskMetrics::of(&config);
         let context = TaskContext {
             config,
             worker,

@@ -1,8 +1,11 @@
 //! How a snapshot's progress is seen: a bar on a terminal, a log line for each table without one, and metrics.
 
+use std::sync::Arc;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::ConnectorConfig;
+use crate::metrics::beans::Beans;
 use crate::metrics::labels::Labels;
 use crate::metrics::task::SnapshotMetrics;
 
@@ -11,6 +14,7 @@ use crate::metrics::task::SnapshotMetrics;
 pub(super) struct Progress {
     bar: ProgressBar,
     metrics: SnapshotMetrics,
+    beans: Arc<Beans>,
     tables: usize,
     ended: usize,
     begun_at: std::time::Instant,
@@ -18,7 +22,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(config: &ConnectorConfig, tables: usize) -> Self {
+    pub(super) fn new(
+        config: &ConnectorConfig,
+        beans: Arc<Beans>,
+        names: impl ExactSizeIterator<Item = String>,
+    ) -> Self {
+        let tables = names.len();
         // indicatif draws nothing where standard error is not a terminal.
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} snapshot {msg}: {pos} rows, {per_sec}, {elapsed}") {
@@ -30,7 +39,8 @@ impl Progress {
         metrics.running.set(1.0);
         metrics.completed.set(0.0);
         metrics.aborted.set(0.0);
-        Self { bar, metrics, tables, ended: 0, begun_at: std::time::Instant::now(), is_complete: false }
+        beans.progress().begin(names);
+        Self { bar, metrics, beans, tables, ended: 0, begun_at: std::time::Instant::now(), is_complete: false }
     }
 
     pub(super) fn begin(&self, number: usize, name: &str) {
@@ -38,7 +48,9 @@ impl Progress {
         tracing::info!(table = %name, number = number + 1, of = self.tables, "reading for the snapshot");
     }
 
-    pub(super) fn rows(&self, table: &str, rows: usize) {
+    /// So many more rows of a table are read, `until_now` in all.
+    pub(super) fn rows(&self, table: &str, rows: usize, until_now: u64) {
+        self.beans.progress().scanned(table, until_now);
         self.bar.inc(rows as u64);
         self.metrics.scanned(table, rows as u64);
         self.metrics.seconds.set(self.begun_at.elapsed().as_secs_f64());
@@ -46,12 +58,14 @@ impl Progress {
 
     pub(super) fn end(&mut self, name: &str, rows: u64) {
         self.ended += 1;
+        self.beans.progress().ended(name, rows);
         self.metrics.remaining.set((self.tables - self.ended.min(self.tables)) as f64);
         tracing::info!(table = %name, rows, remaining = self.tables - self.ended.min(self.tables), "read for the snapshot");
     }
 
     pub(super) fn finish(mut self, rows: u64) {
         self.is_complete = true;
+        self.beans.progress().complete();
         self.metrics.completed.set(1.0);
         self.bar.finish_with_message(format!("complete, {rows} rows"));
     }
@@ -63,6 +77,7 @@ impl Drop for Progress {
         self.metrics.seconds.set(self.begun_at.elapsed().as_secs_f64());
         if !self.is_complete {
             self.metrics.aborted.set(1.0);
+            self.beans.progress().abort();
         }
     }
 }
