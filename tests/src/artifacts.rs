@@ -96,9 +96,15 @@ pub fn jmx_exporter() -> anyhow::Result<PathBuf> {
 /// A download that failed.
 pub fn prometheus() -> anyhow::Result<PathBuf> {
     filled(PROMETHEUS_VERSION, |directory| {
-        let mut download = Command::new("apt-get");
-        download.args(["-q", "download", "prometheus"]).current_dir(directory);
-        run_with_progress("downloading Prometheus (about 40 MB)", &mut download, directory)?;
+        let apt = |arguments: &[&str]| {
+            let mut apt = Command::new("apt-get");
+            apt.arg("-q").args(arguments).current_dir(directory);
+            run_with_progress("downloading Prometheus (about 20 MB)", &mut apt, directory)
+        };
+        // A machine that was just made knows no packages yet.
+        apt(&["download", "prometheus"])
+            .or_else(|_| apt(&["update"]).and_then(|()| apt(&["download", "prometheus"])))
+            .context("Debian's package cannot be had: put prometheus and promtool on the PATH")?;
         let mut packages = std::fs::read_dir(directory)?.flatten().map(|entry| entry.path());
         let package = packages.find(|path| path.extension().is_some_and(|extension| extension == "deb"));
         let package = package.context("apt-get downloaded no package")?;

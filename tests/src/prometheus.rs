@@ -91,6 +91,12 @@ pub fn promtool(arguments: &[&str]) -> anyhow::Result<String> {
     Ok(said)
 }
 
+/// The path's, else the stack's own.
 fn program(name: &str) -> anyhow::Result<PathBuf> {
-    Ok(artifacts::prometheus()?.join("usr/bin").join(name))
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file());
+    match installed {
+        Some(program) => Ok(program),
+        None => Ok(artifacts::prometheus()?.join("usr/bin").join(name)),
+    }
 }

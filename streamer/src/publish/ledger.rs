@@ -306,6 +306,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     use proto::lsn::Lsn;
+    use proto::position::Offset;
 
     use super::*;
 
@@ -378,6 +379,27 @@ mod tests {
         ledger.committed(end);
         assert_eq!(safe(&ledger), Some(20));
         assert_eq!(flush(&ledger), None, "committed once");
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_grows_older_and_what_is_says_how_long_it_took() {
+        let ledger = Ledger::default();
+        let commit = |seconds_ago: i64| Checkpoint {
+            flush: None,
+            offset: Some(Offset { ts_usec: Some(now_us() - seconds_ago * 1_000_000), ..Offset::default() }),
+        };
+        let behind_seconds = |ledger: &Ledger| ledger.behind_us().map(|us| us / 1_000_000);
+        let (first, second) = (ledger.enqueue(), ledger.enqueue());
+        assert_eq!(behind_seconds(&ledger), None);
+        ledger.checkpoint(commit(100));
+        ledger.acknowledge(first);
+        assert_eq!(behind_seconds(&ledger), Some(100), "the oldest that waits");
+        ledger.acknowledge(second);
+        assert_eq!(behind_seconds(&ledger), Some(100), "as long as the newest took");
+        let third = ledger.enqueue();
+        ledger.checkpoint(commit(0));
+        ledger.acknowledge(third);
+        assert_eq!(behind_seconds(&ledger), Some(0));
     }
 
     #[test]
