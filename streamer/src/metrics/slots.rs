@@ -15,6 +15,8 @@ use crate::source::slot::{self, Usage};
 
 /// How often the server is asked.
 const ASK: Duration = Duration::from_secs(15);
+/// How long is waited at most behind a failure: a server that refuses a password is not to be asked four times a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -54,10 +56,8 @@ impl WatchedSlots {
 
 async fn watch(watched: Arc<Watched>, config: Arc<ConnectorConfig>, names: Vec<String>, keeps_session: bool) {
     let mut kept = None;
-    let mut interval = tokio::time::interval(ASK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pause = ASK;
     loop {
-        interval.tick().await;
         let ask = async {
             let client = match kept.take() {
                 Some(client) => client,
@@ -70,13 +70,16 @@ async fn watch(watched: Arc<Watched>, config: Arc<ConnectorConfig>, names: Vec<S
             Ok(Ok((client, usages))) => {
                 kept = Some(client).filter(|_| keeps_session);
                 *lock(&watched.usages) = usages;
+                pause = ASK;
             }
             // Nothing is better than what was true once; why it is so, the task says.
             not_known => {
                 tracing::debug!(connector = %config.name, ?not_known, "asking the server for its slots");
                 lock(&watched.usages).clear();
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+        tokio::time::sleep(pause).await;
     }
 }
 
