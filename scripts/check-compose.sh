@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reads every compose file as an engine would: each folder alone, and the three together under both profiles.
+# Reads every compose file as an engine would: each folder alone, the three together under both profiles, and with observability.
 # With docker compose here it is asked; otherwise podman-compose from PyPI, which only reads and starts nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,6 +46,9 @@ expect debezium "-f compose/pipeline/compose.yaml" "console debezium kafka"
 expect streamer "-f compose/writer/compose.yaml" "postgres2 sink"
 expect streamer "$COMPOSE_FILES" "console kafka postgres1 postgres2 sink streamer"
 expect debezium "$COMPOSE_FILES" "console debezium kafka postgres1 postgres2 sink"
+expect observability "-f compose/observability/compose.yaml" "grafana prometheus"
+expect streamer,observability "$COMPOSE_FILES -f compose/observability/compose.yaml" \
+    "console grafana kafka postgres1 postgres2 prometheus sink streamer"
 
 # Every file that a service mounts or is built from is there, seen from each folder.
 for file in compose/*/compose.yaml; do

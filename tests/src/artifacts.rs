@@ -57,6 +57,9 @@ impl Artifacts {
 /// Change whenever what is downloaded does.
 const REGISTRY_VERSION: &str = "apicurio-registry-2.6.13";
 const JDBC_SINK_VERSION: &str = "debezium-connector-jdbc-3.4.3";
+const JMX_EXPORTER_VERSION: &str = "jmx-exporter-1.0.1";
+/// Debian's, of the release that `apt` knows here.
+const PROMETHEUS_VERSION: &str = "prometheus-debian";
 
 /// The schema registry's program, downloaded if it is not there.
 ///
@@ -77,22 +80,63 @@ pub fn jdbc_sink() -> anyhow::Result<PathBuf> {
     Ok(root.join("jdbc-sink/debezium-connector-jdbc"))
 }
 
+/// The Prometheus JMX exporter, a Java agent, downloaded if it is not there.
+///
+/// # Errors
+/// A download that failed.
+pub fn jmx_exporter() -> anyhow::Result<PathBuf> {
+    let what = "downloading the Prometheus JMX exporter (3 MB)";
+    let root = by_itself(JMX_EXPORTER_VERSION, "artifacts/jmx-exporter-pom.xml", what)?;
+    Ok(root.join("jmx-exporter/jmx_prometheus_javaagent-1.0.1.jar"))
+}
+
+/// The folder of Prometheus with its `promtool`, from Debian's package, unpacked and not installed; downloaded if it is not there.
+///
+/// # Errors
+/// A download that failed.
+pub fn prometheus() -> anyhow::Result<PathBuf> {
+    filled(PROMETHEUS_VERSION, |directory| {
+        let apt = |arguments: &[&str]| {
+            let mut apt = Command::new("apt-get");
+            apt.arg("-q").args(arguments).current_dir(directory);
+            run_with_progress("downloading Prometheus (about 20 MB)", &mut apt, directory)
+        };
+        // A machine that was just made knows no packages yet.
+        apt(&["download", "prometheus"])
+            .or_else(|_| apt(&["update"]).and_then(|()| apt(&["download", "prometheus"])))
+            .context("Debian's package cannot be had: put prometheus and promtool on the PATH")?;
+        let mut packages = std::fs::read_dir(directory)?.flatten().map(|entry| entry.path());
+        let package = packages.find(|path| path.extension().is_some_and(|extension| extension == "deb"));
+        let package = package.context("apt-get downloaded no package")?;
+        let mut unpack = Command::new("dpkg");
+        unpack.arg("-x").arg(&package).arg(directory);
+        run_with_progress("unpacking Prometheus", &mut unpack, directory)?;
+        Ok(std::fs::remove_file(package)?)
+    })
+}
+
 /// What not every user of the stack needs: a folder of its own, filled by Maven if it is not there.
 fn by_itself(version: &str, pom: &str, what: &str) -> anyhow::Result<PathBuf> {
-    let cache = cache_directory();
-    let root = cache.join(version);
-    if !root.is_dir() {
-        std::fs::create_dir_all(&cache).with_context(|| format!("{} cannot be created", cache.display()))?;
-        let partial = tempfile::Builder::new().prefix("download-").tempdir_in(&cache)?;
-        let directory = partial.path();
+    filled(version, |directory| {
         let mut maven = Command::new("mvn");
         maven
             .args(["-B", "-q", "-ntp", "-f"])
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(pom))
             .arg(format!("-Dstack.directory={}", directory.display()))
             .arg("process-resources");
-        run_with_progress(what, &mut maven, directory)?;
-        crate::process::make_readable(directory)?;
+        run_with_progress(what, &mut maven, directory)
+    })
+}
+
+/// A folder of the cache, filled if it is not there.
+fn filled(version: &str, fill: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+    let cache = cache_directory();
+    let root = cache.join(version);
+    if !root.is_dir() {
+        std::fs::create_dir_all(&cache).with_context(|| format!("{} cannot be created", cache.display()))?;
+        let partial = tempfile::Builder::new().prefix("download-").tempdir_in(&cache)?;
+        fill(partial.path())?;
+        crate::process::make_readable(partial.path())?;
         in_place(partial, &root)?;
     }
     Ok(root)

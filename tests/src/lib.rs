@@ -5,7 +5,7 @@
 //! - [`process`]: a program that was started: its log, its end
 //! - [`ports`]: free ports, taken ports
 //! - [`wait`]: waiting for a condition
-//! - [`postgres`], [`kafka`], [`registry`], [`worker`], [`sink`]: the services
+//! - [`postgres`], [`kafka`], [`registry`], [`worker`], [`sink`], [`prometheus`]: the services
 //! - [`browser`]: a real one, for the page
 //! - [`topic`]: what is in a topic
 //! - [`mod@bench`]: how fast it all is, beside Debezium and beside PostgreSQL itself
@@ -31,6 +31,7 @@ pub mod parity;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
 pub mod random;
 pub mod registry;
 pub mod sink;

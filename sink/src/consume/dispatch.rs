@@ -303,8 +303,7 @@ fn report((topic, partition): &Place, applied: &Applied, health: &Health) {
     metrics::counter!(names::SET_ASIDE, "topic" => topic.to_owned()).increment(applied.set_aside);
     metrics::counter!(names::TRANSACTIONS, "topic" => topic.to_owned()).increment(1);
     if let Some(ts_ms) = applied.newest_ts_ms {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         health.committed(topic, ts_ms);
-        metrics::gauge!(names::LAG, "topic" => topic.to_owned()).set(now.as_secs_f64() - ts_ms as f64 / 1000.0);
+        names::applied_behind(topic, ts_ms);
     }
 }

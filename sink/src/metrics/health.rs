@@ -43,6 +43,12 @@ impl State {
     }
 }
 
+impl State {
+    fn is_healthy(&self) -> bool {
+        self.group.is_none() && self.topics.values().all(|topic| topic.error().is_none())
+    }
+}
+
 /// How a topic is, as far as it is this sink's.
 #[derive(Debug, Default)]
 struct Topic {
@@ -208,10 +214,21 @@ impl Health {
         }
     }
 
+    /// Whether nothing stands still, and how many partitions of each topic do.
+    pub fn standing_still(&self) -> (bool, Vec<(String, usize)>) {
+        let state = self.lock();
+        let standing = |topic: &Topic| match topic.error {
+            Some(_) => topic.partitions.len().max(1),
+            None => topic.partitions.values().flatten().count(),
+        };
+        let topics = state.topics.iter().map(|(name, topic)| (name.clone(), standing(topic))).collect();
+        (state.is_healthy(), topics)
+    }
+
     /// Whether nothing stands still, and the whole as JSON.
     pub fn report(&self) -> (bool, Value) {
         let state = self.lock();
-        let healthy = state.group.is_none() && state.topics.values().all(|topic| topic.error().is_none());
+        let healthy = state.is_healthy();
         let topics: serde_json::Map<String, Value> =
             state.topics.iter().map(|(name, topic)| (name.clone(), topic.report())).collect();
         let report = json!({

@@ -1,6 +1,7 @@
 //! `/metrics`, `/health`, and the page at `/`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ::page::{Events, Program};
 use axum::extract::State;
@@ -8,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
@@ -17,15 +18,30 @@ use super::page::{About, Look};
 use crate::config::HealthConfig;
 use crate::error::SinkError;
 
+/// The histogram's buckets, in seconds.
+const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0];
+/// How often what the histogram was told is taken in, also where nobody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// Serves them until the program ends.
 ///
 /// # Errors
 /// Stop when the address cannot be listened on.
 pub async fn serve(listen: SocketAddr, health: Health, about: About) -> Result<(), SinkError> {
+    let histogram = Matcher::Full(names::COMMIT_TO_APPLIED.to_owned());
     let metrics = PrometheusBuilder::new()
-        .install_recorder()
+        .set_buckets_for_metric(histogram, &SECONDS)
+        .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| SinkError::stop("http-listen", format!("metrics could not be set up: {error}")))?;
     names::describe();
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(UPKEEP);
+        loop {
+            interval.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
         SinkError::stop("http-listen", format!("cannot listen on {listen} (--http-listen): {error}"))
     })?;
@@ -64,7 +80,8 @@ async fn root(headers: HeaderMap) -> Response {
     ([(header::VARY, "Accept")], answer).into_response()
 }
 
-async fn rendered(State((metrics, _)): Shared) -> String {
+async fn rendered(State((metrics, health)): Shared) -> String {
+    names::of_the_moment(&health);
     metrics.run_upkeep();
     metrics.render()
 }

@@ -1,6 +1,8 @@
 //! The metrics' names, all in one place.
 
-use metrics::{describe_counter, describe_gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use super::health::Health;
 
 /// Records applied, by topic.
 pub const APPLIED: &str = "headwater_sink_records_applied_total";
@@ -12,6 +14,13 @@ pub const TRANSACTIONS: &str = "headwater_sink_transactions_total";
 pub const RETRIES: &str = "headwater_sink_retries_total";
 /// From the source's commit to the target's, in seconds, of the newest record, by topic.
 pub const LAG: &str = "headwater_sink_lag_seconds";
+
+/// From the source's commit to the target's, in seconds, of the newest record of each batch.
+pub const COMMIT_TO_APPLIED: &str = "headwater_sink_commit_to_applied_seconds";
+/// How many of this sink's partitions stand still for a reason that `/health` tells, by topic.
+pub const STANDING_STILL: &str = "headwater_sink_partitions_standing_still";
+/// Whether nothing stands still.
+pub const HEALTHY: &str = "headwater_sink_healthy";
 
 /// How many partitions of a topic this sink reads.
 pub const PARTITIONS: &str = "headwater_sink_partitions";
@@ -54,5 +63,47 @@ pub fn describe() {
     describe_counter!(TRANSACTIONS, "Transactions committed on the target.");
     describe_counter!(RETRIES, "Times a partition was begun anew from its stored offset.");
     describe_gauge!(LAG, "Seconds from the source's commit to the target's, of the newest record.");
+    describe_histogram!(
+        COMMIT_TO_APPLIED,
+        "Seconds from the source's commit to the target's, of the newest record of each batch."
+    );
+    describe_gauge!(STANDING_STILL, "Partitions of the topic that stand still; /health says why.");
+    describe_gauge!(HEALTHY, "1 while nothing stands still, as /health says it.");
     describe_gauge!(PARTITIONS, "Partitions of the topic that the group gave to this sink.");
+}
+
+/// A batch is applied whose newest record was committed in the source at `ts_ms`, in Unix milliseconds.
+pub fn applied_behind(topic: &str, ts_ms: i64) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let lag = now.as_secs_f64() - ts_ms as f64 / 1000.0;
+    gauge!(LAG, "topic" => topic.to_owned()).set(lag);
+    histogram!(COMMIT_TO_APPLIED).record(lag.max(0.0));
+}
+
+/// What is asked at the moment of a scrape. What is still 0 is said too: an alert cannot tell a counter that is not there from one
+/// that never was.
+pub(super) fn of_the_moment(health: &Health) {
+    let (is_healthy, topics) = health.standing_still();
+    gauge!(HEALTHY).set(if is_healthy { 1.0 } else { 0.0 });
+    for (topic, standing) in topics {
+        for counted in [APPLIED, SET_ASIDE, RETRIES] {
+            counter!(counted, "topic" => topic.clone()).increment(0);
+        }
+        gauge!(STANDING_STILL, "topic" => topic).set(standing as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_every_metric_and_no_other() {
+        let constant =
+            |line: &'static str| line.strip_suffix("\";")?.split_once("= \"headwater_sink_").map(|(_, name)| name);
+        let known: BTreeSet<&str> = include_str!("names.rs").lines().filter_map(constant).collect();
+        let row = |line: &'static str| line.strip_prefix("| `headwater_sink_")?.split_once('`').map(|(name, _)| name);
+        let written: BTreeSet<&str> = include_str!("../../../docs/metrics.md").lines().filter_map(row).collect();
+        assert_eq!(written, known);
+    }
 }

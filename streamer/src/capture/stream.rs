@@ -196,6 +196,7 @@ impl Streaming<'_> {
             left -= 1;
             event = if left > 0 { stream.ready()? } else { None };
         }
+        self.emitter.count(&self.producer);
         Ok(false)
     }
 
@@ -315,10 +316,7 @@ impl Streaming<'_> {
         let checkpoint = self.progress.commit(commit, events);
         match checkpoint.offset {
             None => self.quiet(commit.end_lsn),
-            Some(_) => {
-                self.producer.ledger().read_commit(commit.commit_time_us);
-                self.checkpoint(checkpoint);
-            }
+            Some(_) => self.checkpoint(checkpoint),
         }
         self.context.metrics.transactions.increment(1);
         self.context.metrics.live.read(commit.commit_time_us);

@@ -110,6 +110,8 @@ pub struct ConnectorConfig {
     pub status_update_interval: Duration,
     /// What happens when the world is away.
     pub retry: Retry,
+    /// `max.queue.size`, which nothing but a metric knows.
+    pub max_queue_size: u64,
     /// `max.queue.size.in.bytes`, 0 for the producer's own bound.
     pub max_queue_size_in_bytes: u64,
     /// `topic.creation.*`: whether and how topics are created; what is wrong with it is the task's failure, as in Connect.
@@ -328,6 +330,7 @@ impl ConnectorConfig {
                 max: keys.number("errors.max.retries"),
                 wait: keys.milliseconds("retriable.restart.connector.wait.ms"),
             },
+            max_queue_size: u64::try_from(keys.number("max.queue.size")).unwrap_or_default(),
             max_queue_size_in_bytes: u64::try_from(keys.number("max.queue.size.in.bytes")).unwrap_or_default(),
             topic_creation: TopicCreation::parse(config),
             tolerates_errors: keys.text("errors.tolerance") == Some("all"),

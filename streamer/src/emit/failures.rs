@@ -1,5 +1,7 @@
 //! What becomes of a change that cannot be written, as `event.processing.failure.handling.mode` says.
 
+use std::sync::atomic::Ordering;
+
 use proto::envelope::{TableEnvelope, ValueError};
 use proto::types::Unconvertible;
 
@@ -38,6 +40,7 @@ impl Failures {
     ) -> Result<(), TaskError> {
         const LOST: &str = "a change cannot be processed and is lost, as event.processing.failure.handling.mode asks: it is passed over";
         let (table, lsn) = (format!("{}.{}", table.table().schema, table.table().name), origin.lsn.unwrap_or_default());
+        producer.metrics().beans.streaming.erroneous.fetch_add(1, Ordering::Relaxed);
         match self.handling {
             EventFailures::Stop => {
                 return Err(TaskError::stop("value-inconvertible", format!(

@@ -5,6 +5,7 @@
 //! - [`outlet`]: transforms, converters, producer
 //! - `failures`: what becomes of a change that cannot be written
 //! - `reselect`: columns read again before a row is written
+//! - `seen`: what was emitted, for those who count it
 //! - [`message`]: logical decoding messages
 //! - [`transaction`]: transaction metadata
 //! - [`heartbeat`]: the records that say that the connector lives
@@ -15,6 +16,7 @@ pub mod heartbeat;
 pub mod message;
 pub mod outlet;
 mod reselect;
+mod seen;
 pub mod transaction;
 
 use std::borrow::Cow;
@@ -35,6 +37,7 @@ use failures::Failures;
 use message::Messages;
 use outlet::{Outlet, RowError, RowRecord};
 use reselect::Reselection;
+use seen::Seen;
 use transaction::TransactionMetadata;
 
 /// Where a row comes from: what its `source` block says beside the table.
@@ -81,6 +84,7 @@ pub struct RowEmitter {
     /// `None` where no post processor is asked for.
     reselection: Option<Reselection>,
     failures: Failures,
+    seen: Seen,
     outlet: Outlet,
     counting: Counting,
 }
@@ -101,6 +105,7 @@ impl RowEmitter {
             is_counting: false,
             reselection: Reselection::new(config),
             failures: Failures::new(config),
+            seen: Seen::default(),
             outlet: Outlet::new(config)?,
             counting: Counting::default(),
         })
@@ -174,8 +179,14 @@ impl RowEmitter {
         let block = transactions.zip(origin.lsn).and_then(|(transactions, lsn)| transactions.message(lsn));
         if !self.is_counting || origin.tx_id.is_none() {
             self.messages.emit(producer, &mut self.outlet, message, origin, self.xmin, block.as_ref()).await?;
+            self.seen.message(&origin, now_ns());
         }
         Ok(true)
+    }
+
+    /// Adds what was emitted since the last time to what is counted of the connector.
+    pub fn count(&mut self, producer: &RecordProducer) {
+        self.seen.tell(producer.metrics());
     }
 
     /// The way out for records that are not of a row.
@@ -388,6 +399,9 @@ impl RowEmitter {
         }
         if is_written && let Some(transactions) = self.transactions.as_mut().filter(|_| change.op != Op::Read) {
             transactions.count(table.collection());
+        }
+        if is_written && (!self.is_counting || change.op == Op::Read) {
+            self.seen.change(table.collection(), change.op, &origin, change.ts_ns);
         }
         Ok(is_written)
     }

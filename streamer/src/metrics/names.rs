@@ -1,6 +1,6 @@
 //! The metrics' names, all in one place.
 
-use metrics::{describe_counter, describe_gauge};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Records given to the producer.
 pub const RECORDS_ENQUEUED: &str = "headwater_streamer_records_enqueued_total";
@@ -42,6 +42,58 @@ pub const SERVER_LSN: &str = "headwater_streamer_server_lsn_bytes";
 pub const COMMIT_LSN: &str = "headwater_streamer_commit_lsn_bytes";
 /// What the slot was confirmed up to, in bytes: everything before it is in Kafka.
 pub const CONFIRMED_LSN: &str = "headwater_streamer_confirmed_lsn_bytes";
+/// From a transaction's commit to when its changes were read, in seconds.
+pub const COMMIT_TO_DECODED: &str = "headwater_streamer_commit_to_decoded_seconds";
+/// From a transaction's commit to when Kafka had acknowledged its last record, in seconds.
+pub const COMMIT_TO_ACKNOWLEDGED: &str = "headwater_streamer_commit_to_acknowledged_seconds";
+/// How far the newest change that was read is behind its commit, in seconds.
+pub const LAG_DECODED: &str = "headwater_streamer_lag_decoded_seconds";
+/// How far what Kafka has acknowledged is behind the commits, in seconds.
+pub const LAG_ACKNOWLEDGED: &str = "headwater_streamer_lag_acknowledged_seconds";
+/// Records that Kafka has not acknowledged yet.
+pub const IN_FLIGHT: &str = "headwater_streamer_records_in_flight";
+/// Their bytes.
+pub const BYTES_IN_FLIGHT: &str = "headwater_streamer_bytes_in_flight";
+/// How many bytes may be under way before reading waits.
+pub const BYTES_IN_FLIGHT_LIMIT: &str = "headwater_streamer_bytes_in_flight_limit";
+/// Changes published, by table and operation.
+pub const TABLE_CHANGES: &str = "headwater_streamer_table_changes_total";
+/// Whether somebody reads the slot.
+pub const SLOT_ACTIVE: &str = "headwater_streamer_slot_active";
+/// Whether the slot has lost WAL that it needed.
+pub const SLOT_LOST: &str = "headwater_streamer_slot_lost";
+/// WAL behind what the slot was confirmed up to, in bytes.
+pub const SLOT_LAG: &str = "headwater_streamer_slot_lag_bytes";
+/// WAL that the server keeps because of the slot, in bytes.
+pub const SLOT_RETAINED: &str = "headwater_streamer_slot_retained_wal_bytes";
+/// How much it keeps at most, in bytes (`max_slot_wal_keep_size`).
+pub const SLOT_LIMIT: &str = "headwater_streamer_slot_wal_limit_bytes";
+/// How much may still be written before the slot is lost, in bytes.
+pub const SLOT_LEFT: &str = "headwater_streamer_slot_wal_left_bytes";
+
+/// The sentences for those that are asked for at the moment of a scrape.
+const OF_THE_MOMENT: [(&str, &str); 12] = [
+    (LAG_DECODED, "How far the newest change that was read was behind its commit."),
+    (
+        LAG_ACKNOWLEDGED,
+        "How far what Kafka has acknowledged is behind the commits: the age of the oldest commit that it has not.",
+    ),
+    (IN_FLIGHT, "Records that Kafka has not acknowledged yet."),
+    (BYTES_IN_FLIGHT, "Bytes of the records that Kafka has not acknowledged yet."),
+    (BYTES_IN_FLIGHT_LIMIT, "How many bytes may be under way before reading the slot waits."),
+    (TABLE_CHANGES, "Changes published, by table and operation."),
+    (SLOT_ACTIVE, "Whether somebody reads the slot."),
+    (SLOT_LOST, "Whether the slot has lost WAL that it still needed."),
+    (SLOT_LAG, "WAL behind what the slot was confirmed up to."),
+    (SLOT_RETAINED, "WAL that the server keeps because of the slot."),
+    (SLOT_LIMIT, "WAL that the server keeps for a slot at most (max_slot_wal_keep_size), +Inf without a limit."),
+    (SLOT_LEFT, "WAL that may still be written before the slot is lost, +Inf without a limit."),
+];
+
+/// The sentence for one of them.
+pub(super) fn help(name: &str) -> &'static str {
+    OF_THE_MOMENT.iter().find(|(known, _)| *known == name).map_or("", |(_, help)| help)
+}
 
 /// Gives Prometheus a sentence for each.
 pub(super) fn describe() {
@@ -70,6 +122,11 @@ pub(super) fn describe() {
     describe_counter!(
         VALUES_DEGRADED,
         "Values that lost something on their way into a record, as they do in Debezium's (headwater.value.fidelity)."
+    );
+    describe_histogram!(COMMIT_TO_DECODED, "Seconds from a transaction's commit until its changes were read.");
+    describe_histogram!(
+        COMMIT_TO_ACKNOWLEDGED,
+        "Seconds from a transaction's commit until Kafka had acknowledged its last record."
     );
     describe_gauge!(SERVER_LSN, "End of the server's log as of its last keepalive.");
     describe_gauge!(COMMIT_LSN, "End of the last transaction that was read.");

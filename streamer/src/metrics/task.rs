@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use proto::types::Losses;
 
+use super::beans::Beans;
 use super::labels::Labels;
 use super::live::Live;
 use super::names;
+use crate::config::ConnectorConfig;
 
 /// The handles, each with the connector's labels.
 #[derive(Clone)]
@@ -38,11 +40,19 @@ pub struct TaskMetrics {
     pub confirmed_lsn: Gauge,
     /// What the page shows of it.
     pub live: Arc<Live>,
+    /// [`names::COMMIT_TO_DECODED`].
+    pub commit_to_decoded: Histogram,
+    /// [`names::COMMIT_TO_ACKNOWLEDGED`].
+    pub commit_to_acknowledged: Histogram,
+    /// What is counted for Debezium's metrics, and asked at the moment of a scrape.
+    pub beans: Arc<Beans>,
 }
 
 impl TaskMetrics {
     /// Those of a connector.
-    pub fn of(labels: &Labels, live: Arc<Live>) -> Self {
+    pub fn of(config: &ConnectorConfig, live: Arc<Live>) -> Self {
+        let labels = Labels::of(config);
+        let beans = Beans::of(config, &labels);
         let (counter, gauge) =
             (|name: &'static str| counter!(name, labels.all()), |name: &'static str| gauge!(name, labels.all()));
         Self {
@@ -59,6 +69,9 @@ impl TaskMetrics {
             commit_lsn: gauge(names::COMMIT_LSN),
             confirmed_lsn: gauge(names::CONFIRMED_LSN),
             live,
+            commit_to_decoded: histogram!(names::COMMIT_TO_DECODED, labels.all()),
+            commit_to_acknowledged: histogram!(names::COMMIT_TO_ACKNOWLEDGED, labels.all()),
+            beans,
         }
     }
 }

@@ -87,11 +87,14 @@ pub struct TaskContext {
 async fn keep_running(context: TaskContext) -> Result<(), TaskError> {
     let retry = &context.config.retry;
     let (mut failures, mut pause) = (0_i64, FIRST_RETRY_PAUSE.min(retry.wait));
+    context.metrics.beans.show();
     loop {
         context.health.set(TaskState::Starting);
         context.metrics.stalled.set(0.0);
         let mut was_running = false;
-        match Box::pin(attempt(&context, &mut was_running)).await {
+        let attempted = Box::pin(attempt(&context, &mut was_running)).await;
+        context.metrics.beans.connected.store(false, Ordering::Relaxed);
+        match attempted {
             Ok(()) => return Ok(()),
             Err(_) if context.cancel.is_cancelled() => return Ok(()),
             Err(error @ TaskError::Stop(_)) => return Err(error),
@@ -237,6 +240,7 @@ async fn stream_from_position(
 
     producer.positions().belong_to(Anchored::new(config, server, confirmed.unwrap_or(resume.start)));
     let stream = start_stream(context, resume.start).await?;
+    context.metrics.beans.connected.store(true, Ordering::Relaxed);
     // Where the stored position belongs is stored at once, not only with the next one. Of several slots each has one from the
     // beginning: by them a start knows how many there are.
     let offset = (config.share.is_some() && !has_position).then(|| resume.whole.clone());

@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 use super::{Cut, FIRST_RETRY_PAUSE, TaskContext, TaskHealth, TaskState, keep_running, number_of_slots};
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
-use crate::metrics::labels::Labels;
 use crate::metrics::task::TaskMetrics;
 
 /// Runs the task until it is cancelled (`Ok`) or a person must act.
@@ -69,7 +68,7 @@ pub(super) async fn together(
     for (number, config) in configs.into_iter().enumerate() {
         let config = Arc::new(config);
         let (health, mut state) = TaskHealth::new();
-        let metrics = TaskMetrics::of(&Labels::of(&config), context.lives.of(&config.slot.name));
+        let metrics = TaskMetrics::of(&config, context.lives.of(&config.slot.name));
         let (cancel, cut) = (stop.clone(), cut.clone());
         let running = keep_running(TaskContext { config, health, metrics, cancel, cut, ..context.clone() });
         let states = states.clone();

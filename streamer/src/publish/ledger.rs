@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use metrics::Histogram;
 use rdkafka::error::KafkaError;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -37,12 +38,28 @@ struct State {
     safe: Option<Checkpoint>,
     /// Whether checkpoints become safe by [`Ledger::committed`] only: records are published in transactions.
     is_transactional: bool,
+    delays: Delays,
     failure: Option<DeliveryFailure>,
-    /// When transactions were committed in the source, in Unix microseconds, and the number behind each one's records.
-    commits: VecDeque<(u64, i64)>,
-    /// From such a commit to the acknowledgement of all its records, of the last one, in microseconds.
-    acknowledged_after: Option<i64>,
 }
+
+/// How long it takes from a commit in the source until Kafka has acknowledged its last record.
+#[derive(Debug)]
+struct Delays {
+    histogram: Histogram,
+    /// That of the newest transaction, in microseconds.
+    newest: Option<i64>,
+    /// How many were not looked at since one was.
+    passed: u8,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self { histogram: Histogram::noop(), newest: None, passed: 0 }
+    }
+}
+
+/// Where many transactions are acknowledged at once, only one of so many is looked at.
+const PASSED: u8 = 16;
 
 /// A record that is not, or not surely, in Kafka.
 #[derive(Debug, Clone)]
@@ -67,9 +84,19 @@ pub enum Undelivered {
 }
 
 impl Ledger {
-    /// For records that are published in transactions: acknowledged is not committed.
-    pub fn of_transactions() -> Self {
-        Self { state: Mutex::new(State { is_transactional: true, ..State::default() }), ..Self::default() }
+    /// For records that are published in transactions, where acknowledged is not committed, or without. How long each
+    /// transaction of the source took to get there goes into `delays`, in seconds.
+    pub fn new(is_transactional: bool, delays: Histogram) -> Self {
+        let delays = Delays { histogram: delays, ..Delays::default() };
+        Self { state: Mutex::new(State { is_transactional, delays, ..State::default() }), ..Self::default() }
+    }
+
+    /// How far what Kafka has acknowledged is behind the source's commits, in microseconds: as long ago as the oldest commit was
+    /// that it has not, at least as much as the newest took that it has. `None` before the first.
+    pub fn behind_us(&self) -> Option<i64> {
+        let state = self.lock();
+        let waiting = state.checkpoints.iter().find_map(|(_, checkpoint)| committed_us(checkpoint));
+        waiting.map(|at| now_us() - at).max(state.delays.newest)
     }
 
     /// What the checkpoints still to be committed say together, if nothing is enqueued behind the newest of them: a transaction
@@ -90,7 +117,7 @@ impl Ledger {
     pub fn committed(&self, checkpoint: Checkpoint) {
         let mut state = self.lock();
         state.checkpoints.clear();
-        state.acknowledge_commits();
+        state.delays.look(committed_us(&checkpoint), true);
         let stored = Checkpoint { offset: None, ..checkpoint };
         match &mut state.safe {
             Some(safe) => safe.supersede(stored),
@@ -216,42 +243,37 @@ impl Ledger {
         self.refused.notified()
     }
 
-    /// Everything enqueued so far is of transactions of which the last was committed then, in Unix microseconds.
-    pub fn read_commit(&self, commit_us: i64) {
-        let mut state = self.lock();
-        let behind = state.oldest + state.acknowledged.len() as u64;
-        state.commits.push_back((behind, commit_us));
-        if !state.is_transactional {
-            state.acknowledge_commits();
-        }
-    }
-
-    /// From the source's commit to Kafka's acknowledgement, in microseconds: of the oldest transaction that waits for it now, or of
-    /// the last one that has it.
-    pub fn acknowledged_after(&self) -> Option<i64> {
-        let state = self.lock();
-        state.commits.front().map(|(_, commit_us)| now_us() - commit_us).or(state.acknowledged_after)
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // The state is whole between any two statements that can panic, so a poisoned lock is still good.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// All records of some transactions are acknowledged.
-    fn acknowledge_commits(&mut self) {
-        let mut last = None;
-        while let Some((_, commit_us)) = self.commits.front().filter(|(behind, _)| *behind <= self.oldest) {
-            last = Some(*commit_us);
-            self.commits.pop_front();
+impl Delays {
+    /// A transaction that committed at this time is acknowledged.
+    fn look(&mut self, committed_us: Option<i64>, is_newest: bool) {
+        let Some(committed_us) = committed_us else { return };
+        self.passed += 1;
+        if !is_newest && self.passed < PASSED {
+            return;
         }
-        if let Some(commit_us) = last {
-            self.acknowledged_after = Some(now_us() - commit_us);
-        }
+        self.passed = 0;
+        let delay = (now_us() - committed_us).max(0);
+        self.newest = Some(delay);
+        self.histogram.record(delay as f64 / 1e6);
     }
+}
 
+/// When the transaction committed behind which a checkpoint lies; `None` inside of one, and where nothing was published.
+fn committed_us(checkpoint: &Checkpoint) -> Option<i64> {
+    checkpoint.offset.as_ref().filter(|offset| offset.partial.is_none()).and_then(|offset| offset.ts_usec)
+}
+
+fn now_us() -> i64 {
+    crate::emit::now_ns() / 1000
+}
+
+impl State {
     /// Moves `oldest` over what is acknowledged, and makes the checkpoints safe that it passes.
     fn settle(&mut self) {
         while self.acknowledged.front() == Some(&true) {
@@ -261,12 +283,12 @@ impl State {
         if self.is_transactional {
             return;
         }
-        self.acknowledge_commits();
         while let Some((number, _)) = self.checkpoints.front() {
             if *number > self.oldest {
                 break;
             }
             if let Some((_, checkpoint)) = self.checkpoints.pop_front() {
+                self.delays.look(committed_us(&checkpoint), self.checkpoints.is_empty());
                 match &mut self.safe {
                     Some(safe) => safe.supersede(checkpoint),
                     None => self.safe = Some(checkpoint),
@@ -276,16 +298,13 @@ impl State {
     }
 }
 
-fn now_us() -> i64 {
-    crate::emit::now_ns() / 1000
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::{Pin, pin};
     use std::task::{Context, Waker};
 
     use proto::lsn::Lsn;
+    use proto::position::Offset;
 
     use super::*;
 
@@ -343,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_transaction_may_end_only_right_behind_its_newest_checkpoint() {
-        let ledger = Ledger::of_transactions();
+        let ledger = Ledger::new(true, Histogram::noop());
         let flush = |ledger: &Ledger| ledger.boundary().and_then(|checkpoint| checkpoint.flush).map(Lsn::as_u64);
         let first = ledger.enqueue();
         ledger.checkpoint(at(10));
@@ -361,6 +380,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_acknowledged_grows_older_and_what_is_says_how_long_it_took() {
+        let ledger = Ledger::default();
+        let commit = |seconds_ago: i64| Checkpoint {
+            flush: None,
+            offset: Some(Offset { ts_usec: Some(now_us() - seconds_ago * 1_000_000), ..Offset::default() }),
+        };
+        let behind_seconds = |ledger: &Ledger| ledger.behind_us().map(|us| us / 1_000_000);
+        let (first, second) = (ledger.enqueue(), ledger.enqueue());
+        assert_eq!(behind_seconds(&ledger), None);
+        ledger.checkpoint(commit(100));
+        ledger.acknowledge(first);
+        assert_eq!(behind_seconds(&ledger), Some(100), "the oldest that waits");
+        ledger.acknowledge(second);
+        assert_eq!(behind_seconds(&ledger), Some(100), "as long as the newest took");
+        let third = ledger.enqueue();
+        ledger.checkpoint(commit(0));
+        ledger.acknowledge(third);
+        assert_eq!(behind_seconds(&ledger), Some(0));
+    }
+
+    #[test]
     fn who_waits_for_room_is_woken_when_there_is_as_much_as_was_asked_for() {
         let ledger = Ledger::default();
         ledger.occupy(90);
@@ -373,20 +413,6 @@ mod tests {
         let room = pin!(ledger.room(0));
         ledger.fail(DeliveryFailure { topic: "t".to_owned(), bytes: 1, reason: Undelivered::Presumed });
         assert!(is_there(room), "nothing more will be acknowledged");
-    }
-
-    #[test]
-    fn a_commit_is_late_until_all_its_records_are_acknowledged() {
-        let ledger = Ledger::default();
-        assert_eq!(ledger.acknowledged_after(), None);
-        let (first, second) = (ledger.enqueue(), ledger.enqueue());
-        ledger.read_commit(now_us() - 5_000_000);
-        ledger.acknowledge(first);
-        assert!(ledger.acknowledged_after().is_some_and(|late| late >= 5_000_000), "it waits still");
-        ledger.acknowledge(second);
-        let late = ledger.acknowledged_after();
-        assert!(late.is_some_and(|late| late >= 5_000_000));
-        assert_eq!(ledger.acknowledged_after(), late, "it waits no longer");
     }
 
     #[test]

@@ -127,9 +127,10 @@ impl RecordProducer {
         let topics = Topics::new(worker, config, statuses)?;
         let positions = Positions::new(config, offsets);
         let transactions = Transactions::new(worker, config, positions.clone())?;
-        let ledger = Arc::new(if transactions.is_some() { Ledger::of_transactions() } else { Ledger::default() });
+        let ledger = Arc::new(Ledger::new(transactions.is_some(), metrics.commit_to_acknowledged.clone()));
         metrics.live.has_ledger(&ledger);
         let (settings, limit) = settings::producer(worker, config)?;
+        metrics.beans.goes_through(ledger.clone(), limit);
         let largest = settings::largest_record(&settings);
         let compresses = settings.get("compression.codec").is_some_and(|codec| codec != "none");
         let producer =

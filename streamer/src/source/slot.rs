@@ -203,6 +203,56 @@ pub async fn xmin(client: &Client, name: &str) -> Result<Option<i64>, TaskError>
     Ok(row.and_then(|row| row.get(0)))
 }
 
+/// What a slot costs the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Its name.
+    pub slot: String,
+    /// Whether somebody reads it.
+    pub is_active: bool,
+    /// Whether it can serve nobody any more.
+    pub is_lost: bool,
+    /// How many bytes of the log it was not confirmed for.
+    pub unconfirmed: Option<i64>,
+    /// How many bytes of the log the server keeps because of it.
+    pub retained: Option<i64>,
+    /// How many it keeps for a slot at most (`max_slot_wal_keep_size`), `None` without a limit.
+    pub limit: Option<i64>,
+    /// How many may still be written before it is lost, `None` without a limit.
+    pub left: Option<i64>,
+}
+
+/// Asks what slots cost; those that are not there are left out.
+///
+/// # Errors
+/// As [`query_error`].
+pub async fn usage(client: &Client, names: &[String]) -> Result<Vec<Usage>, TaskError> {
+    // `pg_settings` and not `current_setting`: the number, in the unit that it has.
+    let rows = client
+        .query(
+            "SELECT slot_name::text, active, coalesce(wal_status = 'lost', false), \
+                    pg_wal_lsn_diff(log_end, confirmed_flush_lsn)::int8, pg_wal_lsn_diff(log_end, restart_lsn)::int8, \
+                    (SELECT nullif(setting::int8, -1) * 1024 * 1024 FROM pg_settings WHERE name = 'max_slot_wal_keep_size'), \
+                    safe_wal_size \
+             FROM pg_replication_slots, \
+                  (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS log_end) log \
+             WHERE slot_name = ANY($1)",
+            &[&names],
+        )
+        .await
+        .map_err(|error| query_error("asking for the slots' size", error))?;
+    let usage = |row: &tokio_postgres::Row| Usage {
+        slot: row.get(0),
+        is_active: row.get(1),
+        is_lost: row.get(2),
+        unconfirmed: row.get(3),
+        retained: row.get(4),
+        limit: row.get(5),
+        left: row.get(6),
+    };
+    Ok(rows.iter().map(usage).collect())
+}
+
 /// Drops the slot if it is there (`slot.drop.on.stop`).
 pub async fn drop(client: &Client, name: &str) -> Result<(), TaskError> {
     client

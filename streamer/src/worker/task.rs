@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::storage::statuses::StatusStore;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::trace_line;
-use crate::metrics::labels::Labels;
 use crate::metrics::live::{Live, Lives};
 use crate::metrics::task::TaskMetrics;
 use crate::pipeline::{self, TaskContext, TaskHealth, TaskState};
@@ -47,7 +46,7 @@ impl RunningTask {
         let (health, receiver) = TaskHealth::new();
         let failure = Arc::new(OnceLock::new());
         let name = config.name.clone();
-        let metrics = TaskMetrics::of(&Labels::of(&config), lives.of(&config.slot.name));
+        let metrics = TaskMetrics::of(&config, lives.of(&config.slot.name));
         let live = metrics.live.clone();
         let context = TaskContext {
             config,

@@ -284,9 +284,8 @@ impl<'a> InOrder<'a> {
             metrics::counter!(names::TRANSACTIONS, "topic" => topic.clone()).increment(1);
         }
         if let Some(ts_ms) = applied.newest_ts_ms {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             self.health.committed(topic, ts_ms);
-            metrics::gauge!(names::LAG, "topic" => topic.clone()).set(now.as_secs_f64() - ts_ms as f64 / 1000.0);
+            names::applied_behind(topic, ts_ms);
         }
         for ((topic, partition), next) in &applied.committed {
             self.health.next(topic, *partition, *next);

@@ -96,6 +96,7 @@ impl Outputs<'_> {
 /// # Errors
 /// Those of the notification.
 pub async fn skipped(outputs: &mut Outputs<'_>) -> Result<(), TaskError> {
+    outputs.producer.metrics().beans.progress().skip();
     outputs.notify("SKIPPED", &[]).await
 }
 
@@ -144,7 +145,9 @@ async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_
         }
     }
     let mut begun = vec![false; tables.len()];
-    let mut progress = Progress::new(config, tables.len(), outputs.producer.metrics().live.clone());
+    let metrics = outputs.producer.metrics();
+    let (beans, live) = (metrics.beans.clone(), metrics.live.clone());
+    let mut progress = Progress::new(config, beans, live, tables.iter().map(|table| table.name.clone()));
     let mut sources = Sources { processes: Vec::new(), may_compute: !plan.selects.is_empty() };
     for client in &clients {
         sources.processes.push(activity::process_of(client).await?);
@@ -165,9 +168,10 @@ async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_
             Read::Rows(table, read) => {
                 if let (Some((_, count)), Some(source)) = (left.get_mut(table), tables.get(table)) {
                     *count += read.len() as u64;
-                    progress.rows(&source.name, read.len());
+                    progress.rows(&source.name, read.len(), *count);
                 }
                 rows.push(table, read).await?;
+                rows.outputs.emitter.count(rows.outputs.producer);
             }
             Read::Ended(unit) => {
                 let table = unit.table;
@@ -186,6 +190,7 @@ async fn read(config: &ConnectorConfig, mut plan: Plan, outputs: &mut Outputs<'_
         }
     }
     rows.finish().await?;
+    rows.outputs.emitter.count(rows.outputs.producer);
     progress.finish(rows.published);
     tracing::info!(rows = rows.published, tables = plan.tables.len(), lsn = %instant.lsn, "snapshot is read");
     Ok(Checkpoint { flush: None, offset: Some(rows.completed()) })

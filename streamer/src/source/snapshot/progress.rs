@@ -5,6 +5,7 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::ConnectorConfig;
+use crate::metrics::beans::Beans;
 use crate::metrics::labels::Labels;
 use crate::metrics::live::Live;
 use crate::metrics::task::SnapshotMetrics;
@@ -15,6 +16,7 @@ pub(super) struct Progress {
     bar: ProgressBar,
     metrics: SnapshotMetrics,
     live: Arc<Live>,
+    beans: Arc<Beans>,
     tables: usize,
     ended: usize,
     begun_at: std::time::Instant,
@@ -22,7 +24,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(config: &ConnectorConfig, tables: usize, live: Arc<Live>) -> Self {
+    pub(super) fn new(
+        config: &ConnectorConfig,
+        beans: Arc<Beans>,
+        live: Arc<Live>,
+        names: impl ExactSizeIterator<Item = String>,
+    ) -> Self {
+        let tables = names.len();
         // indicatif draws nothing where standard error is not a terminal.
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} snapshot {msg}: {pos} rows, {per_sec}, {elapsed}") {
@@ -35,7 +43,8 @@ impl Progress {
         metrics.completed.set(0.0);
         metrics.aborted.set(0.0);
         live.snapshots.begin(tables);
-        Self { bar, metrics, live, tables, ended: 0, begun_at: std::time::Instant::now(), is_complete: false }
+        beans.progress().begin(names);
+        Self { bar, metrics, live, beans, tables, ended: 0, begun_at: std::time::Instant::now(), is_complete: false }
     }
 
     pub(super) fn begin(&self, number: usize, name: &str) {
@@ -44,7 +53,9 @@ impl Progress {
         tracing::info!(table = %name, number = number + 1, of = self.tables, "reading for the snapshot");
     }
 
-    pub(super) fn rows(&self, table: &str, rows: usize) {
+    /// So many more rows of a table are read, `until_now` in all.
+    pub(super) fn rows(&self, table: &str, rows: usize, until_now: u64) {
+        self.beans.progress().scanned(table, until_now);
         self.bar.inc(rows as u64);
         self.live.snapshots.rows(rows);
         self.metrics.scanned(table, rows as u64);
@@ -54,12 +65,14 @@ impl Progress {
     pub(super) fn end(&mut self, name: &str, rows: u64) {
         self.ended += 1;
         self.live.snapshots.done(self.ended);
+        self.beans.progress().ended(name, rows);
         self.metrics.remaining.set((self.tables - self.ended.min(self.tables)) as f64);
         tracing::info!(table = %name, rows, remaining = self.tables - self.ended.min(self.tables), "read for the snapshot");
     }
 
     pub(super) fn finish(mut self, rows: u64) {
         self.is_complete = true;
+        self.beans.progress().complete();
         self.metrics.completed.set(1.0);
         self.live.snapshots.end("completed");
         self.bar.finish_with_message(format!("complete, {rows} rows"));
@@ -73,6 +86,7 @@ impl Drop for Progress {
         if !self.is_complete {
             self.metrics.aborted.set(1.0);
             self.live.snapshots.end("aborted");
+            self.beans.progress().abort();
         }
     }
 }

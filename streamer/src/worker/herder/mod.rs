@@ -23,6 +23,7 @@ use crate::config::worker::StorageTopic;
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::error::{TaskError, trace_line};
 use crate::metrics::live::Lives;
+use crate::metrics::slots::WatchedSlots;
 use crate::position::OffsetStore;
 
 pub(crate) use validate::check_class;
@@ -45,6 +46,7 @@ struct Connector {
     target: TargetState,
     task: Task,
     lives: Lives,
+    slots: Option<WatchedSlots>,
 }
 
 /// What there is of a connector's task.
@@ -106,7 +108,7 @@ impl Herder {
         let mut connectors = herder.connectors.lock().await;
         for (name, StoredConnector { config, target }) in stored {
             tracing::info!(connector = %name, ?target, "found in the config topic");
-            let mut connector = Connector { config, target, task: Task::None, lives: Lives::default() };
+            let mut connector = Connector { config, target, task: Task::None, lives: Lives::default(), slots: None };
             herder.launch(&name, &mut connector);
             connectors.insert(name, connector);
         }
@@ -160,6 +162,7 @@ impl Herder {
             target: initial,
             task: Task::None,
             lives: Lives::default(),
+            slots: None,
         });
         connector.config = config;
         connector.halt().await;
@@ -271,16 +274,18 @@ impl Herder {
             connector.task = Task::Foreign(trace_line(error));
             return;
         }
-        if connector.target != TargetState::Started {
+        let usable = ConnectorConfig::parse(&connector.config, &self.worker).map(Arc::new);
+        let is_started = connector.target == TargetState::Started;
+        connector.slots = usable.as_ref().ok().map(|config| WatchedSlots::of(config.clone(), is_started));
+        if !is_started {
             connector.task = Task::None;
             return;
         }
-        let usable = ConnectorConfig::parse(&connector.config, &self.worker);
         connector.task = match usable.map_err(|findings| validate::invalid(&findings)) {
             Ok(config) => {
                 let (worker, offsets, statuses) = (self.worker.clone(), self.offsets.clone(), self.statuses.clone());
                 let (fence, lives) = (self.fence.clone(), connector.lives.clone());
-                Task::Running(RunningTask::start(Arc::new(config), worker, offsets, statuses, fence, lives))
+                Task::Running(RunningTask::start(config, worker, offsets, statuses, fence, lives))
             }
             Err(error) => {
                 tracing::error!(connector = name, %error, "the stored configuration cannot be run");
@@ -300,6 +305,7 @@ impl Herder {
 impl Connector {
     /// Stops the task, if there is one, and waits for it.
     async fn halt(&mut self) {
+        self.slots = None;
         if let Task::Running(task) = std::mem::replace(&mut self.task, Task::None) {
             task.stop().await;
         }

@@ -155,7 +155,7 @@ impl Look {
             confirmed_lsn: confirmed.map(|lsn| lsn.to_string()),
             confirmed_lag: confirmed.and_then(behind),
             decoded_seconds: (transactions > 0).then(|| seconds(decoded)),
-            acknowledged_seconds: ledger.and_then(|ledger| ledger.acknowledged_after()).map(seconds),
+            acknowledged_seconds: ledger.and_then(|ledger| ledger.behind_us()).map(seconds),
             records: count(&live.records),
             bytes: count(&live.bytes),
             transactions,

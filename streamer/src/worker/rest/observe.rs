@@ -56,6 +56,10 @@ pub(super) async fn health(State(api): State<Api>) -> (StatusCode, Json<Value>) 
 
 /// Prometheus' text.
 pub(super) async fn metrics(State(api): State<Api>) -> String {
-    api.metrics.run_upkeep();
-    api.metrics.render()
+    let active = api.active.borrow().clone();
+    let connectors = match active {
+        Some(herder) => herder.connectors().await,
+        None => Vec::new(),
+    };
+    crate::metrics::render(&api.metrics, &connectors)
 }

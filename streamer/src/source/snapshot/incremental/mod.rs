@@ -136,8 +136,35 @@ impl Incremental {
     ) -> Result<(), TaskError> {
         let tables = self.collections.iter().map(|collection| collection.id.clone()).collect();
         outputs.producer.metrics().live.snapshots.incremental(kind, tables, self.scanned);
+        self.count(kind, data, outputs);
         let notification =
             Notification { id: self.correlation_id.as_deref(), aggregate: Aggregate::IncrementalSnapshot, kind, data };
         outputs.notifier.send(outputs.emitter.outlet(), outputs.producer, notification).await
+    }
+
+    /// Whoever is told what happens, the metrics are told too.
+    fn count(&self, kind: &str, data: &[(&'static str, String)], outputs: &Outputs<'_>) {
+        let table = |key| data.iter().find(|(name, _)| *name == key).map(|(_, table)| table.as_str());
+        let mut progress = outputs.producer.metrics().beans.progress();
+        match kind {
+            "STARTED" => progress.begin(self.collections.iter().map(|collection| collection.id.clone())),
+            "IN_PROGRESS" => {
+                if let Some(table) = table("current_collection_in_progress") {
+                    progress.scanned(table, self.scanned);
+                }
+            }
+            "TABLE_SCAN_COMPLETED" => {
+                if let Some(table) = table("scanned_collection") {
+                    progress.ended(table, self.scanned);
+                }
+            }
+            "PAUSED" => progress.pause(),
+            "RESUMED" => progress.resume(),
+            "COMPLETED" => progress.complete(),
+            // Some of its tables are left out, and the others go on.
+            "ABORTED" if self.is_running() && table("data_collections") != Some(&*self.names()) => {}
+            "ABORTED" => progress.abort(),
+            _ => {}
+        }
     }
 }
