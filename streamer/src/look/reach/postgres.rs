@@ -100,7 +100,7 @@ mod tests {
         assert_eq!((database.address().as_str(), connection.user.as_str()), ("db:5433/shop", "me"));
         assert_eq!(connection.password.as_ref().map(Secret::expose), Some("p@w"));
         assert_eq!(connection.sslmode, SslMode::VerifyCa);
-        let socket: Database = "postgresql://me@/shop?host=/run/postgresql".parse().unwrap();
+        let socket: Database = "postgresql:///shop?user=me&host=/run/postgresql".parse().unwrap();
         assert_eq!(socket.connection().hostname, "/run/postgresql");
         for wrong in
             ["db:5432/shop", "mysql://me@db/shop", "postgres://db/shop", "postgres://me@db", "postgres://me@db/s?x=1"]

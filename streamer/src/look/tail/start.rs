@@ -35,8 +35,8 @@ impl FromStr for Start {
             "end" | "latest" => return Ok(Self::End),
             _ => {}
         }
-        if let Some(count) = text.strip_prefix('-').and_then(|count| count.parse().ok()) {
-            return Ok(Self::Last(count));
+        if let Some(count) = text.strip_prefix('-').and_then(|count| count.parse::<u32>().ok()) {
+            return Ok(Self::Last(i64::from(count)));
         }
         if let Ok(ms) = text.parse() {
             return Ok(Self::Since(ms));
