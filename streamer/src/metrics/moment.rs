@@ -11,8 +11,11 @@ use super::names;
 use super::slots::WatchedSlots;
 use super::text::{Kind, Pairs, Text};
 
-/// What an operation's changes of a table are.
-const OPERATIONS: [(&str, fn(&Changes) -> u64); 5] = [
+/// Which of a table's changes are an operation's.
+type OfOperation = fn(&Changes) -> u64;
+
+/// The operations.
+const OPERATIONS: [(&str, OfOperation); 5] = [
     ("create", |changes| changes.created),
     ("update", |changes| changes.updated),
     ("delete", |changes| changes.deleted),

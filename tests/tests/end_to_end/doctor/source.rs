@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
 use stack::wait::{Condition, wait_until};
 use stack::worker::Worker;
 use stack::{ports, postgres, topic};
@@ -285,7 +284,7 @@ async fn says(worker: &Worker, path: &str, start: Start, found: &Finding) -> any
         let task = &status["tasks"][0];
         let trace = task["trace"].as_str().unwrap_or_default().to_owned();
         let said = if start == Start::Fails { trace } else { worker.process().output() };
-        let is_so = task["state"].as_str() == Some(state) && found.is_in(&said);
+        let is_so = task["state"] == state && found.is_in(&said);
         Ok(if is_so { Condition::Met(()) } else { Condition::NotYet(status.to_string()) })
     })
     .await
