@@ -165,9 +165,21 @@ pub fn end(bootstrap_servers: &str, topic: &str) -> anyhow::Result<usize> {
 /// # Errors
 /// Kafka does not.
 pub async fn create(bootstrap_servers: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    make(bootstrap_servers, NewTopic::new(topic, partitions, TopicReplication::Fixed(1))).await
+}
+
+/// Creates a topic of one partition that keeps the newest record of each key, as a worker's topics have to.
+///
+/// # Errors
+/// Kafka does not.
+pub async fn create_compacted(bootstrap_servers: &str, topic: &str) -> anyhow::Result<()> {
+    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+    make(bootstrap_servers, new).await
+}
+
+async fn make(bootstrap_servers: &str, new: NewTopic<'_>) -> anyhow::Result<()> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create()?;
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     for result in admin.create_topics(&[new], &AdminOptions::new().operation_timeout(Some(ANSWER))).await? {
         result.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
     }

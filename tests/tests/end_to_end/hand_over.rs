@@ -163,8 +163,9 @@ async fn the_second_streamer_of_a_group_takes_over_when_the_first_is_killed() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn other_connectors_are_left_alone_and_target_states_are_kept() -> anyhow::Result<()> {
     let pipeline = Pipeline::new("found").await?;
+    let topic = format!("{}-configs", pipeline.name);
+    topic::create_compacted(&pipeline.kafka, &topic).await?;
     let write = async |key: &str, value: Value| {
-        let topic = format!("{}-configs", pipeline.name);
         topic::write(&pipeline.kafka, &topic, key.as_bytes(), value.to_string().as_bytes()).await
     };
     let sink = json!({ "connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector", "name": "files", "file": "f" });
