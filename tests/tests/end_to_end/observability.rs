@@ -95,7 +95,8 @@ async fn every_metric_of_alerts_and_dashboard_is_there_and_a_failed_task_is_told
     let pipeline = Pipeline::new("observed").await?;
     pipeline.run("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'copied')").await?;
     let streamer = pipeline.streamer().await?;
-    let (sink, sink_port) = pipeline.sink(&streamer)?;
+    let (mut sink, sink_port) = pipeline.sink(&streamer)?;
+    sink.wait_complete(1, |_| {}).await?;
     pipeline.target_has("SELECT count(*) FROM t", "1").await?;
     pipeline.run("INSERT INTO t VALUES (2, 'streamed')").await?;
     pipeline.target_has("SELECT count(*) FROM t", "2").await?;
