@@ -30,13 +30,15 @@ find_engine() {
 # The three folders together. The pipeline's comes first: compose takes .env from the first file's folder.
 COMPOSE_FILES="-f compose/pipeline/compose.yaml -f compose/reader/compose.yaml -f compose/writer/compose.yaml"
 
-# Where the native stack keeps its data while it runs.
-NATIVE_STACK=/var/tmp/headwater-stack
+# Where the native stack keeps its data while it runs. A second one beside the first has another place, and other ports
+# (POSTGRES1_PORT, POSTGRES2_PORT, KAFKA_PORT, WORKER_PORT, SINK_PORT).
+NATIVE_STACK=${HEADWATER_STACK:-/var/tmp/headwater-stack}
 
 # How the programs of the stack are built, in containers and without: demo, or release, which takes much longer and runs faster (Cargo.toml).
 HEADWATER_PROFILE=${HEADWATER_PROFILE:-demo}
 export HEADWATER_PROFILE
-NATIVE_PROGRAMS=target/$HEADWATER_PROFILE
+# Where the programs of the native stack are. Who has built them says so, and start-all.sh builds none.
+NATIVE_PROGRAMS=${HEADWATER_PROGRAMS:-target/$HEADWATER_PROFILE}
 
 # What building needs. The toolchain's version is in rust-toolchain.toml; rustup installs it by itself.
 need_build_tools() {

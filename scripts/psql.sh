@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
 case "${1:-}" in
-postgres1) port=5433 ;;
-postgres2) port=5434 ;;
+postgres1) port=${POSTGRES1_PORT:-5433} ;;
+postgres2) port=${POSTGRES2_PORT:-5434} ;;
 *) die "usage: scripts/psql.sh postgres1|postgres2 [psql's arguments]" ;;
 esac
 server=$1

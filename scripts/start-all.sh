@@ -17,10 +17,12 @@ engine=""
 
 if [ -z "$engine" ]; then
     say "no container engine runs here: using native processes"
-    need_build_tools
     need_stack_tools
-    say "building (the first time takes some minutes) ..."
-    cargo build --profile "$HEADWATER_PROFILE" --locked -p streamer -p sink -p stack
+    if [ -z "${HEADWATER_PROGRAMS:-}" ]; then
+        need_build_tools
+        say "building (the first time takes some minutes) ..."
+        cargo build --profile "$HEADWATER_PROFILE" --locked -p streamer -p sink -p stack
+    fi
     exec "$NATIVE_PROGRAMS/stack" demo --pipeline "$PIPELINE" --directory "$NATIVE_STACK"
 fi
 

@@ -8,7 +8,8 @@ if [ -d "$NATIVE_STACK" ]; then
     [ -x "$NATIVE_PROGRAMS/stack" ] || die "$NATIVE_PROGRAMS/stack is gone, and it knows how to stop $NATIVE_STACK: cargo build --profile $HEADWATER_PROFILE -p stack"
     "$NATIVE_PROGRAMS/stack" down --directory "$NATIVE_STACK"
 fi
-find_engine
+engine=""
+[ "${STACK:-}" = native ] || find_engine
 if [ -n "$engine" ]; then
     COMPOSE_PROFILES=streamer,debezium $compose $COMPOSE_FILES down --volumes
 fi

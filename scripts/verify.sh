@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 
 if [ -d "$NATIVE_STACK" ]; then
     exec "$NATIVE_PROGRAMS/sink" verify \
-        --source postgres://postgres:postgres@127.0.0.1:5433/omedb \
-        --target postgres://postgres:postgres@127.0.0.1:5434/omedb \
+        --source postgres://postgres:postgres@127.0.0.1:${POSTGRES1_PORT:-5433}/omedb \
+        --target postgres://postgres:postgres@127.0.0.1:${POSTGRES2_PORT:-5434}/omedb \
         --wait 30 --live-insert compose/writer/live-insert.sql "$@"
 fi
 find_engine

@@ -271,3 +271,74 @@ pub struct ReplayConfig {
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).map_err(|_| "a number of seconds is expected".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    /// Where the sink's part of docs/options.md begins.
+    const HEADING: &str = "\n## The sink\n";
+
+    /// The part of docs/options.md about the sink: what its command line takes.
+    fn document() -> String {
+        let mut text = "\nWhat `sink COMMAND --help` says. An option counts over its variable. `RUST_LOG` sets the log's level, `LOG_FORMAT=json` its form.\n"
+            .to_owned();
+        for command in Arguments::command().get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            text += &format!(
+                "\n### sink {}\n\n{about}.\n\n| option | variable | default | what it is |\n|---|---|---|---|\n",
+                command.get_name()
+            );
+            text.extend(command.get_arguments().map(row));
+        }
+        text
+    }
+
+    fn row(argument: &clap::Arg) -> String {
+        let code = |text: String| if text.is_empty() { String::new() } else { format!("`{text}`") };
+        let takes_value = argument.get_action().takes_values();
+        let value = argument
+            .get_value_names()
+            .filter(|_| takes_value)
+            .map(|names| format!(" {}", names.join(" ")))
+            .unwrap_or_default();
+        let variable = argument.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let default = match (takes_value, argument.is_required_set()) {
+            (false, _) => String::new(),
+            (true, true) => "required".to_owned(),
+            (true, false) => code(defaults.join(" ")),
+        };
+        let values: Vec<String> = argument
+            .get_possible_values()
+            .iter()
+            .filter(|_| takes_value)
+            .map(|value| {
+                let help = value.get_help().map(|help| format!(": {help}")).unwrap_or_default();
+                format!("<br>`{}`{help}", value.get_name())
+            })
+            .collect();
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default() + &values.concat();
+        format!(
+            "| `--{}{value}` | {} | {default} | {} |\n",
+            argument.get_long().unwrap_or_default(),
+            code(variable),
+            help.replace('\n', " ").replace('|', "\\|")
+        )
+    }
+
+    #[test]
+    fn the_document_of_the_options_is_the_command_line() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/options.md");
+        let written = std::fs::read_to_string(file).unwrap();
+        let (before, part) = written.split_once(HEADING).unwrap();
+        let text = document();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, format!("{before}{HEADING}{text}")).unwrap();
+            return;
+        }
+        assert!(part == text, "docs/options.md is old: UPDATE_DOCS=1 cargo test -p sink --lib options");
+    }
+}

@@ -9,6 +9,7 @@
 //! - [`browser`]: a real one, for the page
 //! - [`topic`]: what is in a topic
 //! - [`mod@bench`]: how fast it all is, beside Debezium and beside PostgreSQL itself
+//! - [`documents`]: the documents' code blocks, run as they stand
 //! - [`demo`]: all of them on the demo's ports, left running
 //! - [`memory`]: how much memory the programs take
 //! - [`happened`]: what happened in the source, and what was published of it
@@ -22,6 +23,7 @@ pub mod artifacts;
 pub mod bench;
 pub mod browser;
 pub mod demo;
+pub mod documents;
 pub mod faults;
 pub mod happened;
 pub mod java;

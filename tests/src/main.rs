@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use stack::artifacts::Artifacts;
 use stack::bench;
-use stack::demo::{self, Pipeline};
+use stack::demo::{self, Pipeline, Ports};
 use stack::faults;
 use stack::kafka::Kafka;
 use stack::memory;
@@ -42,6 +42,8 @@ enum Command {
         /// Where data, logs and process ids go
         #[arg(long, default_value = "/var/tmp/headwater-stack")]
         directory: PathBuf,
+        #[command(flatten)]
+        ports: Ports,
     },
     /// Stop what `demo` left running and remove its data
     Down {
@@ -88,7 +90,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
             Artifacts::fetch()?;
         }
         Command::PgBin => println!("{}", Artifacts::fetch()?.postgres_client().display()),
-        Command::Demo { pipeline, directory } => demo::start(&directory, pipeline).await?,
+        Command::Demo { pipeline, directory, ports } => demo::start(&directory, pipeline, ports).await?,
         Command::Down { directory } => demo::stop(&directory).await?,
         Command::Run { worker, command } => return run(worker, &command).await,
         Command::Parity(arguments) => return Ok(code(parity::run(&arguments).await?)),

@@ -4,7 +4,7 @@
 //! The order is the `ConfigDef`'s: it is the order of errors in an answer.
 
 #[cfg(test)]
-use super::driver;
+use super::{driver, worker_keys};
 
 /// A property.
 #[derive(Debug, Clone, Copy)]
@@ -335,9 +335,13 @@ fn options_document() -> String {
         };
         format!("| `{}` | {default} | {values} | {support} |\n", property.name)
     };
-    let mut text = "# Connector properties\n\n\
-        Every property of Debezium 3.4's PostgreSQL connector, in its own order. This file is written by a test from\n\
-        `streamer/src/config/properties.rs`, from which the checks and `config/validate` come too.\n\n\
+    let mut text = "# Options\n\n\
+        What is a setting somewhere, and how far it is supported. This file is written by two tests, from the tables by which the programs\n\
+        check what they are given:\n\
+        [connector](#the-connector), [worker](#the-worker), [sink](#the-sink).\n\n\
+        ## The connector\n\n\
+        Every property of Debezium 3.4's PostgreSQL connector, in its own order (`streamer/src/config/properties.rs`, from which\n\
+        `config/validate` comes too).\n\n\
         - *works*: as in Debezium.\n\
         - *accepted, without effect*: it tunes something that this worker does otherwise; a value that is not the default is\n  \
         a warning in the log.\n\
@@ -345,11 +349,11 @@ fn options_document() -> String {
         A property that is in neither table is a warning in the log.\n\n"
         .to_owned();
     for (title, properties) in [("Declared", DECLARED), ("Read by Debezium without being declared", HIDDEN)] {
-        text += &format!("## {title}\n\n| property | default | values | here |\n|---|---|---|---|\n");
+        text += &format!("### {title}\n\n| property | default | values | here |\n|---|---|---|---|\n");
         text.extend(properties.iter().map(row));
         text.push('\n');
     }
-    text += "## The driver's\n\n\
+    text += "### The driver's\n\n\
         Debezium hands `driver.*` and `database.*` on to the JDBC driver; `driver.*` counts where both are there. The properties\n\
         above that begin with `database.` may be given as `driver.` too.\n\n| property | here |\n|---|---|\n";
     text.extend(driver::TAKEN.iter().map(|(name, what)| format!("| `driver.{name}` | {what} |\n")));
@@ -358,9 +362,9 @@ fn options_document() -> String {
         harmless => format!("| `driver.{name}` | only {}: {why} |\n", harmless.join(", ")),
     }));
     text += "| any other `driver.*` | accepted, without effect, with a warning that names it |\n";
-    text += "\n## Families, by column\n\n| property | its value | here |\n|---|---|---|\n";
+    text += "\n### Families, by column\n\n| property | its value | here |\n|---|---|---|\n";
     text.extend(COLUMN_FAMILIES.iter().map(|(family, value)| format!("| `{family}` | {value} | works |\n")));
-    text += "\n## Ours\n\n| property | default | values | what it does |\n|---|---|---|---|\n";
+    text += "\n### Ours\n\n| property | default | values | what it does |\n|---|---|---|---|\n";
     text.extend(OURS.iter().map(|property| {
         let values = match property.allowed {
             [] => property.kind.as_str().to_lowercase(),
@@ -368,17 +372,26 @@ fn options_document() -> String {
         };
         format!("| `{}` | `{}` | {values} | {} |\n", property.name, property.default.unwrap_or("-"), property.title)
     }));
-    text
+    text += "\n## The worker\n\n\
+        Properties of `streamer --worker FILE`, or variables where there is no file: each variable of Debezium's connect image, and\n\
+        `CONNECT_A_B` for any property `a.b`. A property that is not known is a warning in the log. Two variables more: `RUST_LOG`, the\n\
+        log's level, and `LOG_FORMAT=json`.\n\n";
+    text + &worker_keys::document()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SINK_PART: &str = "\n## The sink\n";
+
     #[test]
     fn the_document_of_the_options_is_the_tables() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/options.md");
-        let text = options_document();
+        // Behind it comes the sink's part, which its own test writes.
+        let behind = std::fs::read_to_string(file).unwrap_or_default();
+        let behind = behind.split_once(SINK_PART).map_or("", |(_, behind)| behind);
+        let text = options_document() + SINK_PART + behind;
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(file, &text).unwrap();
         }

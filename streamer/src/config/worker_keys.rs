@@ -32,48 +32,65 @@ pub(super) const REQUIRED: [(&str, &str); 5] = [
     ("status.storage.topic", "STATUS_STORAGE_TOPIC"),
 ];
 
-/// Worker properties that are understood, or that say how the Java worker runs and mean nothing here.
-const KNOWN: [&str; 40] = [
-    "bootstrap.servers",
-    "group.id",
-    "config.storage.topic",
-    "config.storage.replication.factor",
-    "offset.storage.topic",
-    "offset.storage.replication.factor",
-    "offset.storage.partitions",
-    "status.storage.topic",
-    "status.storage.replication.factor",
-    "status.storage.partitions",
-    "key.converter",
-    "value.converter",
-    "header.converter",
-    "listeners",
-    "rest.host.name",
-    "rest.port",
-    "rest.advertised.host.name",
-    "rest.advertised.port",
-    "rest.advertised.listener",
-    "rest.extension.classes",
-    "offset.flush.interval.ms",
-    "offset.flush.timeout.ms",
-    "task.shutdown.graceful.timeout.ms",
-    "plugin.path",
-    "plugin.discovery",
-    "client.id",
-    "connector.client.config.override.policy",
-    "exactly.once.source.support",
-    "topic.creation.enable",
-    "topic.tracking.enable",
-    "topic.tracking.allow.reset",
-    "session.timeout.ms",
-    "heartbeat.interval.ms",
-    "rebalance.timeout.ms",
-    "request.timeout.ms",
-    "metadata.max.age.ms",
-    "internal.key.converter",
-    "internal.value.converter",
-    "scheduled.rebalance.max.delay.ms",
-    "connect.protocol",
+/// Worker properties that are understood, or that say how the Java worker runs and mean nothing here: each with its default and
+/// what it does.
+#[rustfmt::skip]
+const KNOWN: [(&str, &str, &str); 40] = [
+    ("bootstrap.servers", "-", "where Kafka is; required"),
+    ("group.id", "-", "the worker's group, which says who is active; required, `1` where the environment configures the worker, as in the image"),
+    ("config.storage.topic", "-", "where connectors and their target states are kept; required. It has one partition"),
+    ("config.storage.replication.factor", "the brokers'", "of the topic, where it is made here"),
+    ("offset.storage.topic", "-", "where positions are kept; required"),
+    ("offset.storage.replication.factor", "the brokers'", "of the topic, where it is made here"),
+    ("offset.storage.partitions", "25", "of the topic, where it is made here"),
+    ("status.storage.topic", "-", "where states are kept; required"),
+    ("status.storage.replication.factor", "the brokers'", "of the topic, where it is made here"),
+    ("status.storage.partitions", "5", "of the topic, where it is made here"),
+    ("key.converter", "JSON", "of connectors that name none; its settings behind it, `key.converter.…`"),
+    ("value.converter", "JSON", "the same for values"),
+    ("header.converter", "`SimpleHeaderConverter`", "the same for headers"),
+    ("listeners", "-", "`http://HOST:PORT` and `https://HOST:PORT`, by comma: where the REST API is; docs/security.md"),
+    ("rest.host.name", "every address", "the older form of `listeners`, with the next"),
+    ("rest.port", "8083", "with it; every listener has one of its own"),
+    ("rest.advertised.host.name", "the listener's", "what other workers of the group reach this one by; its name in states"),
+    ("rest.advertised.port", "the listener's", "the same"),
+    ("rest.advertised.listener", "http", "the protocol of the listener that others use"),
+    ("rest.extension.classes", "-", "Connect's basic authentication; any other class is refused; docs/security.md"),
+    ("offset.flush.interval.ms", "1000", "how often a position is stored, behind which the slot is confirmed; a minute in Connect"),
+    ("offset.flush.timeout.ms", "-", "no effect: storing a position is tried again"),
+    ("task.shutdown.graceful.timeout.ms", "-", "no effect"),
+    ("plugin.path", "-", "no effect: the plugins are part of the program"),
+    ("plugin.discovery", "-", "no effect"),
+    ("client.id", "-", "no effect"),
+    ("connector.client.config.override.policy", "All", "All, None, Principal: what connectors may override of the worker's clients"),
+    ("exactly.once.source.support", "disabled", "disabled, preparing (as disabled), enabled: records and positions in transactions of Kafka's"),
+    ("topic.creation.enable", "true", "whether connectors may say how topics are made (`topic.creation.*`)"),
+    ("topic.tracking.enable", "true", "whether the topics that a connector publishes to are kept"),
+    ("topic.tracking.allow.reset", "true", "whether they may be forgotten over REST"),
+    ("session.timeout.ms", "10000", "how long an active worker may be silent before another takes over"),
+    ("heartbeat.interval.ms", "3000", "how often it says in the group that it is there"),
+    ("rebalance.timeout.ms", "-", "no effect"),
+    ("request.timeout.ms", "-", "no effect; `producer.request.timeout.ms` has one"),
+    ("metadata.max.age.ms", "-", "no effect"),
+    ("internal.key.converter", "-", "no effect"),
+    ("internal.value.converter", "-", "no effect"),
+    ("scheduled.rebalance.max.delay.ms", "-", "no effect: connectors are not shared out"),
+    ("connect.protocol", "-", "no effect"),
+];
+
+/// Families of worker properties, and what they are handed on to.
+const FAMILIES: [(&str, &str); 11] = [
+    ("key.converter.", "settings of the converter"),
+    ("value.converter.", "settings of the converter"),
+    ("header.converter.", "settings of the converter"),
+    ("producer.", "the producer of every connector, by Java's names; docs/compatibility.md"),
+    ("admin.", "the client that makes topics"),
+    ("consumer.", "no effect: the connector reads no topics"),
+    ("config.providers", "values that stand elsewhere: EnvVar-, File- and DirectoryConfigProvider"),
+    ("listeners.https.", "TLS of the REST API; docs/security.md"),
+    ("security.protocol", "how Kafka is entered; docs/security.md"),
+    ("ssl.", "the same, and the REST API's TLS where `listeners.https.` says nothing"),
+    ("sasl.", "the same"),
 ];
 
 /// The properties that the image's variables set: the named ones, and every `CONNECT_A_B` as `a.b`.
@@ -95,12 +112,9 @@ pub fn from_variables(variables: impl Iterator<Item = (String, String)>) -> BTre
 /// Says which properties nobody will read.
 pub(super) fn warn_of_unknown(properties: &BTreeMap<String, String>) {
     for key in properties.keys() {
-        let is_converter = ["key", "value", "header"].iter().any(|side| key.starts_with(&format!("{side}.converter.")));
-        let is_handed_on = ["producer.", "admin.", "consumer.", "config.providers", "listeners.https."]
-            .iter()
-            .any(|of| key.starts_with(of));
-        let is_known = KNOWN.contains(&key.as_str()) || access::kafka::concerns(key);
-        if !is_known && !is_converter && !is_handed_on {
+        let is_handed_on = FAMILIES.iter().any(|(family, _)| key.starts_with(family));
+        let is_known = KNOWN.iter().any(|(name, ..)| key == name) || access::kafka::concerns(key);
+        if !is_known && !is_handed_on {
             tracing::warn!(property = %key, "worker property is not known and has no effect");
         }
     }
@@ -125,4 +139,24 @@ fn refuse_converter(key: &str, properties: &BTreeMap<String, String>) -> Result<
         Err(Some(finding)) => Err(WorkerConfigError::Converter(finding.message)),
         _ => Ok(()),
     }
+}
+
+/// The part of docs/options.md about the worker.
+#[cfg(test)]
+pub(super) fn document() -> String {
+    let mut text = "| property | variable of the image | default | what it does |\n|---|---|---|---|\n".to_owned();
+    for (name, default, what) in KNOWN {
+        let variable = IMAGE_VARIABLES.iter().find(|(_, property)| *property == name);
+        let variable = variable.map_or_else(
+            || format!("CONNECT_{}", name.to_ascii_uppercase().replace('.', "_")),
+            |(name, _)| (*name).to_owned(),
+        );
+        text += &format!("| `{name}` | `{variable}` | {default} | {what} |\n");
+    }
+    text += "\n| family | what it is |\n|---|---|\n";
+    for (family, what) in FAMILIES {
+        let family = if family.ends_with('.') { format!("{family}*") } else { family.to_owned() };
+        text += &format!("| `{family}` | {what} |\n");
+    }
+    text
 }

@@ -16,6 +16,7 @@ mod crash_windows;
 mod ddl;
 mod debezium_metrics;
 mod doctor;
+mod documents;
 mod doors;
 mod encrypted;
 mod exactly_once;
