@@ -157,7 +157,7 @@ impl Drop for Shell {
     fn drop(&mut self) {
         let group = self.bash.id();
         // A negative id is a group's.
-        let _asked = Command::new("kill").args(["-s", "KILL", "--", &format!("-{group}")]).status();
+        let _asked = Command::new("kill").args(["-s", "KILL", "--", &format!("-{group}")]).output();
         let _waited = self.bash.wait();
     }
 }

@@ -44,7 +44,7 @@ fn kafka_scripts(pipeline: &Pipeline, folder: &Path) -> anyhow::Result<()> {
     let worker = Worker::debezium_command(&Artifacts::fetch()?, folder, &pipeline.worker_settings()?)?;
     // Behind the class comes the file of properties.
     let arguments: Vec<_> = worker.get_args().map(|argument| argument.to_string_lossy()).collect();
-    let (_, java) = arguments.split_last_chunk::<2>().context("no class")?;
+    let (java, _) = arguments.split_last_chunk::<2>().context("no class")?;
     let java = java.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>().join(" ");
     let program = worker.get_program().to_string_lossy();
     for (script, class) in [
