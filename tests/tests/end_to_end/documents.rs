@@ -83,7 +83,6 @@ async fn every_command_of_the_guide_for_debeziums_users_does_what_it_says() -> a
             pair("\"database.dbname\": \"shop\"", "\"database.dbname\": \"migrating\""),
             pair("kafka:9092", &pipeline.kafka),
             pair("8083", ports::lasting()?),
-            pair("8183", ports::lasting()?),
             pair("/opt/kafka/plugins", plugins()?),
         ],
         variables: vec![
