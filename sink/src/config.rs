@@ -285,13 +285,20 @@ mod tests {
     fn document() -> String {
         let mut text = "\nWhat `sink COMMAND --help` says. An option counts over its variable. `RUST_LOG` sets the log's level, `LOG_FORMAT=json` its form.\n"
             .to_owned();
-        for command in Arguments::command().get_subcommands() {
+        let all = Arguments::command();
+        let of_run: Vec<_> = all.find_subcommand("run").unwrap().get_arguments().map(clap::Arg::get_id).collect();
+        for command in all.get_subcommands() {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
             text += &format!(
                 "\n### sink {}\n\n{about}.\n\n| option | variable | default | what it is |\n|---|---|---|---|\n",
                 command.get_name()
             );
-            text.extend(command.get_arguments().map(row));
+            // It is configured as a run.
+            let is_told = |argument: &clap::Arg| command.get_name() == "doctor" && of_run.contains(&argument.get_id());
+            if command.get_arguments().any(is_told) {
+                text += "| all of `sink run` | | | |\n";
+            }
+            text.extend(command.get_arguments().filter(|argument| !is_told(argument)).map(row));
         }
         text
     }
