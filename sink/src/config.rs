@@ -329,8 +329,8 @@ mod tests {
             .collect();
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default() + &values.concat();
         format!(
-            "| `--{}{value}` | {} | {default} | {} |\n",
-            argument.get_long().unwrap_or_default(),
+            "| `{}` | {} | {default} | {} |\n",
+            argument.get_long().map(|long| format!("--{long}{value}")).unwrap_or_else(|| value.trim().to_owned()),
             code(variable),
             help.replace('\n', " ").replace('|', "\\|")
         )
