@@ -88,14 +88,18 @@ enum Command {
     /// Publish a table again, or some of its rows, through an incremental snapshot
     Replay(Box<Replay>),
     /// Ask the worker that runs here with this configuration how it is; exit status 0 only if every task runs that should
-    Health {
-        #[command(flatten)]
-        configuration: Configuration,
-        #[command(flatten)]
-        health: shell::Health,
-    },
+    Health(Ask),
     #[command(flatten)]
     Pages(shell::Pages),
+}
+
+/// Whom to ask how it is.
+#[derive(Args)]
+struct Ask {
+    #[command(flatten)]
+    configuration: Configuration,
+    #[command(flatten)]
+    health: shell::Health,
 }
 
 fn main() -> ExitCode {
@@ -126,7 +130,7 @@ async fn start() -> ExitCode {
             looks();
             look::outcome(Box::pin(look::replay::run(&replay)).await).map(|()| true)
         }
-        Some(Command::Health { configuration, health }) => ask(&configuration, &health).await,
+        Some(Command::Health(asked)) => ask(&asked).await,
         Some(Command::Pages(pages)) => Ok(pages.write(Arguments::command())),
     };
     match result {
@@ -160,8 +164,8 @@ fn worker(arguments: &Configuration) -> anyhow::Result<(WorkerConfig, Option<dep
     })
 }
 
-async fn ask(arguments: &Configuration, health: &shell::Health) -> anyhow::Result<bool> {
-    ask::health(&worker(arguments)?.0, health).await
+async fn ask(asked: &Ask) -> anyhow::Result<bool> {
+    ask::health(&worker(&asked.configuration)?.0, &asked.health).await
 }
 
 async fn run(arguments: &Configuration, levels: LogLevels) -> anyhow::Result<()> {

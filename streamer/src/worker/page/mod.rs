@@ -1,7 +1,7 @@
 //! What the worker's page shows, put together while somebody looks.
 //!
 //! # Layout
-//! - [`server`]: what the source says of a connector's slots and tables
+//! - `server`: what the source says of a connector's slots and tables
 
 mod server;
 
