@@ -9,7 +9,7 @@ use stack::wait::{Condition, wait_until};
 use stack::worker::Worker;
 
 use super::pipeline::Pipeline;
-use super::restarts::wait_records;
+use super::restarts::{wait_end, wait_records};
 
 /// Debezium alone cannot say how far it is among rows that share an LSN, and would skip the rest of them.
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +21,7 @@ async fn debezium_takes_over_inside_a_transaction_and_loses_nothing() -> anyhow:
     pipeline.put(&streamer, &[]).await?;
     streamer.rest().wait_task(&pipeline.name, "RUNNING").await?;
     pipeline.run(&format!("INSERT INTO t SELECT n, 'row' FROM generate_series(1, {ROWS}) n")).await?;
-    wait_records(&pipeline, "t", 1).await?;
+    wait_end(&pipeline, "t", 1).await?;
     streamer.into_process().stop().await?;
     let before = topic::read(&pipeline.kafka, &pipeline.topic("t"))?.len();
     assert!((1..ROWS).contains(&before), "it was stopped inside the transaction: {before}");

@@ -13,15 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipeline::Pipeline;
 
-/// Waits until a table's topic has that many records.
+/// Waits until a table's topic has that many records, and gives them.
 pub(crate) async fn wait_records(pipeline: &Pipeline, table: &str, count: usize) -> anyhow::Result<Vec<Record>> {
+    wait_end(pipeline, table, count).await?;
+    tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &pipeline.topic(table)))
+}
+
+/// The same without reading them, which takes a while.
+pub(crate) async fn wait_end(pipeline: &Pipeline, table: &str, count: usize) -> anyhow::Result<()> {
     let topic = pipeline.topic(table);
     wait_until(&format!("{count} records in {topic}"), Duration::from_secs(60), async || {
         let has = tokio::task::block_in_place(|| topic::end(&pipeline.kafka, &topic)).unwrap_or_default();
         Ok(if has >= count { Condition::Met(()) } else { Condition::NotYet(format!("{has} records")) })
     })
-    .await?;
-    tokio::task::block_in_place(|| topic::read(&pipeline.kafka, &topic))
+    .await
 }
 
 /// Keeps changing the source until it is stopped: multi-row inserts, whose rows share one LSN, COPY, updates of many rows,
