@@ -32,6 +32,9 @@ def names(objects, kind):
     return {each["metadata"]["name"] for each in objects if each["kind"] == kind}
 
 
+with open("compose/observability/alerts.yml") as file:
+    ALERTS = yaml.safe_load(file)["groups"]
+
 for path in sys.argv[1:]:
     with open(path) as file:
         objects = [each for each in yaml.safe_load_all(file) if each]
@@ -45,6 +48,8 @@ for path in sys.argv[1:]:
             except kubernetes_validate.ValidationError as error:
                 fail(f"{name}: {'.'.join(map(str, error.path))}: {error.message}")
             checked += 1
+        if each["kind"] == "PrometheusRule" and not all(group in each["spec"]["groups"] for group in ALERTS):
+            fail(f"{name} lacks what compose/observability/alerts.yml has: put its groups there as they are")
         if each["kind"] == "Deployment":
             check_pod(name, each["spec"]["template"]["spec"])
             # kustomize gives a generated map a name of its own, and puts it where it is named. The base has none.

@@ -34,6 +34,7 @@ Everything runs. Try it:
   and here it is    scripts\psql.ps1 postgres2 -c "SELECT * FROM devices WHERE service_tag = 'MYTEST'"
   compare all       scripts\verify.ps1
   Redpanda Console  http://localhost:8080
+  the pages         http://localhost:8083 (the streamer), http://localhost:8084 (the sink)
   the connector     curl http://localhost:8083/connectors/ome-connector/status
   the sink          curl http://localhost:8084/health
   stop everything   scripts\stop-all.ps1

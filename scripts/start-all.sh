@@ -54,6 +54,7 @@ Everything runs. Try it:
   and here it is    scripts/psql.sh postgres2 -c "SELECT * FROM devices WHERE service_tag = 'MYTEST'"
   compare all       scripts/verify.sh
   Redpanda Console  http://localhost:8080
+  the pages         http://localhost:8083 (the streamer), http://localhost:8084 (the sink)
   the connector     curl http://localhost:8083/connectors/ome-connector/status
   the sink          curl http://localhost:8084/health
   logs              $engine logs headwater-$PIPELINE

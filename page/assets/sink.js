@@ -46,7 +46,7 @@ const view = {
   steps: element("ol.listed"),
   topics: new Listing("topics", "Topics", "topic", TOPICS, ["applied", true]),
   verified: new Listing("verified", "Last comparison", "table", VERIFIED),
-  failures: new Failures(),
+  failures: new Failures("sink"),
 };
 const tiles = {
   rate: new Tile("rate", "Applied", view.sparks.rate.root),

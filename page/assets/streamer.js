@@ -74,7 +74,7 @@ class Connector {
     this.whole = new Going("snapshot");
     this.incremental = new Going("incremental");
     this.listing = new Listing("tables", "Tables", "table", COLUMNS, ["all", true]);
-    this.failures = new Failures();
+    this.failures = new Failures("streamer");
     this.root = element("section.subject", { "data-connector": name, "aria-label": `Connector ${name}` },
       element("div.title", {}, element("h2", {}, name), this.badge, element("div.actions", {}, this.pause, this.resume, this.restart, this.snapshot), this.where, this.said),
       this.notice, this.picture.root, element("div.tiles", {}, ...Object.values(this.tiles).map((tile) => tile.root)),

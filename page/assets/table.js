@@ -75,7 +75,9 @@ export class Listing {
 
 /** What went wrong last. */
 export class Failures {
-  constructor() {
+  /** `program` explains a code. */
+  constructor(program) {
+    this.program = program;
     this.list = element("ul.listed");
     this.root = element("section.listing.card", { "data-listing": "failures" },
       element("div.head", {}, element("h3", {}, "What went wrong last")), this.list);
@@ -87,6 +89,7 @@ export class Failures {
     const said = JSON.stringify(failures);
     if (this.said === said) return;
     this.said = said;
-    this.list.replaceChildren(...failures.map(({ at_ms, text }) => element("li", {}, element("time", {}, clock(at_ms)), element("div", {}, text.trim()))));
+    const more = (code) => (code ? [" ", element("code", {}, `${this.program} explain ${code}`)] : []);
+    this.list.replaceChildren(...failures.map(({ at_ms, text, code }) => element("li", {}, element("time", {}, clock(at_ms)), element("div", {}, text.trim(), ...more(code)))));
   }
 }

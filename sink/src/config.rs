@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use access::diagnosis::catalogue;
 use access::kafka::Security;
 use clap::{Args, Parser, Subcommand};
 
@@ -38,11 +39,21 @@ pub enum Command {
     Jdbc(Box<JdbcConfig>),
     /// Apply the records that were set aside, now that what they were refused for is mended; exit status 0 only if none is left
     Replay(Box<ReplayConfig>),
+    /// Say what an error's code means, and what is to be done
+    Explain(ExplainConfig),
     /// Ask the sink that runs here how it is; exit status 0 only if nothing stands still
     Health(HealthConfig),
     /// Completions and man pages
     #[command(flatten)]
     Pages(shell::Pages),
+}
+
+/// `sink explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainConfig {
+    /// As the log, doctor and /health have it: target-not-empty
+    #[arg(value_name = "CODE", value_parser = catalogue::look_up)]
+    pub page: &'static str,
 }
 
 /// `sink health`.

@@ -1,6 +1,6 @@
 //! The sink: Debezium envelopes from Kafka into a second PostgreSQL.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -62,6 +62,11 @@ async fn start() -> ExitCode {
             .await
         }
         Command::Replay(config) => replay::run(&config).await,
+        Command::Explain(config) => {
+            // Who closes the output, as `| head` does, has read enough.
+            let _closed = writeln!(std::io::stdout(), "{}", config.page.trim_end());
+            Ok(true)
+        }
         Command::Health(config) => Ok(metrics::http::ask(&config).await),
         Command::Pages(pages) => Ok(pages.write(Arguments::command())),
     };
@@ -70,6 +75,9 @@ async fn start() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("sink: {error}");
+            if let Some(code) = error.id() {
+                eprintln!("sink: `sink explain {code}` says more");
+            }
             ExitCode::from(2)
         }
     }

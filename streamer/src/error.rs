@@ -32,10 +32,15 @@ pub struct Failure {
     source: Option<Box<dyn Error + Send + Sync>>,
     /// Whether it is the fault of the record at hand.
     is_of_record: bool,
+    /// Whether programs know its message from Debezium: nothing is put behind it, and what mends it stands underneath.
+    is_debeziums: bool,
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_debeziums {
+            return f.write_str(&self.message);
+        }
         f.write_str(&told(&self.message, &self.remedy))
     }
 }
@@ -48,7 +53,7 @@ impl Error for Failure {
 
 impl Failure {
     fn new(id: Option<&'static str>, message: String) -> Self {
-        Self { id, message, remedy: String::new(), source: None, is_of_record: false }
+        Self { id, message, remedy: String::new(), source: None, is_of_record: false, is_debeziums: false }
     }
 }
 
@@ -93,6 +98,11 @@ impl TaskError {
         &self.failure().message
     }
 
+    /// What happened and what mends it, for a person.
+    pub fn told(&self) -> String {
+        told(self.message(), &self.failure().remedy)
+    }
+
     /// As `doctor` says it; `id` is for one that has no name of its own.
     pub fn finding(&self, id: &'static str) -> Finding {
         let Failure { message, remedy, .. } = self.failure();
@@ -127,6 +137,11 @@ impl TaskError {
         self.with(|failure| Failure { message: format!("{what}: {}", failure.message), ..failure })
     }
 
+    /// The same failure, whose message is Debezium's to the letter.
+    pub fn in_debeziums_words(self) -> Self {
+        self.with(|failure| Failure { is_debeziums: true, ..failure })
+    }
+
     /// The same failure, which is the fault of the record at hand and of no other: whoever knows the record may say which.
     pub fn of_record(self) -> Self {
         self.with(|failure| Failure { is_of_record: true, ..failure })
@@ -144,24 +159,28 @@ impl TaskError {
 
     /// What stands underneath, on one line; `None` where nothing does.
     pub fn cause(&self) -> Option<String> {
-        let mut causes = Vec::new();
-        let mut cause = self.failure().source();
+        let causes: Vec<String> = self.causes().iter().map(|cause| one_line(cause)).collect();
+        (!causes.is_empty()).then(|| causes.join(": "))
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let failure = self.failure();
+        let remedy = Some(&failure.remedy).filter(|remedy| failure.is_debeziums && !remedy.is_empty());
+        let mut causes: Vec<String> = remedy.into_iter().cloned().collect();
+        let mut cause = failure.source();
         while let Some(error) = cause {
-            causes.push(one_line(&error.to_string()));
+            causes.push(error.to_string());
             cause = error.source();
         }
-        (!causes.is_empty()).then(|| causes.join(": "))
+        causes
     }
 
     /// The text of a failed task's `trace` in the REST API: the message and its causes, each as [`trace_line`].
     pub fn trace(&self) -> String {
         let mut text = trace_line(self);
-        let mut cause = self.failure().source();
-        while let Some(error) = cause {
-            let told = error.to_string();
-            let line = if names_an_exception(&told) { one_line(&told) } else { trace_line(told) };
+        for cause in self.causes() {
+            let line = if names_an_exception(&cause) { one_line(&cause) } else { trace_line(cause) };
             text.push_str(&format!("\nCaused by: {line}"));
-            cause = error.source();
         }
         text
     }
@@ -201,5 +220,20 @@ mod tests {
              Caused by: org.apache.kafka.connect.errors.ConnectException: line one line two\n\
              Caused by: x.y.DataException: bad"
         );
+    }
+
+    #[test]
+    fn words_of_debezium_s_stand_alone_and_what_mends_it_underneath() {
+        let error = TaskError::stop("publication-missing", "Please create one.").mended_by("CREATE PUBLICATION p;");
+        assert_eq!(error.to_string(), "Please create one. CREATE PUBLICATION p;");
+        let error = error.in_debeziums_words();
+        assert_eq!(error.to_string(), "Please create one.");
+        assert_eq!(error.cause().as_deref(), Some("CREATE PUBLICATION p;"));
+        assert!(
+            error
+                .trace()
+                .ends_with("\nCaused by: org.apache.kafka.connect.errors.ConnectException: CREATE PUBLICATION p;")
+        );
+        assert_eq!(error.finding("other").remedy, "CREATE PUBLICATION p;");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::allocator::share_one_arena;
+use access::diagnosis::Finding;
 use anyhow::Context as _;
 use axum::Router;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -139,9 +140,18 @@ async fn start() -> ExitCode {
         Err(error) => {
             // Without a backtrace, whatever the environment asks for: it is for a person who configures, not for one who debugs.
             eprintln!("streamer: {error:#}");
+            if let Some(code) = error.chain().find_map(code) {
+                eprintln!("streamer: `streamer explain {code}` says more");
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// The name that a failure has in the catalogue of errors.
+fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let finding = error.downcast_ref::<Finding>().map(|finding| finding.id);
+    finding.or_else(|| error.downcast_ref::<TaskError>().and_then(TaskError::id))
 }
 
 fn configured(configuration: &Configuration) -> Configured<'_> {

@@ -214,6 +214,7 @@ Everything runs. Try it:
   a live insert     scripts/psql.sh postgres1 -c \"INSERT INTO devices(service_tag,device_name,device_type_id,model,ip_address,health_status) VALUES('MYTEST','test.local',1,'PowerEdge R750','10.99.1.1','OK')\"
   and here it is    scripts/psql.sh postgres2 -c \"SELECT * FROM devices WHERE service_tag = 'MYTEST'\"
   compare all       scripts/verify.sh
+  the pages         http://localhost:{worker_port} (the streamer), http://localhost:{sink_port} (the sink)
   the connector     curl http://localhost:{worker_port}/connectors/ome-connector/status
   the sink          curl http://localhost:{sink_port}/health
   logs and data     {directory}

@@ -8,6 +8,23 @@ pub fn page(id: &str) -> Option<&'static str> {
     PAGES.iter().find(|(name, _)| *name == id).map(|(_, page)| *page)
 }
 
+/// The page of a failure that somebody names on a command line.
+///
+/// # Errors
+/// There is none of that name: those that are named alike, or where all are.
+pub fn look_up(id: &str) -> Result<&'static str, String> {
+    let wanted = id.trim_matches(['[', ']']).to_lowercase();
+    page(&wanted).ok_or_else(|| {
+        let words: Vec<&str> = wanted.split('-').filter(|word| word.len() > 2).collect();
+        let alike = |name: &&str| words.iter().any(|word| name.contains(word));
+        let alike: Vec<&str> = PAGES.iter().map(|(name, _)| *name).filter(alike).collect();
+        match alike.is_empty() {
+            true => format!("no error is called {id}"),
+            false => format!("no error is called {id}. Named alike: {}", alike.join(", ")),
+        }
+    })
+}
+
 /// The names, each with the sentence that its page begins with.
 pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     PAGES.iter().map(|(name, page)| {
@@ -63,6 +80,14 @@ mod tests {
             without_page.is_empty() && without_failure.is_empty(),
             "no page: {without_page:?}; no failure: {without_failure:?}"
         );
+    }
+
+    #[test]
+    fn a_name_is_found_as_doctor_prints_it_and_one_that_is_none_by_its_words() {
+        assert_eq!(look_up("[slot-missing]").ok(), page("slot-missing"));
+        let said = look_up("slot-gone").unwrap_err();
+        assert!(said.contains("slot-missing"), "{said}");
+        assert_eq!(look_up("xyzzy").unwrap_err(), "no error is called xyzzy");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What of a source's server keeps a slot from being made or read. Each program asks it with its own session.
 
+use tokio_postgres::Row;
+
 use super::Finding;
 
 /// What the server is asked, with the names of the slots that are to be read. `rds_…` are the roles by which Amazon's servers give the
@@ -41,6 +43,22 @@ pub struct Source {
 }
 
 impl Source {
+    /// The answer to [`QUERY`].
+    pub fn of(row: &Row) -> Self {
+        Self {
+            wal_level: row.get(0),
+            version: row.get(1),
+            user: row.get(2),
+            may_replicate: row.get(3),
+            slots: row.get(4),
+            max_slots: row.get(5),
+            present: row.get(6),
+            active: row.get(7),
+            senders: row.get(8),
+            max_senders: row.get(9),
+        }
+    }
+
     /// What is wrong, where so many slots are to be read.
     pub fn findings(&self, wanted: usize) -> Vec<Finding> {
         let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);

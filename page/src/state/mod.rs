@@ -43,4 +43,6 @@ pub struct Failure {
     pub at_ms: u64,
     /// What was said.
     pub text: String,
+    /// Its name in the catalogue of errors; `None` where time mends it.
+    pub code: Option<&'static str>,
 }

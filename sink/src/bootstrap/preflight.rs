@@ -128,18 +128,7 @@ impl Source {
 /// The server's.
 pub async fn server(client: &Client, connector: &Connector) -> Result<Server, SinkError> {
     let row = client.query_one(QUERY, &[&vec![connector.slot.as_str()]]).await?;
-    Ok(Server {
-        wal_level: row.get(0),
-        version: row.get(1),
-        user: row.get(2),
-        may_replicate: row.get(3),
-        slots: row.get(4),
-        max_slots: row.get(5),
-        present: row.get(6),
-        active: row.get(7),
-        senders: row.get(8),
-        max_senders: row.get(9),
-    })
+    Ok(Server::of(&row))
 }
 
 /// The captured tables whose changes do not bring the primary key: under an index as replica identity an old row is that

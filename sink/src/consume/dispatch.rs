@@ -184,7 +184,8 @@ impl<'a> Dispatcher<'a> {
             Err(error) => {
                 // Its partition stays busy: what broke off would break off again. The log says so, and so does `/health`.
                 tracing::error!(%error, "applying a batch broke off; the partition stands still until the sink is started again");
-                self.health.group(Some(format!("applying a batch broke off: {error}")));
+                let why = SinkError::retry(format!("applying a batch broke off: {error}"));
+                self.health.group(Some((&why).into()));
                 return;
             }
         };

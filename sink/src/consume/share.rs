@@ -112,7 +112,7 @@ impl Dispatcher<'_> {
                 self.fail(place, &error);
             }
             if !places.is_empty() {
-                self.health.topic(topic, Some(error.to_string()));
+                self.health.topic(topic, Some((&error).into()));
             }
         }
         let mut is_other = !gone.is_empty();
@@ -227,7 +227,7 @@ impl Dispatcher<'_> {
             SinkError::Stop { id, text } => tracing::error!(topic, partition = at, code = id, "{text}"),
         }
         metrics::counter!(names::RETRIES, "topic" => topic.to_owned()).increment(1);
-        self.health.partition(topic, *at, Some(error.to_string()));
+        self.health.partition(topic, *at, Some(error.into()));
     }
 
     /// A record waits for changes of other partitions: it is read again soon, at once where others were applied before it.
@@ -244,7 +244,7 @@ impl Dispatcher<'_> {
 
     /// The group does not let this sink in.
     pub(super) fn refused(&self, error: &SinkError) {
-        if self.health.group(Some(error.to_string())) {
+        if self.health.group(Some(error.into())) {
             tracing::error!("{error}");
         }
     }

@@ -8,6 +8,8 @@ use page::state::sink::{Copy, Partition, Sink, Step, Verified};
 use page::state::{self, Failure, now_ms};
 use serde_json::{Value, json};
 
+use crate::error::SinkError;
+
 /// How many failures are kept.
 const FAILURES: usize = 5;
 /// How many steps are.
@@ -24,7 +26,7 @@ struct State {
     step: String,
     consumes: bool,
     /// What keeps this sink out of the group.
-    group: Option<String>,
+    group: Option<Standing>,
     topics: BTreeMap<String, Topic>,
     /// How changes are applied.
     mode: Option<&'static str>,
@@ -35,10 +37,11 @@ struct State {
 }
 
 impl State {
-    /// Something went wrong. The same once more takes its first place again.
-    fn failed(&mut self, text: String) {
+    /// Something went wrong, and where. The same once more takes its first place again.
+    fn failed(&mut self, place: &str, why: &Standing) {
+        let text = format!("{place}{}", why.text);
         self.failures.retain(|failure| failure.text != text);
-        self.failures.push_front(Failure { at_ms: now_ms(), text });
+        self.failures.push_front(Failure { at_ms: now_ms(), text, code: why.code });
         self.failures.truncate(FAILURES);
     }
 }
@@ -49,15 +52,29 @@ impl State {
     }
 }
 
+/// Why something stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name in the catalogue of errors; `None` where time mends it.
+    code: Option<&'static str>,
+    text: String,
+}
+
+impl From<&SinkError> for Standing {
+    fn from(error: &SinkError) -> Self {
+        Self { code: error.id(), text: error.to_string() }
+    }
+}
+
 /// How a topic is, as far as it is this sink's.
 #[derive(Debug, Default)]
 struct Topic {
     applied: u64,
     set_aside: u64,
     /// Why all of it stands still, if it does.
-    error: Option<String>,
+    error: Option<Standing>,
     /// This sink's partitions, and why they stand still, if they do.
-    partitions: BTreeMap<i32, Option<String>>,
+    partitions: BTreeMap<i32, Option<Standing>>,
     /// The offset behind the last record that was applied of each.
     nexts: BTreeMap<i32, i64>,
     /// When the newest change was committed in the source, and when in the target, in milliseconds since 1970.
@@ -65,22 +82,22 @@ struct Topic {
 }
 
 impl Topic {
-    fn error(&self) -> Option<&str> {
-        self.error.as_deref().or_else(|| self.partitions.values().find_map(Option::as_deref))
+    fn error(&self) -> Option<&Standing> {
+        self.error.as_ref().or_else(|| self.partitions.values().find_map(Option::as_ref))
     }
 
     fn shown(&self, name: &str) -> state::sink::Topic {
-        let partition = |(number, error): (&i32, &Option<String>)| Partition {
+        let partition = |(number, error): (&i32, &Option<Standing>)| Partition {
             number: *number,
             next: self.nexts.get(number).copied(),
             end: None,
-            error: error.clone(),
+            error: error.as_ref().map(|why| why.text.clone()),
         };
         state::sink::Topic {
             name: name.to_owned(),
             applied: self.applied,
             set_aside: self.set_aside,
-            error: self.error().map(str::to_owned),
+            error: self.error().map(|why| why.text.clone()),
             lag_seconds: self.committed.map(|(source, target)| (target as f64 - source as f64).max(0.0) / 1000.0),
             applied_ms: self.committed.map(|(_, target)| target),
             partitions: self.partitions.iter().map(partition).collect(),
@@ -89,10 +106,15 @@ impl Topic {
 
     fn report(&self) -> Value {
         let partitions: Vec<i32> = self.partitions.keys().copied().collect();
+        let (error, code) = said(self.error());
         json!({
-            "applied": self.applied, "set_aside": self.set_aside, "error": self.error(), "partitions": partitions,
+            "applied": self.applied, "set_aside": self.set_aside, "error": error, "code": code, "partitions": partitions,
         })
     }
+}
+
+fn said(why: Option<&Standing>) -> (Option<&str>, Option<&'static str>) {
+    (why.map(|why| why.text.as_str()), why.and_then(|why| why.code))
 }
 
 impl Health {
@@ -155,11 +177,11 @@ impl Health {
     }
 
     /// What keeps this sink out of the group, `None` for nothing; whether that is new.
-    pub fn group(&self, error: Option<String>) -> bool {
+    pub fn group(&self, error: Option<Standing>) -> bool {
         let mut state = self.lock();
         let is_new = state.group != error;
         if let Some(error) = error.as_ref().filter(|_| is_new) {
-            state.failed(error.clone());
+            state.failed("", error);
         }
         state.group = error;
         is_new
@@ -187,23 +209,23 @@ impl Health {
     }
 
     /// Why a partition of this sink stands still, `None` when it does not.
-    pub fn partition(&self, topic: &str, partition: i32, error: Option<String>) {
+    pub fn partition(&self, topic: &str, partition: i32, error: Option<Standing>) {
         let mut state = self.lock();
         if let Some(known) = state.topics.get_mut(topic).and_then(|topic| topic.partitions.get_mut(&partition)) {
             let is_new = *known != error;
             known.clone_from(&error);
             if let Some(error) = error.filter(|_| is_new) {
-                state.failed(format!("{topic}, partition {partition}: {error}"));
+                state.failed(&format!("{topic}, partition {partition}: "), &error);
             }
         }
     }
 
     /// Why all of a topic stands still, `None` when it does not.
-    pub fn topic(&self, topic: &str, error: Option<String>) {
+    pub fn topic(&self, topic: &str, error: Option<Standing>) {
         let mut state = self.lock();
         match error {
             Some(error) => {
-                state.failed(format!("{topic}: {error}"));
+                state.failed(&format!("{topic}: "), &error);
                 state.topics.entry(topic.to_owned()).or_default().error = Some(error);
             }
             None => {
@@ -231,9 +253,10 @@ impl Health {
         let healthy = state.is_healthy();
         let topics: serde_json::Map<String, Value> =
             state.topics.iter().map(|(name, topic)| (name.clone(), topic.report())).collect();
+        let (group, code) = said(state.group.as_ref());
         let report = json!({
             "status": if healthy { "healthy" } else { "unhealthy" },
-            "step": state.step, "group": state.group, "topics": topics,
+            "step": state.step, "group": group, "code": code, "topics": topics,
         });
         (healthy, report)
     }
@@ -257,7 +280,7 @@ impl Health {
             step: state.step.clone(),
             applies: state.consumes,
             steps: state.steps.clone(),
-            standing: state.group.clone(),
+            standing: state.group.as_ref().map(|why| why.text.clone()),
             copy: state.copy.clone(),
             topics: topics.collect(),
             verified: state.verified.clone(),

@@ -54,7 +54,7 @@ pub(super) async fn watch(config: &VerifyConfig, cancel: &CancellationToken) -> 
             Err(error) => {
                 tracing::warn!("comparing failed, and is begun anew: {error}");
                 ::metrics::counter!(names::VERIFY_FAILURES).increment(1);
-                health.group(Some(error.to_string()));
+                health.group(Some((&error).into()));
             }
         }
         tokio::select! {

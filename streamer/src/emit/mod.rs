@@ -30,7 +30,6 @@ use proto::xid::Xid;
 
 use crate::config::ConnectorConfig;
 use crate::error::TaskError;
-use crate::metrics::live::tables::Counting;
 use crate::publish::producer::RecordProducer;
 use crate::source::wal::{LargeRow, RowChange};
 use failures::Failures;
@@ -86,7 +85,6 @@ pub struct RowEmitter {
     failures: Failures,
     seen: Seen,
     outlet: Outlet,
-    counting: Counting,
 }
 
 impl RowEmitter {
@@ -107,7 +105,6 @@ impl RowEmitter {
             failures: Failures::new(config),
             seen: Seen::default(),
             outlet: Outlet::new(config)?,
-            counting: Counting::default(),
         })
     }
 
@@ -394,9 +391,6 @@ impl RowEmitter {
         let source = Source { xmin, ..source(table, origin) };
         let row = RowRecord { table, key, value: Some((&change, &source)), link };
         let is_written = self.written(producer, row, origin).await?;
-        if is_written && (!self.is_counting || change.op == Op::Read) {
-            self.counting.count(&producer.metrics().live.tables, table.collection(), change.op);
-        }
         if is_written && let Some(transactions) = self.transactions.as_mut().filter(|_| change.op != Op::Read) {
             transactions.count(table.collection());
         }

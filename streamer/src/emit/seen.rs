@@ -95,6 +95,7 @@ impl Seen {
         }
         self.leave_table();
         if !self.tables.is_empty() {
+            metrics.live.changed(&self.tables);
             beans.changed(self.tables.drain());
         }
     }

@@ -52,7 +52,7 @@ impl TaskHealth {
             match why {
                 Some(why) => {
                     tracing::warn!(connector = %context.config.name, "standing still: {why}");
-                    context.metrics.live.failed(why);
+                    context.metrics.live.failed(why, None);
                 }
                 None => tracing::info!(connector = %context.config.name, "going on"),
             }

@@ -108,7 +108,7 @@ async fn keep_running(context: TaskContext) -> Result<(), TaskError> {
                 }
                 context.metrics.retries.increment(1);
                 context.metrics.live.retries.fetch_add(1, Ordering::Relaxed);
-                context.metrics.live.failed(error.to_string());
+                context.metrics.live.failed(error.told(), error.id());
                 tracing::warn!(connector = %context.config.name, %error, ?pause, "starting again from the stored position");
                 context.health.set(TaskState::Retrying(error.trace()));
             }

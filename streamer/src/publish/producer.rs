@@ -370,7 +370,11 @@ fn refused(topic: &str, bytes: usize, error: &KafkaError) -> TaskError {
             | RDKafkaErrorCode::PolicyViolation,
         ) => TaskError::stop(
             "topic-forbidden",
-            format!("{text}. Nothing is lost: the change is kept in the slot until this is mended"),
+            format!("{text}. Nothing is lost: the change is kept in the slot, and nothing behind it is published"),
+        )
+        .mended_by(
+            "Give the worker's principal Write, Describe and Create on the topics of the prefix, or put right what names the topic, then \
+             restart the connector",
         ),
         Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
             TaskError::from(preflight::missing_topic(topic)).because(TaskError::retry(text))

@@ -19,6 +19,8 @@ use crate::metrics::live::Live;
 
 /// Signals on their way to the task; a task that is busy lets the channels wait.
 const ROOM: usize = 16;
+/// What mends a consumer that cannot be made.
+const MENDED: &str = "Put the connector's signal.consumer.* right, then restart it";
 
 /// Listens to the connector's channels, and to who asks through `live`. The tasks that do so end when the receiver is dropped.
 ///
@@ -107,10 +109,14 @@ fn consume(
     }
     let security = Security::of(settings, None);
     security
-        .map_err(|error| TaskError::stop("signal-settings", format!("signal.consumer.{error}")))?
+        .map_err(|error| TaskError::stop("signal-settings", format!("signal.consumer.{error}")).mended_by(MENDED))?
         .apply(&mut config);
-    let failed =
-        |error| TaskError::stop("signal-topic", format!("signals cannot be read from topic {topic}")).because(error);
+    let failed = |error| {
+        let text = format!(
+            "signals cannot be read from topic {topic}: nothing is published until they can, and the slot keeps it"
+        );
+        TaskError::stop("signal-topic", text).mended_by(MENDED).because(error)
+    };
     let consumer: StreamConsumer = config.create().map_err(failed)?;
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, 0, Offset::Stored).map_err(failed)?;

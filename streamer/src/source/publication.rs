@@ -46,13 +46,7 @@ pub struct Found {
 impl Found {
     /// Everything that is wrong, what stops a start in front.
     pub fn findings(self) -> Vec<Finding> {
-        let stops = self.statement.err().map(|error| {
-            let finding = error.finding("publication-missing");
-            match finding.remedy.is_empty() {
-                true => Finding { remedy: error.cause().unwrap_or_default(), ..finding },
-                false => finding,
-            }
-        });
+        let stops = self.statement.err().map(|error| error.finding("publication-missing"));
         stops.into_iter().chain(self.findings).collect()
     }
 }
@@ -272,12 +266,11 @@ fn sql(config: &ConnectorConfig, exists: bool, captured: &[TableName]) -> Result
     match (config.publication.autocreate, exists) {
         (Autocreate::Disabled, false) => {
             let tables = captured.iter().take(NAMED).map(TableName::quoted).collect::<Vec<_>>().join(", ");
-            // Debezium's words and no others; what mends it stands underneath.
             let failure = TaskError::stop(
                 "publication-missing",
                 "Publication autocreation is disabled, please create one and restart the connector.",
             );
-            Err(failure.because(match captured.is_empty() {
+            Err(failure.in_debeziums_words().mended_by(match captured.is_empty() {
                 true => format!("CREATE PUBLICATION {name} FOR ALL TABLES{with};"),
                 false => format!("CREATE PUBLICATION {name} FOR TABLE {tables}{with};"),
             }))

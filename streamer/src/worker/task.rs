@@ -133,13 +133,13 @@ async fn watched(
         Ok(Err(error)) => {
             let cause = error.cause();
             tracing::error!(connector = %name, code = error.id(), %error, cause, "the task stopped: a person must act");
-            live.failed(error.to_string());
+            live.failed(error.told(), error.id());
             error.trace()
         }
         Err(error) => {
             tracing::error!(connector = %name, %error, "the task broke off");
             let text = format!("the task broke off: {error}");
-            live.failed(text.clone());
+            live.failed(text.clone(), None);
             trace_line(text)
         }
     };

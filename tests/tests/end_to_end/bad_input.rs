@@ -380,7 +380,9 @@ async fn changes_of_a_table_the_target_lacks_wait_until_it_is_there() -> anyhow:
     wait_until("the sink to say what stands still", Duration::from_secs(60), async || {
         let (status, health) = Rest::new(http).get("/health").await?;
         let error = health["topics"][&topic]["error"].as_str().unwrap_or_default();
-        let told = status == 503 && error.contains("table public.late is not in the target");
+        let told = status == 503
+            && error.contains("table public.late is not in the target")
+            && health["topics"][&topic]["code"] == "target-table";
         Ok(if told { Condition::Met(()) } else { Condition::NotYet(health.to_string()) })
     })
     .await?;

@@ -166,7 +166,7 @@ impl Added<'_> {
             let result = self.copy(ledger, waiting.clone(), runs).await;
             for table in &waiting {
                 let topic = proto::topic::of_table(&config.topic_prefix, &table.schema, &table.name);
-                self.health.topic(&topic, result.as_ref().err().map(ToString::to_string));
+                self.health.topic(&topic, result.as_ref().err().map(Into::into));
             }
             result?;
         }

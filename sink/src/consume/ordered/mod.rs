@@ -234,7 +234,7 @@ impl<'a> InOrder<'a> {
         }
         metrics::counter!(names::RETRIES, "topic" => place.0.clone()).increment(1);
         self.health.reads(&place.0, place.1);
-        self.health.partition(&place.0, place.1, Some(error.to_string()));
+        self.health.partition(&place.0, place.1, Some(error.into()));
     }
 
     fn start_chunk(&mut self) {

@@ -49,13 +49,13 @@ impl InOrder<'_> {
                 let since = since.elapsed();
                 if since >= ON_THE_WAY && !std::mem::replace(&mut self.has_complained, true) {
                     let place = self.place();
-                    let why = format!(
+                    let why = SinkError::retry(format!(
                         "transaction {transaction} has {events} changes, and {come} of them came. The others are in none of the topics of the \
                          prefix, or a transform drops them: nothing behind it is applied. Run the sink with --mode table where \
                          the connector's transforms drop records or give them other topics"
-                    );
+                    ));
                     tracing::error!("{why}");
-                    self.health.partition(&place.0, place.1, Some(why));
+                    self.health.partition(&place.0, place.1, Some((&why).into()));
                 }
                 if since >= DISCOVERY_SOON && self.discovered.elapsed() >= DISCOVERY_SOON {
                     return self.discover().await;
@@ -202,7 +202,7 @@ impl InOrder<'_> {
 
     /// The group does not let this sink in, or there is nothing to read.
     pub(super) fn refused(&self, error: &SinkError) {
-        if self.health.group(Some(error.to_string())) {
+        if self.health.group(Some(error.into())) {
             tracing::error!("{error}");
         }
     }

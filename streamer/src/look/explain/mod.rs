@@ -1,4 +1,4 @@
-//! `streamer explain`: where an event came from and where it went.
+//! `streamer explain`: where an event came from and where it went, or what an error's code means.
 //!
 //! # Layout
 //! - `find`: the records that an LSN is in
@@ -13,6 +13,7 @@ mod timeline;
 
 use std::str::FromStr;
 
+use access::diagnosis::catalogue;
 use clap::Args;
 use jiff::tz::TimeZone;
 use proto::lsn::Lsn;
@@ -34,7 +35,8 @@ const TOLD: usize = 20;
 /// `streamer explain`.
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
-    /// TOPIC/PARTITION/OFFSET of a record, or a position in the source's log: 0/16B3748, or the number that is in source.lsn
+    /// TOPIC/PARTITION/OFFSET of a record; a position in the source's log: 0/16B3748, or the number that is in source.lsn; or the code
+    /// of an error
     #[arg(value_name = "WHAT")]
     what: What,
     /// Kafka
@@ -61,6 +63,13 @@ pub struct Explain {
 /// What is to be explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
+    Event(Event),
+    /// An error's page in the catalogue.
+    Error(&'static str),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
     Record(Place),
     Lsn(Lsn),
 }
@@ -74,12 +83,18 @@ impl FromStr for What {
             let (Ok(partition), Ok(offset)) = (partition.parse(), offset.parse()) else {
                 return Err("TOPIC/PARTITION/OFFSET is expected, with two numbers".to_owned());
             };
-            return Ok(Self::Record(Place { topic: topic.to_owned(), partition, offset }));
+            return Ok(Self::Event(Event::Record(Place { topic: topic.to_owned(), partition, offset })));
         }
         if let Ok(number) = text.parse::<u64>() {
-            return Ok(Self::Lsn(Lsn::from(number)));
+            return Ok(Self::Event(Event::Lsn(Lsn::from(number))));
         }
-        text.parse().map(Self::Lsn).map_err(|_| "TOPIC/PARTITION/OFFSET or an LSN (0/16B3748) is expected".to_owned())
+        if let Ok(lsn) = text.parse() {
+            return Ok(Self::Event(Event::Lsn(lsn)));
+        }
+        if text.is_empty() || text.contains('/') {
+            return Err("TOPIC/PARTITION/OFFSET, an LSN (0/16B3748) or an error's code is expected".to_owned());
+        }
+        catalogue::look_up(text).map(Self::Error)
     }
 }
 
@@ -89,21 +104,30 @@ impl FromStr for What {
 /// What keeps it from reading, or when there is no such record.
 pub async fn run(explain: &Explain) -> Result<(), Ended> {
     let screen = Screen::new();
+    match &explain.what {
+        What::Event(event) => follow(explain, event, &screen).await?,
+        What::Error(page) if explain.json => screen.line(&json!({ "page": page }).to_string(), false)?,
+        What::Error(page) => screen.line(page.trim_end(), false)?,
+    }
+    screen.flush()
+}
+
+async fn follow(explain: &Explain, event: &Event, screen: &Screen) -> Result<(), Ended> {
     let reader = Reader::new(&explain.kafka.client(None)?)?;
     let witnesses = Witnesses::new(explain.connect.rest()?, explain.source.as_ref(), explain.target.as_ref()).await?;
     let layout = Layout::new(screen.paint, TimeZone::system(), false);
-    match &explain.what {
-        What::Record(place) => {
+    match event {
+        Event::Record(place) => {
             let record = record(&reader, place).await?;
             let story = witnesses.story(&reader, record).await?;
             match explain.json {
                 true => screen.line(&story.json().to_string(), false)?,
-                false => timeline::print(&screen, &layout, &story)?,
+                false => timeline::print(screen, &layout, &story)?,
             }
+            Ok(())
         }
-        What::Lsn(lsn) => of_lsn(explain, *lsn, &reader, &witnesses, &screen, &layout).await?,
+        Event::Lsn(lsn) => of_lsn(explain, *lsn, &reader, &witnesses, screen, &layout).await,
     }
-    screen.flush()
 }
 
 async fn of_lsn(
@@ -177,11 +201,14 @@ mod tests {
 
     #[test]
     fn what_is_explained_is_a_record_or_an_lsn() {
-        let place = |topic: &str| What::Record(Place { topic: topic.to_owned(), partition: 0, offset: 41 });
+        let lsn = |lsn: u64| Ok(What::Event(Event::Lsn(Lsn::from(lsn))));
+        let place =
+            |topic: &str| What::Event(Event::Record(Place { topic: topic.to_owned(), partition: 0, offset: 41 }));
         assert_eq!("p.public.t/0/41".parse(), Ok(place("p.public.t")));
-        assert_eq!("0/16B3748".parse(), Ok(What::Lsn(Lsn::from(0x16B_3748))));
-        assert_eq!("23803720".parse(), Ok(What::Lsn(Lsn::from(23_803_720))));
-        for wrong in ["", "p.public.t", "p.public.t/x/1", "0/XYZ"] {
+        assert_eq!("0/16B3748".parse(), lsn(0x16B_3748));
+        assert_eq!("23803720".parse(), lsn(23_803_720));
+        assert!(matches!("slot-missing".parse(), Ok(What::Error(page)) if page.starts_with("# slot-missing\n")));
+        for wrong in ["", "p.public.t", "p.public.t/x/1", "0/XYZ", "slot-mising"] {
             assert!(wrong.parse::<What>().is_err(), "{wrong}");
         }
     }

@@ -4,12 +4,10 @@
 //!
 //! # Layout
 //! - [`snapshots`]: how far snapshots are
-//! - [`tables`]: what was published of each table
 
 pub mod snapshots;
-pub mod tables;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -17,10 +15,10 @@ use page::state::{Failure, now_ms};
 use tokio::sync::mpsc;
 
 use crate::capture::watchdog::Pulse;
+use crate::metrics::beans::Changes;
 use crate::publish::ledger::Ledger;
 use crate::signal::Signal;
 use snapshots::Snapshots;
-use tables::Tables;
 
 /// How many failures are kept.
 const FAILURES: usize = 5;
@@ -46,8 +44,7 @@ pub struct Live {
     pub decoded_after: AtomicI64,
     /// How far snapshots are.
     pub snapshots: Snapshots,
-    /// What was published of each table.
-    pub tables: Tables,
+    tables: Mutex<BTreeMap<String, Changes>>,
     run: Mutex<Run>,
     failures: Mutex<VecDeque<Failure>>,
 }
@@ -85,6 +82,22 @@ impl Live {
         self.decoded_after.store(crate::emit::now_ns() / 1000 - commit_us, Ordering::Relaxed);
     }
 
+    /// So many changes more were published, by table.
+    pub fn changed(&self, tables: &HashMap<String, Changes>) {
+        let mut counted = locked(&self.tables);
+        for (table, changes) in tables {
+            match counted.get_mut(table) {
+                Some(sum) => sum.add(changes),
+                None => _ = counted.insert(table.clone(), *changes),
+            }
+        }
+    }
+
+    /// The changes published of each table.
+    pub fn tables(&self) -> BTreeMap<String, Changes> {
+        locked(&self.tables).clone()
+    }
+
     /// This is the ledger of what is under way.
     pub fn has_ledger(&self, ledger: &Arc<Ledger>) {
         locked(&self.run).ledger = Arc::downgrade(ledger);
@@ -120,11 +133,11 @@ impl Live {
         locked(&self.run).signals.as_ref().is_some_and(|signals| !signals.is_closed())
     }
 
-    /// Something went wrong. The same once more takes its first place again.
-    pub fn failed(&self, text: String) {
+    /// Something went wrong, that has this name in the catalogue of errors. The same once more takes its first place again.
+    pub fn failed(&self, text: String, code: Option<&'static str>) {
         let mut failures = locked(&self.failures);
         failures.retain(|failure| failure.text != text);
-        failures.push_front(Failure { at_ms: now_ms(), text });
+        failures.push_front(Failure { at_ms: now_ms(), text, code });
         failures.truncate(FAILURES);
     }
 

@@ -89,15 +89,15 @@ impl Look {
         for name in &seen.captured {
             tables.insert(name.clone(), Table { name: name.clone(), ..Table::default() });
         }
-        for table in lives.values().flat_map(|live| live.tables.all()) {
-            let sum = tables.entry(table.name.clone()).or_default();
+        for (name, changes) in lives.values().flat_map(|live| live.tables()) {
+            let sum = tables.entry(name.clone()).or_default();
             *sum = Table {
-                name: table.name,
-                read: sum.read + table.read,
-                created: sum.created + table.created,
-                updated: sum.updated + table.updated,
-                deleted: sum.deleted + table.deleted,
-                truncated: sum.truncated + table.truncated,
+                name,
+                read: sum.read + changes.read,
+                created: sum.created + changes.created,
+                updated: sum.updated + changes.updated,
+                deleted: sum.deleted + changes.deleted,
+                truncated: sum.truncated + changes.truncated,
             };
         }
         let mut failures: Vec<_> = lives.values().flat_map(|live| live.failures()).collect();

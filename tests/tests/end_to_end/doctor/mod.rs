@@ -26,6 +26,7 @@ struct Doctor {
 /// One finding, its texts on one line.
 #[derive(Debug)]
 struct Finding {
+    id: String,
     severity: String,
     message: String,
     remedy: String,
@@ -64,7 +65,8 @@ impl Doctor {
         let errors = self.said["errors"].as_u64().unwrap_or_default();
         ensure!(self.status == Some(i32::from(errors > 0)), "{:?}: {:#}", self.status, self.said);
         ensure!(text("severity") != "error" || errors > 0, "{:#}", self.said);
-        Ok(Finding { severity: text("severity"), message: text("message"), remedy: text("remedy") })
+        let id = id.to_owned();
+        Ok(Finding { id, severity: text("severity"), message: text("message"), remedy: text("remedy") })
     }
 }
 
@@ -93,7 +95,8 @@ async fn start_says(pipeline: &Pipeline, name: &str, command: Command, finding: 
     let process = Process::start(name, command, &log, "TERM")?;
     let said = wait_until(&format!("{name} to say {finding:?}"), Duration::from_secs(40), async || {
         let output = process.output();
-        Ok(if finding.is_in(&output) { Condition::Met(()) } else { Condition::NotYet(output) })
+        let is_said = finding.is_in(&output) && output.contains(&finding.id);
+        Ok(if is_said { Condition::Met(()) } else { Condition::NotYet(output) })
     })
     .await;
     process.kill();
