@@ -70,6 +70,11 @@ for file in compose/*/compose.yaml; do
         case $mount in *:ro,z) ;; *) die "$file: $mount is not mounted as ro,z" ;; esac
     done
 done
+# Grafana refuses a dashboard that is called like the folder that it is provisioned into, and the rest starts as if nothing were.
+grafana=compose/observability/grafana
+folder=$(sed -nE 's/^ *folder: (.*)$/\1/p' $grafana/provisioning/dashboards/headwater.yml)
+title=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["title"])' $grafana/dashboards/headwater.json)
+[ -n "$folder" ] && [ "${folder,,}" != "${title,,}" ] || die "the dashboard \"$title\" and its folder \"$folder\" need two names"
 for program in streamer sink; do
     grep -q "^FROM .* AS $program\$" compose/Dockerfile || die "compose/Dockerfile has no target $program"
 done
