@@ -10,8 +10,9 @@ use anyhow::{Context as _, bail};
 
 use crate::wait::{Condition, wait_until};
 
-/// How long a program may take to end when it is asked to. Connect gives its own REST server a minute (`RestServer`).
-const STOP_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a program may take to end when it is asked to. Connect gives its own REST server a minute (`RestServer`), and then its herder 23 s
+/// twice (`DistributedHerder.stop`, `ThreadUtils.shutdownExecutorServiceQuietly`).
+const STOP_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// A running program. Dropping it kills it, unless it was [left running](Process::leave_running).
 #[derive(Debug)]
@@ -80,7 +81,8 @@ impl Process {
         .await
     }
 
-    /// Asks the program to end and waits for it; kills it when it takes longer than 90 s, which is an error.
+    /// Asks the program to end and waits for it; kills it when it takes longer than 150 s, which is an error: it says
+    /// where the threads of a Java program are.
     ///
     /// # Errors
     /// It had to be killed.
@@ -88,7 +90,27 @@ impl Process {
         if let Some(id) = self.id() {
             signal(id, self.stop_with)?;
         }
-        self.ended(STOP_TIMEOUT).await.map(drop)
+        let Err(error) = self.ended(STOP_TIMEOUT).await else { return Ok(()) };
+        let tail = self.tail();
+        let stands_at = self.stands_at().await.unwrap_or_default();
+        Err(error.context(format!("the end of its log:\n{tail}\n{stands_at}")))
+    }
+
+    /// Where the threads of a Java program are that does not end: it writes that into its log when it is asked.
+    async fn stands_at(&mut self) -> Option<String> {
+        let id = self.id()?;
+        let before = self.output().len();
+        signal(id, "QUIT").ok()?;
+        let written = wait_until("its threads", Duration::from_secs(5), async || {
+            let output = self.output();
+            let written = output.get(before..).unwrap_or_default().to_owned();
+            let is_whole = written.contains("JNI global ref");
+            Ok(if is_whole { Condition::Met(written) } else { Condition::NotYet(String::new()) })
+        });
+        let written = written.await.ok()?;
+        let ends = |thread: &&str| ["stop", "hutdown", "close", "halt"].iter().any(|word| thread.contains(word));
+        let top = |thread: &str| thread.lines().take(15).collect::<Vec<_>>().join("\n");
+        Some(written.split("\n\n").filter(ends).map(top).collect::<Vec<_>>().join("\n\n"))
     }
 
     /// Ends the program at once, as a crash does.
