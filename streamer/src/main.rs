@@ -355,7 +355,7 @@ where
         match act().await {
             Ok(done) => return Ok(done),
             Err(error @ TaskError::Retry(_)) if begun.elapsed() < KAFKA_DEADLINE => {
-                tracing::warn!(brokers = worker.bootstrap_servers(), %error, "waiting for Kafka");
+                tracing::warn!(brokers = worker.bootstrap_servers(), code = error.id(), %error, "waiting for Kafka");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(error @ TaskError::Stop(_)) => return Err(error.into()),

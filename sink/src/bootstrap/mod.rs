@@ -94,7 +94,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             slot::require(config, &connector).await?;
             preflight::still_fits(config, &connector).await?;
             for finding in preflight::lacking(config, &connector, &source, &target).await? {
-                tracing::warn!("{finding}");
+                tracing::warn!(code = finding.id, "{finding}");
             }
             steps.done("the replication slot still keeps what is not in Kafka yet");
             follow_tables(config, &connector, &evolution, &target).await?;

@@ -195,18 +195,20 @@ fn all_answered<'a>(
     patience: Duration,
     answers: impl Iterator<Item = (Service<'a>, Result<(), SinkError>)>,
 ) -> Result<(), SinkError> {
-    let failures: Vec<String> = answers
-        .filter_map(|(service, answer)| answer.err().map(|error| format!("  {}", service.finding(&error))))
-        .collect();
-    if failures.is_empty() {
-        return Ok(());
-    }
+    let findings: Vec<Finding> =
+        answers.filter_map(|(service, answer)| answer.err().map(|error| service.finding(&error))).collect();
+    let id = match findings.as_slice() {
+        [] => return Ok(()),
+        [alone] => alone.id,
+        _ => "no-answer",
+    };
+    let lines: Vec<String> = findings.iter().map(|finding| format!("  {finding}")).collect();
     Err(SinkError::stop(
-        "no-answer",
+        id,
         format!(
             "not everything that is needed answered within {} s (--deadline). Nothing was written:\n{}",
             patience.as_secs(),
-            failures.join("\n")
+            lines.join("\n")
         ),
     ))
 }

@@ -109,7 +109,7 @@ async fn keep_running(context: TaskContext) -> Result<(), TaskError> {
                 context.metrics.retries.increment(1);
                 context.metrics.live.retries.fetch_add(1, Ordering::Relaxed);
                 context.metrics.live.failed(error.told(), error.id());
-                tracing::warn!(connector = %context.config.name, %error, ?pause, "starting again from the stored position");
+                tracing::warn!(connector = %context.config.name, code = error.id(), %error, ?pause, "starting again from the stored position");
                 context.health.set(TaskState::Retrying(error.trace()));
             }
         }
@@ -161,7 +161,7 @@ pub(crate) fn guard(config: &ConnectorConfig, tables: usize) -> Result<(), TaskE
     if guardrail.fails {
         return Err(finding.into());
     }
-    tracing::warn!(connector = %config.name, "{finding}");
+    tracing::warn!(connector = %config.name, code = finding.id, "{finding}");
     Ok(())
 }
 

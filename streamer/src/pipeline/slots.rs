@@ -28,7 +28,7 @@ pub async fn run(context: TaskContext) -> Result<(), TaskError> {
             return Err(error);
         }
         context.metrics.retries.increment(1);
-        tracing::warn!(connector = %context.config.name, %error, ?pause, "starting again from the stored position");
+        tracing::warn!(connector = %context.config.name, code = error.id(), %error, ?pause, "starting again from the stored position");
         context.health.set(TaskState::Retrying(error.trace()));
         if !paused(&context, pause).await {
             return Ok(());

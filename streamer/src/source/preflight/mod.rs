@@ -54,10 +54,12 @@ pub fn tell(config: &ConnectorConfig, diagnosis: &Diagnosis) {
 fn tell_one(config: &ConnectorConfig, finding: &Finding) {
     let connector = &config.name;
     match finding.severity {
-        Severity::Note => tracing::info!(%connector, "{finding}"),
-        Severity::Warning => tracing::warn!(%connector, "{finding}"),
+        Severity::Note => tracing::info!(%connector, code = finding.id, "{finding}"),
+        Severity::Warning => tracing::warn!(%connector, code = finding.id, "{finding}"),
         // The others are said by what they keep from going on.
-        Severity::Error if tables::GOES_ON.contains(&finding.id) => tracing::error!(%connector, "{finding}"),
+        Severity::Error if tables::GOES_ON.contains(&finding.id) => {
+            tracing::error!(%connector, code = finding.id, "{finding}")
+        }
         Severity::Error => {}
     }
 }
