@@ -294,7 +294,8 @@ mod tests {
 
     /// The part of docs/options.md about the sink: what its command line takes.
     fn document() -> String {
-        let mut text = "\nWhat `sink COMMAND --help` says. An option counts over its variable. `RUST_LOG` sets the log's level, `LOG_FORMAT=json` its form.\n"
+        let mut text = "\nWhat `sink COMMAND --help` says. An option counts over its variable. `RUST_LOG` sets the log's level, `LOG_FORMAT=json` its form;\n\
+            OpenTelemetry's variables, `OTEL_…`, trace what is applied (docs/operations.md, *Traces*).\n"
             .to_owned();
         let all = Arguments::command();
         let of_run: Vec<_> = all.find_subcommand("run").unwrap().get_arguments().map(clap::Arg::get_id).collect();

@@ -14,9 +14,14 @@ use sink::metrics::health::Health;
 use sink::metrics::page::About;
 use sink::{bootstrap, doctor, jdbc, metrics, verify};
 use tokio_util::sync::CancellationToken;
+use trace::{Service, Tracer};
 
 /// How long threads that wait for a server may go on at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Whose spans ours are.
+const TRACED: Service =
+    Service { name: "headwater-sink", version: env!("CARGO_PKG_VERSION"), dropped: metrics::names::SPANS_DROPPED };
 
 fn main() -> ExitCode {
     share_one_arena();
@@ -42,8 +47,8 @@ async fn start() -> ExitCode {
     start_logging();
     let result = match arguments.command {
         Command::Run(config) => {
-            until_stopped(config.http_listen, About::run(&config), async |health, cancel| {
-                bootstrap::run(&config, health, cancel).await
+            until_stopped(config.http_listen, About::run(&config), async |tracer, health, cancel| {
+                bootstrap::run(&config, tracer, health, cancel).await
             })
             .await
         }
@@ -56,8 +61,8 @@ async fn start() -> ExitCode {
             verify::run(&config, &cancel).await
         }
         Command::Jdbc(config) => {
-            until_stopped(config.http_listen, About::jdbc(&config), async |health, cancel| {
-                jdbc::run(&config, health, cancel).await
+            until_stopped(config.http_listen, About::jdbc(&config), async |tracer, health, cancel| {
+                jdbc::run(&config, tracer, health, cancel).await
             })
             .await
         }
@@ -87,16 +92,21 @@ async fn start() -> ExitCode {
 async fn until_stopped(
     listen: SocketAddr,
     about: About,
-    run: impl AsyncFnOnce(&Health, &CancellationToken) -> Result<(), SinkError>,
+    run: impl AsyncFnOnce(Option<&Tracer>, &Health, &CancellationToken) -> Result<(), SinkError>,
 ) -> Result<bool, SinkError> {
     let (health, cancel) = (Health::default(), CancellationToken::new());
     metrics::http::serve(listen, health.clone(), about).await?;
+    let tracer = Tracer::from_environment(TRACED);
     tokio::spawn(stop_on_signal(cancel.clone()));
-    tokio::select! {
-        result = run(&health, &cancel) => result?,
+    let result = tokio::select! {
+        result = run(tracer.as_ref(), &health, &cancel) => result,
         // Asked to stop before the copy was complete: the next start begins that step anew.
-        () = stopped_early(&cancel, &health) => {}
+        () = stopped_early(&cancel, &health) => Ok(()),
+    };
+    if let Some(tracer) = tracer {
+        tracer.shut_down().await;
     }
+    result?;
     tracing::info!("stopped");
     Ok(true)
 }

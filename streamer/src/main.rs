@@ -33,6 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use trace::{Service, Tracer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, reload};
@@ -42,6 +43,13 @@ const KAFKA_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long it is not said that this worker stands by: joining the group takes a moment.
 const STANDBY_NOTICE: Duration = Duration::from_secs(5);
+
+/// Whose spans ours are.
+const TRACED: Service = Service {
+    name: "headwater-streamer",
+    version: env!("CARGO_PKG_VERSION"),
+    dropped: streamer::metrics::names::SPANS_DROPPED,
+};
 
 /// PostgreSQL's changes to Kafka, in Debezium's records.
 ///
@@ -184,6 +192,7 @@ async fn run(arguments: &Configuration, levels: LogLevels) -> anyhow::Result<()>
     connectors.extend(connector);
     let worker = Arc::new(worker);
     let metrics = streamer::metrics::install().context("metrics could not be set up")?;
+    let tracer = Tracer::from_environment(TRACED);
     let mut doors = Vec::new();
     for listener in &worker.listeners {
         let door = TcpListener::bind(listener.address).await;
@@ -214,7 +223,7 @@ async fn run(arguments: &Configuration, levels: LogLevels) -> anyhow::Result<()>
     let api = rest::router(api, events);
     let rest = doors.into_iter().map(|(door, tls)| tokio::spawn(serve(door, tls, api.clone(), stop.clone())));
     let rest: Vec<JoinHandle<io::Result<()>>> = rest.collect();
-    let result = while_member(&worker, &mut membership, connectors, &sender, &stop).await;
+    let result = while_member(&worker, tracer.as_ref(), &mut membership, connectors, &sender, &stop).await;
     // Other requests get no answer from here on, and what runs is stopped before another worker may start it.
     stop.cancel();
     for door in rest {
@@ -224,6 +233,9 @@ async fn run(arguments: &Configuration, levels: LogLevels) -> anyhow::Result<()>
         herder.shut_down().await;
     }
     membership.leave().await;
+    if let Some(tracer) = tracer {
+        tracer.shut_down().await;
+    }
     result?;
     tracing::info!("stopped");
     Ok(())
@@ -254,6 +266,7 @@ fn rest_client(worker: &WorkerConfig) -> anyhow::Result<reqwest::Client> {
 /// Runs the connectors whenever this worker is the active one, until it is stopped.
 async fn while_member(
     worker: &Arc<WorkerConfig>,
+    tracer: Option<&Tracer>,
     membership: &mut Membership,
     mut connectors: Vec<deploy::Connector>,
     herders: &watch::Sender<Option<Arc<Herder>>>,
@@ -278,7 +291,7 @@ async fn while_member(
                 }
             }
         };
-        let herder = Arc::new(when_kafka_answers(worker, || Herder::start(worker.clone())).await?);
+        let herder = Arc::new(when_kafka_answers(worker, || Herder::start(worker.clone(), tracer.cloned())).await?);
         herders.send_replace(Some(herder.clone()));
         for (name, config) in std::mem::take(&mut connectors) {
             herder

@@ -216,6 +216,7 @@ pub fn jdbc_record(data: &[u8]) {
             key: key.map(<[u8]>::to_vec),
             value: value.map(|value| Heads::default().value("t", value)),
             new_key: None,
+            traced: None,
         };
         if topic.look(&record).is_err() {
             continue;

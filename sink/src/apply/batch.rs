@@ -1,7 +1,7 @@
 //! A batch of records, applied.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join;
 use proto::failpoint;
@@ -12,6 +12,7 @@ use super::planner::{Planned, Planner};
 use super::refused::Refused;
 use super::session::Session;
 use super::tables::Tables;
+use super::traces::{Applying, Traces};
 use super::write::{StageError, write};
 use super::{fence, lacking};
 use crate::consume::Reading;
@@ -42,6 +43,7 @@ pub struct Applier {
     pub(super) session: Session,
     pub(super) refused: Refused,
     pub(super) evolution: Evolution,
+    pub(super) traces: Option<Traces>,
 }
 
 impl std::fmt::Debug for Applier {
@@ -116,7 +118,7 @@ impl Applier {
                 identifier(target.user())
             ))
         })?;
-        Ok(Self { session: Session::new(client), refused: refused.clone(), evolution: evolution.clone() })
+        Ok(Self { session: Session::new(client), refused: refused.clone(), evolution: evolution.clone(), traces: None })
     }
 
     /// Opens a session in which everything acts as for any other user.
@@ -125,7 +127,13 @@ impl Applier {
     /// The server's.
     pub async fn connect_plainly(target: &Database, refused: &Refused) -> Result<Self, SinkError> {
         let client = target.connect("batch").await?;
-        Ok(Self { session: Session::new(client), refused: refused.clone(), evolution: Evolution::none() })
+        Ok(Self { session: Session::new(client), refused: refused.clone(), evolution: Evolution::none(), traces: None })
+    }
+
+    /// The same, making spans of what it applies where there is something that makes them.
+    #[must_use]
+    pub fn traced(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 
     /// Where reading of partitions goes on.
@@ -168,6 +176,7 @@ impl Applier {
             ..
         } = topic;
         let (session, evolution) = (&mut self.session, &self.evolution);
+        let since = self.traces.as_ref().map(|_| SystemTime::now());
         tables.begin();
         let mut planner = Planner::new(&records, *is_one_of_several);
         // The target is asked while the first stage is made.
@@ -208,6 +217,11 @@ impl Applier {
         }
         failpoint::reached("batch-committed");
         *known = next.or(*known);
+        if let Some((traces, since)) = self.traces.as_ref().zip(since) {
+            let mut applying = Applying::default();
+            applying.take_in(taken, since);
+            traces.committed(applying);
+        }
         if waits.is_none() {
             *refused = None;
         }

@@ -15,6 +15,7 @@
 //! - `planner`: its records into stages
 //! - `write`: a stage into the target
 //! - [`statements`]: SQL for a table
+//! - [`traces`]: a span of each transaction of the source that is applied, where traces are asked for
 
 pub mod batch;
 pub mod copied;
@@ -29,4 +30,5 @@ pub mod sequences;
 mod session;
 pub mod statements;
 mod tables;
+pub mod traces;
 mod write;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::future::join;
 use proto::failpoint;
@@ -16,6 +17,7 @@ use super::ledger::{self, Next, Place};
 use super::planner::Planner;
 use super::session::Session;
 use super::tables::Tables;
+use super::traces::Applying;
 use super::write::StageError;
 use crate::assemble::chunk::Chunk;
 use crate::error::SinkError;
@@ -28,6 +30,8 @@ pub struct Ordered {
     /// Where reading goes on, and the source's last commit, behind the open transaction.
     behind: HashMap<Place, Next>,
     commit: Option<Lsn>,
+    /// What of traced transactions is in the open transaction.
+    applying: Applying,
     without_copies: u32,
     tables: Tables,
 }
@@ -61,6 +65,7 @@ impl Ordered {
             at: Standing { topic: topic.to_owned(), stored, is_open: false },
             behind: HashMap::new(),
             commit: None,
+            applying: Applying::default(),
             without_copies: 0,
             tables: Tables::of_envelopes(handling),
         }
@@ -108,6 +113,9 @@ impl Applier {
     /// may not be written. Nothing of the open transaction is applied then, and the session is to be dropped.
     pub async fn apply_chunk(&mut self, target: &mut Ordered, chunk: &Chunk) -> Result<Applied, SinkError> {
         let (session, evolution) = (&mut self.session, &self.evolution);
+        if self.traces.is_some() {
+            target.applying.take_in(&chunk.records, SystemTime::now());
+        }
         target.tables.begin();
         let copies = target.without_copies == 0;
         target.without_copies = target.without_copies.saturating_sub(1);
@@ -155,6 +163,9 @@ impl Applier {
         ledger::commit_with_offsets(session, &target.behind, &target.at.topic, target.commit).await?;
         failpoint::reached("batch-committed");
         target.at.is_open = false;
+        if let Some(traces) = &self.traces {
+            traces.committed(std::mem::take(&mut target.applying));
+        }
         applied.committed = target.behind.iter().map(|(place, next)| (place.clone(), next.offset)).collect();
         target.at.stored.extend(target.behind.drain());
         Ok(applied)

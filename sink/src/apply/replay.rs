@@ -84,6 +84,7 @@ fn record(row: &Row, prefix: &str) -> Record {
         key: row.get(3),
         value: row.get::<_, Option<&[u8]>>(4).map(Value::alone),
         new_key: row.get(5),
+        traced: None,
     }
 }
 

@@ -38,6 +38,7 @@ fn record(((topic, partition), value): &Published, offset: i64) -> Record {
         key: None,
         value: value.as_ref().map(|value| Value::alone(value.as_bytes())),
         new_key: None,
+        traced: None,
     }
 }
 

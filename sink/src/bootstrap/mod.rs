@@ -34,11 +34,13 @@ use std::time::Duration;
 use proto::failpoint;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+use trace::Tracer;
 
 use crate::apply::copied::{self, Ledger};
 use crate::apply::ledger::{self, CopyState};
 use crate::apply::refused::Refused;
 use crate::apply::sequences;
+use crate::apply::traces::Traces;
 use crate::config::RunConfig;
 use crate::consume::{self, Feed, Order, Reading, topics};
 use crate::error::SinkError;
@@ -55,11 +57,16 @@ use steps::Steps;
 /// How long a test row may take from source to target.
 const TEST_ROW_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs the sequence up to `WRITER COMPLETE`, and then keeps applying until cancelled.
+/// Runs the sequence up to `WRITER COMPLETE`, and then keeps applying until cancelled; with a tracer, what is traced is traced on.
 ///
 /// # Errors
 /// What a person must mend; or a service that did not answer before the deadline.
-pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
+pub async fn run(
+    config: &RunConfig,
+    tracer: Option<&Tracer>,
+    health: &Health,
+    cancel: &CancellationToken,
+) -> Result<(), SinkError> {
     Refused::check(config)?;
     let connector = Connector::of(config)?;
     let order = connector.order(config)?;
@@ -137,6 +144,7 @@ pub async fn run(config: &RunConfig, health: &Health, cancel: &CancellationToken
             reading: Reading::Replica(Arc::new(connector.handling.clone())),
             refused: Refused::new(config),
             evolution: evolution.clone(),
+            traces: tracer.map(|tracer| Traces::new(tracer, &config.target)),
         };
         let (order, health, cancel) = (order.clone(), health.clone(), cancel.clone());
         async move { consume::run(&feed, &order, &health, &cancel).await }

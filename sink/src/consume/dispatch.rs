@@ -89,7 +89,7 @@ impl<'a> Dispatcher<'a> {
         Ok(Self {
             feed,
             health,
-            reader: Reader::new(&feed.subscription, &feed.target_id)?,
+            reader: Reader::new(&feed.subscription, &feed.target_id, feed.traces.is_some())?,
             topics: BTreeMap::new(),
             partitions: HashMap::new(),
             awaited: None,

@@ -35,6 +35,7 @@ use self::dispatch::Dispatcher;
 use self::ordered::InOrder;
 use crate::apply::batch::Applier;
 use crate::apply::refused::Refused;
+use crate::apply::traces::Traces;
 use crate::avro::Converters;
 use crate::error::SinkError;
 use crate::evolve::Evolution;
@@ -140,15 +141,18 @@ pub struct Feed {
     pub refused: Refused,
     /// What is done when the source's tables change.
     pub evolution: Evolution,
+    /// What makes spans of what is applied, where traces are asked for.
+    pub traces: Option<Traces>,
 }
 
 impl Feed {
     /// Opens a session that applies records.
     async fn applier(&self) -> Result<Applier, SinkError> {
-        match &self.reading {
+        let applier = match &self.reading {
             Reading::Replica(_) => Applier::connect(&self.target, &self.refused, &self.evolution).await,
             Reading::Jdbc(..) => Applier::connect_plainly(&self.target, &self.refused).await,
-        }
+        };
+        Ok(applier?.traced(self.traces.clone()))
     }
 }
 

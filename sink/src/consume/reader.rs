@@ -14,6 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
+use trace::TraceContext;
 
 use super::group::{self, Member};
 use super::record::Record;
@@ -49,6 +50,7 @@ pub(super) struct Reader {
     consumer: Arc<StreamConsumer<Member>>,
     subscription: Subscription,
     target_id: String,
+    traces: bool,
     known: Mutex<Known>,
 }
 
@@ -57,14 +59,32 @@ pub(super) struct Reader {
 struct Known {
     heads: Heads,
     topics: HashSet<Arc<str>>,
+    traced: LastTraced,
+}
+
+/// The last `traceparent` header, and what it says: a transaction's records have the same.
+#[derive(Default)]
+struct LastTraced {
+    header: Vec<u8>,
+    context: Option<Arc<TraceContext>>,
+}
+
+impl LastTraced {
+    fn of(&mut self, header: &[u8]) -> Option<Arc<TraceContext>> {
+        if self.header != header {
+            header.clone_into(&mut self.header);
+            self.context = TraceContext::read(header).map(Arc::new);
+        }
+        self.context.clone()
+    }
 }
 
 impl Reader {
-    /// Reads nothing yet, and is in no group.
+    /// Reads nothing yet, and is in no group. With `traces`, records say which span they are of.
     ///
     /// # Errors
     /// Retry with the client's words.
-    pub(super) fn new(subscription: &Subscription, target_id: &str) -> Result<Self, SinkError> {
+    pub(super) fn new(subscription: &Subscription, target_id: &str, traces: bool) -> Result<Self, SinkError> {
         let mut client = subscription.kafka.client();
         group::configure(&mut client, &subscription.group, target_id);
         let consumer: StreamConsumer<Member> = client
@@ -85,6 +105,7 @@ impl Reader {
             consumer: Arc::new(consumer),
             subscription: subscription.clone(),
             target_id: target_id.to_owned(),
+            traces,
             known: Mutex::default(),
         })
     }
@@ -271,9 +292,12 @@ impl Reader {
                 topic
             }
         };
-        let new_key = message.headers().and_then(|headers| {
-            headers.iter().find(|header| header.key == NEW_KEY).and_then(|header| header.value.map(<[u8]>::to_vec))
-        });
+        let header = |key: &str| {
+            let headers = message.headers()?;
+            headers.iter().find(|header| header.key == key)?.value
+        };
+        let new_key = header(NEW_KEY).map(<[u8]>::to_vec);
+        let traceparent = if self.traces { header(trace::HEADER) } else { None };
         Record {
             partition: message.partition(),
             offset: message.offset(),
@@ -281,6 +305,7 @@ impl Reader {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(|value| known.heads.value(&topic, value)),
             new_key,
+            traced: traceparent.and_then(|header| known.traced.of(header)),
             topic,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use trace::TraceContext;
+
 use crate::parse::head::Value;
 
 /// A record as it came.
@@ -21,6 +23,8 @@ pub struct Record {
     pub value: Option<Value>,
     /// Its `__debezium.newkey` header.
     pub new_key: Option<Vec<u8>>,
+    /// The span that its `traceparent` header names, where traces are asked for and its trace is recorded.
+    pub traced: Option<Arc<TraceContext>>,
 }
 
 impl Record {

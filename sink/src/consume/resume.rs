@@ -112,6 +112,7 @@ mod tests {
             key: Some(b"k".to_vec()),
             value: None,
             new_key: None,
+            traced: None,
         }
     }
 

@@ -137,7 +137,7 @@ impl Dispatcher<'_> {
 
     /// Reads everything with a new client, which joins the group anew.
     async fn read_anew(&mut self, why: &str) {
-        let reader = match Reader::new(&self.feed.subscription, &self.feed.target_id) {
+        let reader = match Reader::new(&self.feed.subscription, &self.feed.target_id, self.feed.traces.is_some()) {
             Ok(reader) => reader,
             Err(error) => return tracing::error!(%error, "the consumer cannot be made"),
         };

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use access::kafka::Security;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+use trace::Tracer;
 
 use super::settings::Settings;
 use crate::apply::ledger;
 use crate::apply::refused::Refused;
+use crate::apply::traces::Traces;
 use crate::bootstrap::services;
 use crate::bootstrap::steps::Steps;
 use crate::config::{JdbcConfig, OnRefused};
@@ -18,11 +20,16 @@ use crate::evolve::Evolution;
 use crate::kafka::Kafka;
 use crate::metrics::health::Health;
 
-/// Applies the records of a connector's topics until cancelled.
+/// Applies the records of a connector's topics until cancelled; with a tracer, what is traced is traced on.
 ///
 /// # Errors
 /// What is wrong with the configuration; or a service that did not answer before the deadline.
-pub async fn run(config: &JdbcConfig, health: &Health, cancel: &CancellationToken) -> Result<(), SinkError> {
+pub async fn run(
+    config: &JdbcConfig,
+    tracer: Option<&Tracer>,
+    health: &Health,
+    cancel: &CancellationToken,
+) -> Result<(), SinkError> {
     let settings = Arc::new(Settings::read(config.connector.as_deref())?);
     for key in &settings.unknown {
         tracing::warn!(
@@ -56,6 +63,7 @@ pub async fn run(config: &JdbcConfig, health: &Health, cancel: &CancellationToke
         converters: settings.converters.clone(),
         reading: Reading::Jdbc(settings.clone(), schema),
         evolution: Evolution::none(),
+        traces: tracer.map(|tracer| Traces::new(tracer, database)),
     };
     drop(client);
     steps.done(&format!("into {}", database.address()));

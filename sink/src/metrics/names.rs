@@ -22,6 +22,9 @@ pub const STANDING_STILL: &str = "headwater_sink_partitions_standing_still";
 /// Whether nothing stands still.
 pub const HEALTHY: &str = "headwater_sink_healthy";
 
+/// Spans that did not get to the collector, by why (`OTEL_EXPORTER_OTLP_ENDPOINT`).
+pub const SPANS_DROPPED: &str = "headwater_sink_spans_dropped_total";
+
 /// How many partitions of a topic this sink reads.
 pub const PARTITIONS: &str = "headwater_sink_partitions";
 
@@ -69,6 +72,7 @@ pub fn describe() {
     );
     describe_gauge!(STANDING_STILL, "Partitions of the topic that stand still; /health says why.");
     describe_gauge!(HEALTHY, "1 while nothing stands still, as /health says it.");
+    describe_counter!(SPANS_DROPPED, "Spans that did not get to the collector.");
     describe_gauge!(PARTITIONS, "Partitions of the topic that the group gave to this sink.");
 }
 

@@ -15,6 +15,7 @@ use super::relations::Relations;
 use super::transaction::{Change, Progress};
 use super::watchdog::{self, Pulse, Sources};
 use crate::config::{ConnectorConfig, FlushMode};
+use crate::emit::traces::Traces;
 use crate::emit::{RowEmitter, RowOrigin, heartbeat};
 use crate::error::TaskError;
 use crate::notify::Notifier;
@@ -224,6 +225,9 @@ impl Streaming<'_> {
             Message::Begin(begin) => {
                 self.is_foreign = false;
                 self.progress.begin(&begin);
+                if let Some(traces) = self.emitter.outlet().traces() {
+                    traces.begin(&begin);
+                }
             }
             Message::Commit(commit) => self.commit(&commit).await?,
             Message::Relation(relation) => self.relations.describe(&mut self.client, &relation).await?,
@@ -306,11 +310,15 @@ impl Streaming<'_> {
         if std::mem::take(&mut self.is_foreign) {
             // As if the server had not sent it.
             self.progress.leave_out();
+            _ = self.emitter.outlet().traces().and_then(Traces::commit);
             self.quiet(commit.end_lsn);
             return self.reached(commit.end_lsn).await;
         }
         if let Some(tx_id) = self.progress.transaction() {
             self.emitter.end_transaction(&self.producer, tx_id, commit.end_lsn, commit.commit_time_us).await?;
+        }
+        if let Some(span) = self.emitter.outlet().traces().and_then(Traces::commit) {
+            self.producer.ledger().ends_with_what_is_enqueued(span);
         }
         let events = self.events();
         let checkpoint = self.progress.commit(commit, events);

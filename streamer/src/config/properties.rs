@@ -374,8 +374,8 @@ fn options_document() -> String {
     }));
     text += "\n## The worker\n\n\
         Properties of `streamer --worker FILE`, or variables where there is no file: each variable of Debezium's connect image, and\n\
-        `CONNECT_A_B` for any property `a.b`. A property that is not known is a warning in the log. Two variables more: `RUST_LOG`, the\n\
-        log's level, and `LOG_FORMAT=json`.\n\n";
+        `CONNECT_A_B` for any property `a.b`. A property that is not known is a warning in the log. Variables beside those: `RUST_LOG`, the\n\
+        log's level, `LOG_FORMAT=json`, and OpenTelemetry's `OTEL_…`, by which transactions are traced (docs/operations.md, *Traces*).\n\n";
     text + &worker_keys::document()
 }
 

@@ -4,6 +4,7 @@ use proto::envelope::{EnvelopeSettings, MessageEnvelope, Source, TransactionBloc
 use proto::pgoutput::LogicalMessage;
 
 use super::outlet::Outlet;
+use super::traces::Kind;
 use super::{RowOrigin, now_ns};
 use crate::config::{ConnectorConfig, List};
 use crate::error::TaskError;
@@ -51,6 +52,6 @@ impl Messages {
             xmin,
         };
         let record = self.envelope.record(message, &source, transaction, now_ns() / 1_000_000);
-        outlet.publish(producer, record).await
+        outlet.publish_of_transaction(producer, record, Kind::Event).await
     }
 }

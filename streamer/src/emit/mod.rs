@@ -8,6 +8,7 @@
 //! - `seen`: what was emitted, for those who count it
 //! - [`message`]: logical decoding messages
 //! - [`transaction`]: transaction metadata
+//! - [`traces`]: a span of each transaction, where traces are asked for
 //! - [`heartbeat`]: the records that say that the connector lives
 
 mod failures;
@@ -17,6 +18,7 @@ pub mod message;
 pub mod outlet;
 mod reselect;
 mod seen;
+pub mod traces;
 pub mod transaction;
 
 use std::borrow::Cow;

@@ -13,6 +13,7 @@ use proto::types::Phase;
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::headers::ContextHeaders;
+use super::traces::{Kind, Traces};
 use crate::config::ConnectorConfig;
 use crate::convert::Converter;
 use crate::error::TaskError;
@@ -54,6 +55,8 @@ pub struct Outlet {
     /// Key's and value's JSON converter, where rows need neither transforms nor another format.
     direct: Option<(JsonConverter, JsonConverter)>,
     context: ContextHeaders,
+    /// `None` where traces are not asked for.
+    traces: Option<Traces>,
     string: Arc<Schema>,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -110,6 +113,7 @@ impl Outlet {
             header_converter: Converter::new(&config.header_converter),
             direct: config.direct(),
             context: ContextHeaders::new(config),
+            traces: None,
             string: Arc::new(Schema::new(SchemaKind::String)),
             key: Vec::new(),
             value: Vec::new(),
@@ -118,19 +122,32 @@ impl Outlet {
         })
     }
 
+    /// From now on transactions are traced.
+    pub fn trace_with(&mut self, traces: Traces) {
+        self.traces = Some(traces);
+    }
+
+    /// What traces transactions, where that is asked for.
+    pub fn traces(&mut self) -> Option<&mut Traces> {
+        self.traces.as_mut()
+    }
+
     /// Publishes a row's record, whole or not at all.
     ///
     /// # Errors
     /// As [`RecordProducer::publish`]; and when a value cannot be converted, with nothing published.
     pub async fn row(&mut self, producer: &RecordProducer, row: RowRecord<'_>) -> Result<(), RowError> {
         let table = row.table;
+        // What a snapshot reads is of no transaction, also where it is read in the middle of one.
+        let kind = if row.value.is_some() { Kind::Event } else { Kind::Other };
+        let of_transaction = Some(kind).filter(|_| row.phase() == Phase::Streaming);
         let Some((key_converter, value_converter)) = self.direct.filter(|_| row.link.is_none()) else {
             let mut record = self.tree(&row)?;
             let of_delete = std::mem::take(&mut self.added_to_delete);
             if row.value.is_none() {
                 record.headers.extend(of_delete);
             }
-            self.publish(producer, record).await?;
+            self.publish_any(producer, record, of_transaction).await?;
             if row.value.is_some_and(|(change, _)| change.op == Op::Delete) {
                 self.added_to_delete = self.chain.take_added();
             }
@@ -152,7 +169,10 @@ impl Outlet {
             partition: None,
             key: row.key.map(|_| self.key.as_slice()),
             value: row.value.map(|_| self.value.as_slice()),
-            headers: self.context.as_kafka(),
+            headers: match self.traces.as_mut().zip(of_transaction) {
+                Some((traces, kind)) => traces.with_header(self.context.as_kafka(), kind),
+                None => self.context.as_kafka(),
+            },
             timestamp: None,
         };
         Ok(producer.publish(record).await?)
@@ -172,13 +192,35 @@ impl Outlet {
         self.tree(row).map(drop)
     }
 
-    /// Publishes any record.
+    /// Publishes a record that is of no transaction.
     ///
     /// # Errors
     /// Those of transforms, converters and the producer.
     pub async fn publish(&mut self, producer: &RecordProducer, record: ConnectRecord) -> Result<(), TaskError> {
+        self.publish_any(producer, record, None).await
+    }
+
+    /// Publishes a record of the transaction under way, if there is one.
+    ///
+    /// # Errors
+    /// As [`Outlet::publish`].
+    pub async fn publish_of_transaction(
+        &mut self,
+        producer: &RecordProducer,
+        record: ConnectRecord,
+        kind: Kind,
+    ) -> Result<(), TaskError> {
+        self.publish_any(producer, record, Some(kind)).await
+    }
+
+    async fn publish_any(
+        &mut self,
+        producer: &RecordProducer,
+        record: ConnectRecord,
+        of_transaction: Option<Kind>,
+    ) -> Result<(), TaskError> {
         let topic = record.topic.clone();
-        match self.converted(producer, record).await {
+        match self.converted(producer, record, of_transaction).await {
             // As `errors.tolerance=all` asks. What time may mend is no fault of the record's.
             Err(Unpublished::Record(error @ TaskError::Stop(_))) if self.tolerates_errors => {
                 producer.metrics().records_tolerated.increment(1);
@@ -192,7 +234,12 @@ impl Outlet {
         }
     }
 
-    async fn converted(&mut self, producer: &RecordProducer, record: ConnectRecord) -> Result<(), Unpublished> {
+    async fn converted(
+        &mut self,
+        producer: &RecordProducer,
+        record: ConnectRecord,
+        of_transaction: Option<Kind>,
+    ) -> Result<(), Unpublished> {
         let applied = self.chain.apply(record);
         let tolerated = applied.map_err(|error| {
             TaskError::stop("transform-failed", "Tolerance exceeded in error handler").because(error)
@@ -208,6 +255,14 @@ impl Outlet {
             let has_value = self.header_converter.convert(&record.topic, value, &[], &mut bytes).await?;
             let header = Header { key, value: has_value.then_some(&bytes) };
             headers = headers.map(|headers| headers.insert(header));
+        }
+        // Behind transforms and converters, which could take it away or write it in another form. One that a transform put there is
+        // the application's own.
+        if let Some((traces, kind)) = self.traces.as_mut().zip(of_transaction) {
+            match record.headers.iter().any(|header| header.key == trace::HEADER) {
+                true => traces.count(kind),
+                false => headers = traces.with_header(headers, kind),
+            }
         }
         let record = Record {
             topic: &record.topic,

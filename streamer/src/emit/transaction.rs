@@ -10,6 +10,7 @@ use proto::position::TransactionOffset;
 use proto::xid::Xid;
 
 use super::outlet::Outlet;
+use super::traces::Kind;
 use crate::error::TaskError;
 use crate::publish::producer::RecordProducer;
 
@@ -60,7 +61,8 @@ impl TransactionMetadata {
             return Ok(());
         }
         let id = transaction::id(tx_id, lsn);
-        outlet.publish(producer, transaction::begin(&self.topic, &id, ts_us.div_euclid(1000))).await
+        let record = transaction::begin(&self.topic, &id, ts_us.div_euclid(1000));
+        outlet.publish_of_transaction(producer, record, Kind::Other).await
     }
 
     /// What the next event says of its transaction if it is one of this table; `None` outside of a transaction. It is not
@@ -107,7 +109,8 @@ impl TransactionMetadata {
     ) -> Result<(), TaskError> {
         let Some(tx_id) = self.open.take() else { return Ok(()) };
         let id = transaction::id(tx_id, lsn);
-        outlet.publish(producer, transaction::end(&self.topic, &id, &self.events(), ts_us.div_euclid(1000))).await
+        let record = transaction::end(&self.topic, &id, &self.events(), ts_us.div_euclid(1000));
+        outlet.publish_of_transaction(producer, record, Kind::Other).await
     }
 
     /// What the offset says of the transaction that is under way, or of the one that just ended.

@@ -62,6 +62,8 @@ pub const TABLE_CHANGES: &str = "headwater_streamer_table_changes_total";
 pub const SLOT_ACTIVE: &str = "headwater_streamer_slot_active";
 /// Whether the slot has lost WAL that it needed.
 pub const SLOT_LOST: &str = "headwater_streamer_slot_lost";
+/// Spans of transactions that did not get to the collector, by why (`OTEL_EXPORTER_OTLP_ENDPOINT`).
+pub const SPANS_DROPPED: &str = "headwater_streamer_spans_dropped_total";
 /// WAL behind what the slot was confirmed up to, in bytes.
 pub const SLOT_LAG: &str = "headwater_streamer_slot_lag_bytes";
 /// WAL that the server keeps because of the slot, in bytes.
@@ -117,6 +119,7 @@ pub(super) fn describe() {
         STALLED,
         "Whether the stream stands still: Kafka acknowledges nothing, or the server does not answer."
     );
+    describe_counter!(SPANS_DROPPED, "Spans of transactions that did not get to the collector.");
     describe_counter!(TRANSACTIONS, "Transactions read whole from the slot.");
     describe_counter!(KAFKA_TRANSACTIONS, "Transactions of Kafka's that were committed (exactly.once.source.support).");
     describe_counter!(

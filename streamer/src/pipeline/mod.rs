@@ -27,12 +27,14 @@ use proto::position::Offset;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use trace::Tracer;
 
 use crate::capture::relations::Relations;
 use crate::capture::stream::Streaming;
 use crate::capture::transaction::Progress;
 use crate::capture::watchdog::{self, Pulse};
 use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::emit::traces::Traces;
 use crate::emit::{RowEmitter, RowOrigin};
 use crate::error::TaskError;
 use crate::metrics::labels::Labels;
@@ -76,6 +78,8 @@ pub struct TaskContext {
     pub lives: Lives,
     /// Where it ends because others go on behind it.
     pub cut: Option<Arc<Cut>>,
+    /// What makes a span of each transaction, where traces are asked for.
+    pub tracer: Option<Tracer>,
 }
 
 /// Runs one pipeline until it is cancelled or has come to its cut (`Ok`), or a person must act.
@@ -199,6 +203,9 @@ async fn stream_from_position(
     let settings = envelope_settings(config);
     let relations = Relations::new(config.clone(), settings.clone());
     let mut emitter = RowEmitter::new(config, &settings)?;
+    if let Some(tracer) = &context.tracer {
+        emitter.outlet().trace_with(Traces::new(tracer, config));
+    }
     let slot = slot::read(&client, config).await?;
     let confirmed = slot.as_ref().map(|slot| slot.confirmed_flush);
     let start = Start::decide(config, offset, slot)?;

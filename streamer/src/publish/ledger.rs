@@ -8,6 +8,7 @@ use metrics::Histogram;
 use rdkafka::error::KafkaError;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use trace::Span;
 
 use crate::position::Checkpoint;
 
@@ -38,6 +39,8 @@ struct State {
     safe: Option<Checkpoint>,
     /// Whether checkpoints become safe by [`Ledger::committed`] only: records are published in transactions.
     is_transactional: bool,
+    /// Spans in order: each ends with the checkpoint that has its number.
+    spans: VecDeque<(u64, Span)>,
     delays: Delays,
     failure: Option<DeliveryFailure>,
 }
@@ -117,6 +120,7 @@ impl Ledger {
     pub fn committed(&self, checkpoint: Checkpoint) {
         let mut state = self.lock();
         state.checkpoints.clear();
+        state.end_spans();
         state.delays.look(committed_us(&checkpoint), true);
         let stored = Checkpoint { offset: None, ..checkpoint };
         match &mut state.safe {
@@ -150,6 +154,13 @@ impl Ledger {
             state.checkpoints.push_back((behind, checkpoint));
         }
         state.settle();
+    }
+
+    /// A span ends when Kafka has all that is enqueued so far; in transactions, when that is committed there.
+    pub fn ends_with_what_is_enqueued(&self, span: Span) {
+        let mut state = self.lock();
+        let behind = state.oldest + state.acknowledged.len() as u64;
+        state.spans.push_back((behind, span));
     }
 
     /// Kafka has the record.
@@ -274,6 +285,15 @@ fn now_us() -> i64 {
 }
 
 impl State {
+    /// Ends the spans of which everything is acknowledged.
+    fn end_spans(&mut self) {
+        while self.spans.front().is_some_and(|(number, _)| *number <= self.oldest) {
+            if let Some((_, span)) = self.spans.pop_front() {
+                span.end();
+            }
+        }
+    }
+
     /// Moves `oldest` over what is acknowledged, and makes the checkpoints safe that it passes.
     fn settle(&mut self) {
         while self.acknowledged.front() == Some(&true) {
@@ -283,6 +303,7 @@ impl State {
         if self.is_transactional {
             return;
         }
+        self.end_spans();
         while let Some((number, _)) = self.checkpoints.front() {
             if *number > self.oldest {
                 break;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use trace::Tracer;
 
 use super::storage::statuses::StatusStore;
 use crate::config::{ConnectorConfig, WorkerConfig};
@@ -41,6 +42,7 @@ impl RunningTask {
         statuses: StatusStore,
         fence: CancellationToken,
         lives: Lives,
+        tracer: Option<Tracer>,
     ) -> Self {
         let cancel = CancellationToken::new();
         let (health, receiver) = TaskHealth::new();
@@ -58,6 +60,7 @@ impl RunningTask {
             metrics,
             lives,
             cut: None,
+            tracer,
         };
         let run = tokio::spawn(watched(name, context, failure.clone(), receiver.clone(), statuses, fence, live));
         Self { cancel, health: receiver, failure, run }

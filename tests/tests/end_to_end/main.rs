@@ -57,6 +57,7 @@ mod snapshots;
 mod standstill;
 mod strange_names;
 mod tables_added;
+mod traces;
 mod transactions;
 mod verify_repair;
 mod whole_transactions;

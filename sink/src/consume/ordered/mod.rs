@@ -115,7 +115,11 @@ impl<'a> InOrder<'a> {
             names,
             health,
             // Told from sinks that share out the tables' topics: both at once would take each other's records.
-            reader: Reader::new(&feed.subscription, &format!("{}-transactions", feed.target_id))?,
+            reader: Reader::new(
+                &feed.subscription,
+                &format!("{}-transactions", feed.target_id),
+                feed.traces.is_some(),
+            )?,
             topics: BTreeMap::new(),
             discovered: Instant::now(),
             is_mine: false,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use trace::Tracer;
 
 use super::storage::configs::{ConfigStore, StoredConnector, TargetState};
 use super::storage::log::KafkaLog;
@@ -38,6 +39,7 @@ pub struct Herder {
     offsets: OffsetStore,
     connectors: Mutex<BTreeMap<String, Connector>>,
     fence: CancellationToken,
+    tracer: Option<Tracer>,
 }
 
 #[derive(Debug)]
@@ -89,11 +91,11 @@ pub enum Put {
 }
 
 impl Herder {
-    /// Opens the worker's topics and starts the connectors that are meant to run.
+    /// Opens the worker's topics and starts the connectors that are meant to run; with a tracer their transactions are traced.
     ///
     /// # Errors
     /// Retry when Kafka does not answer; stop when it refuses a topic.
-    pub async fn start(worker: Arc<WorkerConfig>) -> Result<Self, TaskError> {
+    pub async fn start(worker: Arc<WorkerConfig>, tracer: Option<Tracer>) -> Result<Self, TaskError> {
         let fence = CancellationToken::new();
         let open = async |topic: &StorageTopic| match worker.is_standalone {
             true => Ok(KafkaLog::in_memory(topic, fence.clone())),
@@ -104,7 +106,7 @@ impl Herder {
         let offsets = OffsetStore::new(KafkaLog::open(&worker, &worker.offset_topic, fence.clone()).await?);
         let statuses = StatusStore::new(statuses, worker.worker_id.clone());
         let stored = configs.connectors();
-        let herder = Self { worker, configs, statuses, offsets, connectors: Mutex::default(), fence };
+        let herder = Self { worker, configs, statuses, offsets, connectors: Mutex::default(), fence, tracer };
         let mut connectors = herder.connectors.lock().await;
         for (name, StoredConnector { config, target }) in stored {
             tracing::info!(connector = %name, ?target, "found in the config topic");
@@ -284,8 +286,8 @@ impl Herder {
         connector.task = match usable.map_err(|findings| validate::invalid(&findings)) {
             Ok(config) => {
                 let (worker, offsets, statuses) = (self.worker.clone(), self.offsets.clone(), self.statuses.clone());
-                let (fence, lives) = (self.fence.clone(), connector.lives.clone());
-                Task::Running(RunningTask::start(config, worker, offsets, statuses, fence, lives))
+                let (fence, lives, tracer) = (self.fence.clone(), connector.lives.clone(), self.tracer.clone());
+                Task::Running(RunningTask::start(config, worker, offsets, statuses, fence, lives, tracer))
             }
             Err(error) => {
                 tracing::error!(connector = name, %error, "the stored configuration cannot be run");
