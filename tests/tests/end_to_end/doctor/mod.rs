@@ -95,7 +95,9 @@ async fn start_says(pipeline: &Pipeline, name: &str, command: Command, finding: 
     let process = Process::start(name, command, &log, "TERM")?;
     let said = wait_until(&format!("{name} to say {finding:?}"), Duration::from_secs(40), async || {
         let output = process.output();
-        let is_said = finding.is_in(&output) && output.contains(&finding.id);
+        let id = &finding.id;
+        let codes = [format!("code=\"{id}\""), format!("explain {id}`")];
+        let is_said = finding.is_in(&output) && codes.iter().any(|code| output.contains(code));
         Ok(if is_said { Condition::Met(()) } else { Condition::NotYet(output) })
     })
     .await;
